@@ -1,0 +1,29 @@
+"""Deployments: a model on hardware under an engine, its memory and the time of its steps."""
+
+from infrascale.deployment.deployment import Deployment, kv_cache_dtypes, runs, shards, tensor_parallel_degrees
+from infrascale.deployment.engine import Engine, default_engine
+from infrascale.deployment.memory import (
+    MemoryBudget,
+    cache_bytes_per_request,
+    longest_request_tokens,
+    memory_budget,
+    requests_that_fit,
+)
+from infrascale.deployment.timer import PhysicsTimer, StepTimer
+
+__all__ = [
+    "Deployment",
+    "Engine",
+    "MemoryBudget",
+    "PhysicsTimer",
+    "StepTimer",
+    "cache_bytes_per_request",
+    "default_engine",
+    "kv_cache_dtypes",
+    "longest_request_tokens",
+    "memory_budget",
+    "requests_that_fit",
+    "runs",
+    "shards",
+    "tensor_parallel_degrees",
+]

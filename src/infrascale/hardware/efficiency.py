@@ -1,0 +1,143 @@
+"""How much of a datasheet a kernel reaches: efficiency curves, and the seconds they give.
+
+In: Work (what is asked), Gpu (what the sheet promises).    Out: seconds.
+Idea: an operator runs into two walls, memory and arithmetic, after a launch:
+
+    t = launch + ((bytes / (e_b·bandwidth))^p + (flop / (e_f·peak))^p)^(1/p)
+    e_b = bytes_fraction · bytes / (bytes + bytes_half)         small transfers do not fill the memory pipes
+    e_f = flop_fraction · rows / (rows + rows_half)             short operands do not fill the tensor cores
+
+A collective takes its latency and then moves its bytes over the links. The curves are data, fitted to published
+measurements (`calibration`); the arithmetic works on floats and on NumPy arrays alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from math import log2
+
+from infrascale.hardware.gpu import Gpu, Link
+from infrascale.work import Kind, Message, Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """One operator kind's efficiency. Fractions are of the datasheet's bandwidth and dense rate, 0…1."""
+
+    launch_s: float = 0.0
+    bytes_fraction: float = 0.8
+    bytes_half: float = 0.0
+    flop_fraction: float = 0.7
+    rows_half: float = 0.0
+    exponent: float = 2.0
+
+    def seconds(self, work: Work, gpu: Gpu) -> float:
+        """Time of one execution [s]."""
+        moving = (work.hbm_bytes + self.bytes_half) / (self.bytes_fraction * gpu.hbm_bytes_per_s)
+        if not work.flop:
+            return self.launch_s + moving
+        rate = self.flop_fraction * gpu.flop_per_s[work.dtype]
+        computing = work.flop * (1 + self.rows_half / work.rows) / rate
+        p = self.exponent
+        return self.launch_s + (moving**p + computing**p) ** (1 / p)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collective:
+    """A link kind's behaviour by group size: latency and the share of the link's rate that the bus reaches."""
+
+    latency_s: Mapping[int, float]
+    bus_fraction: Mapping[int, float]
+
+    def seconds(self, message: Message, link: Link) -> float:
+        """latency(n) + traffic / (fraction(n) · link), traffic of a ring: 2(n−1)/n bytes for an all-reduce."""
+        n = message.gpus
+        ring = (n - 1) / n
+        share = {"all_reduce": 2 * ring, "all_gather": ring, "all_to_all": ring, "p2p": 1.0}[message.pattern]
+        rate = _by_size(self.bus_fraction, n) * link.bytes_per_s
+        return _by_size(self.latency_s, n) + share * message.message_bytes / rate
+
+
+def _by_size(table: Mapping[int, float], n: int) -> float:
+    """Straight line in log2(n) between tabulated group sizes, flat outside them."""
+    if n in table:
+        return table[n]
+    below = max((k for k in table if k < n), default=min(table))
+    above = min((k for k in table if k > n), default=max(table))
+    if below == above or n < below or n > above:
+        return table[below if n > below else above]
+    weight = (log2(n) - log2(below)) / (log2(above) - log2(below))
+    return table[below] * (1 - weight) + table[above] * weight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What an engine spends outside kernels: each step, for each sequence in it, and for each new prompt."""
+
+    step_s: float = 0.0015
+    seq_s: float = 6e-6
+    request_s: float = 0.015
+    prompt_token_s: float = 2e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Efficiency:
+    """All curves. Keys go from general to particular: `gemm`, `gemm/fp8`, `gemm@ampere`, `gemm/fp8@ampere`."""
+
+    curves: Mapping[str, Mapping[str, float]]
+    collectives: Mapping[str, Collective]
+    hosts: Mapping[str, Host]
+    laws: Mapping[str, float] = field(default_factory=dict)  # of queueing at arrival and of power, see `serving`
+    origin: str = ""
+
+    def curve(self, kind: Kind, format: str, architecture: str) -> Curve:
+        """The most particular curve there is, each key refining the more general ones."""
+        curve = Curve()
+        for key in (kind, f"{kind}/{format}", f"{kind}@{architecture}", f"{kind}/{format}@{architecture}"):
+            if key in self.curves:
+                curve = replace(curve, **self.curves[key])
+        return curve
+
+    def collective(self, link: Link, architecture: str) -> Collective:
+        return self.collectives.get(f"{link.kind}@{architecture}") or self.collectives[link.kind]
+
+    def host(self, engine: str, version: str | None = None) -> Host:
+        """The engine's own costs; of the nearest earlier version that is known, else its average."""
+        known = [key for key in self.hosts if key.startswith(f"{engine}>=")]
+        if version is not None:
+            release = release_of(version)
+            reached = [key for key in known if release and release_of(key.split(">=")[1]) <= release]
+            if reached:
+                return self.hosts[max(reached, key=lambda key: release_of(key.split(">=")[1]))]
+        return self.hosts.get(engine) or self.hosts["vllm"]
+
+
+def release_of(version: str) -> tuple[int, ...]:
+    """The leading numbers of a version, for comparison: '0.19.0rc1' → (0, 19, 0). Empty when there are none."""
+    numbers: list[int] = []
+    for word in version.strip().lstrip("v").replace("-", ".").replace("+", ".").split("."):
+        digits = ""
+        for letter in word:
+            if not letter.isdigit():
+                break
+            digits += letter
+        if not digits:
+            break
+        numbers.append(int(digits))
+        if len(digits) < len(word):
+            break
+    return tuple(numbers)
+
+
+def seconds_by_work(works: Iterable[Work], gpu: Gpu, efficiency: Efficiency) -> list[tuple[Work, float]]:
+    """Each operator with the time it takes in one step, all its executions [s]."""
+    timed = []
+    for work in works:
+        if work.message is not None:
+            link = gpu.link_for(work.message.gpus)
+            once = efficiency.collective(link, gpu.architecture).seconds(work.message, link)
+        else:
+            once = efficiency.curve(work.kind, work.format, gpu.architecture).seconds(work, gpu)
+        timed.append((work, work.count * once))
+    return timed

@@ -1,0 +1,127 @@
+"""Attention whose heads share keys and values in groups: MHA, GQA and MQA, with an optional sliding window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from infrascale.model.blocks.block import causal_pairs, linear_bytes_per_gpu, sequence_span
+from infrascale.work import Batch, Kind, Linear, Numerics, Part, Shard, Work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gqa:
+    """Grouped-query attention. `kv_heads` = `heads` is MHA, 1 is MQA.
+
+    `shared_kv`: reads another layer's cache and keeps none (Gemma 3n and 4); `value_from_key`: V is K (Gemma 4);
+    `gated`: an output gate as wide as the queries (Qwen 3.5).
+    """
+
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    value_dim: int | None = None
+    window_tokens: int | None = None
+    bias: bool = False
+    output_bias: bool = False
+    gated: bool = False
+    shared_kv: bool = False
+    value_from_key: bool = False
+    norm_params: int = 0
+
+    @property
+    def _value_dim(self) -> int:
+        return self.value_dim or self.head_dim
+
+    @cached_property
+    def linears(self) -> tuple[Linear, ...]:
+        queries = self.heads * self.head_dim * (2 if self.gated else 1)
+        found = [Linear(name="q", inputs=self.hidden, outputs=queries, part=Part.ATTENTION, bias=self.bias)]
+        if not self.shared_kv:
+            width = self.kv_heads * (self.head_dim + (0 if self.value_from_key else self._value_dim))
+            found.append(
+                Linear(
+                    name="kv", inputs=self.hidden, outputs=width, part=Part.ATTENTION, bias=self.bias,
+                    kv_heads=self.kv_heads,
+                )
+            )  # fmt: skip
+        found.append(
+            Linear(
+                name="o", inputs=self.heads * self._value_dim, outputs=self.hidden, part=Part.ATTENTION,
+                bias=self.output_bias,
+            )
+        )  # fmt: skip
+        return tuple(found)
+
+    @cached_property
+    def params(self) -> int:
+        return sum(linear.params for linear in self.linears) + self.norm_params
+
+    @property
+    def active_params(self) -> int:
+        return self.params
+
+    def weight_bytes_per_gpu(self, shard: Shard, numerics: Numerics) -> float:
+        return linear_bytes_per_gpu(self.linears, shard.tp, numerics) + self.norm_params * 2
+
+    def cache_bytes_per_token(self, tp: int, kv_bytes: float) -> float:
+        """2 · kv_heads · head_dim · kv_bytes, heads split over tp and copied beyond.
+
+        Llama-3-8B in bf16, one of its 32 layers: 2 · 8 · 128 · 2 = 4096 bytes.
+        """
+        if self.shared_kv:
+            return 0.0
+        return max(1.0, self.kv_heads / tp) * (self.head_dim + self._value_dim) * kv_bytes
+
+    def state_bytes_per_seq(self, tp: int) -> float:
+        return 0.0
+
+    def work(self, batch: Batch, shard: Shard, numerics: Numerics) -> Iterator[Work]:
+        rank = batch.divided(shard.dp)
+        yield _fused_qkv(self.linears[:-1], rank.tokens, shard.tp, numerics)
+        yield self.linears[-1].work(rank.tokens, shard.tp, numerics)
+        yield from self._attention(rank, shard.tp, numerics)
+
+    def _attention(self, rank: Batch, tp: int, numerics: Numerics) -> Iterator[Work]:
+        heads, kv_heads = self.heads / tp, max(1.0, self.kv_heads / tp)
+        flop_per_pair = 2 * heads * (self.head_dim + self._value_dim)
+        token_bytes = kv_heads * (self.head_dim + self._value_dim) * numerics.kv_bytes
+        query_bytes = heads * (self.head_dim + self._value_dim) * numerics.activation_bytes
+        if rank.decode_seqs:
+            span = sequence_span(rank.context_tokens / rank.decode_seqs, self.window_tokens)
+            read = span * rank.decode_seqs
+            yield Work(
+                name="decode_attention",
+                kind=Kind.DECODE_ATTENTION,
+                flop=flop_per_pair * read,
+                hbm_bytes=token_bytes * read + query_bytes * rank.decode_seqs,
+                rows=rank.decode_seqs,
+            )
+        if rank.prefill_tokens:
+            chunk = rank.prefill_tokens / rank.prefill_seqs
+            pairs = causal_pairs(chunk, rank.prefill_past_tokens, self.window_tokens) * rank.prefill_seqs
+            span = sequence_span(rank.prefill_past_tokens + chunk, self.window_tokens)
+            yield Work(
+                name="prefill_attention",
+                kind=Kind.PREFILL_ATTENTION,
+                flop=flop_per_pair * pairs,
+                hbm_bytes=token_bytes * span * rank.prefill_seqs + query_bytes * rank.prefill_tokens,
+                rows=span,
+            )
+
+
+def _fused_qkv(linears: tuple[Linear, ...], rows: float, tp: int, numerics: Numerics) -> Work:
+    """vLLM runs query, key and value projections as one GEMM."""
+    parts = [linear.work(rows, tp, numerics) for linear in linears]
+    extra_reads = rows * linears[0].inputs * numerics.activation_bytes * (len(parts) - 1) / tp
+    return Work(
+        name="qkv",
+        kind=Kind.GEMM,
+        dtype=parts[0].dtype,
+        format=parts[0].format,
+        flop=sum(p.flop for p in parts),
+        hbm_bytes=sum(p.hbm_bytes for p in parts) - extra_reads,
+        rows=rows,
+    )

@@ -1,0 +1,61 @@
+"""Layers that carry a state of fixed size in place of a cache: Mamba and the linear attentions.
+
+The parser says which matrices project in and out and how large the state is; how the state is used is the same for
+all: a decode step reads and writes it once, a prompt scans it in chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from infrascale.model.blocks.block import linear_bytes_per_gpu
+from infrascale.work import Batch, Kind, Linear, Numerics, Shard, Work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recurrent:
+    """`state_elements` numbers a sequence, in `state_bytes_per_element` each; `scan_flop_per_token` beside the GEMMs."""
+
+    hidden: int
+    projections: tuple[Linear, ...]
+    state_elements: int
+    state_bytes_per_element: float
+    scan_flop_per_token: float
+    other_params: int = 0
+    window_tokens: None = None
+
+    @property
+    def linears(self) -> tuple[Linear, ...]:
+        return self.projections
+
+    @cached_property
+    def params(self) -> int:
+        return sum(linear.params for linear in self.projections) + self.other_params
+
+    @property
+    def active_params(self) -> int:
+        return self.params
+
+    def weight_bytes_per_gpu(self, shard: Shard, numerics: Numerics) -> float:
+        return linear_bytes_per_gpu(self.projections, shard.tp, numerics) + self.other_params * 2
+
+    def cache_bytes_per_token(self, tp: int, kv_bytes: float) -> float:
+        return 0.0
+
+    def state_bytes_per_seq(self, tp: int) -> float:
+        return self.state_elements * self.state_bytes_per_element / tp
+
+    def work(self, batch: Batch, shard: Shard, numerics: Numerics) -> Iterator[Work]:
+        rank = batch.divided(shard.dp)
+        for linear in self.projections:
+            yield linear.work(rank.tokens, shard.tp, numerics)
+        touched = 2 * self.state_bytes_per_seq(shard.tp) * rank.seqs
+        yield Work(
+            name="scan",
+            kind=Kind.RECURRENT,
+            flop=self.scan_flop_per_token * rank.tokens / shard.tp,
+            hbm_bytes=touched + 4 * rank.tokens * self.hidden / shard.tp * numerics.activation_bytes,
+            rows=rank.tokens,
+        )

@@ -1,0 +1,1 @@
+"""Where outside data becomes our types, or a clear error."""

@@ -1,0 +1,56 @@
+"""How many requests there are: a number in flight, a rate, or a population, tied by Little's law.
+
+    in flight = request_per_s · seconds a request stays
+
+A demand keeps the form it was given in. Only a number in flight is independent of the speed of the service; a rate
+piles up when the service is slow, and users who think between requests hold each other back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from infrascale.units import DAY_S, HOUR_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Population:
+    """People who might use the service. Peak rate = agents · adoption · requests a day · peak-hour share / 3600 s."""
+
+    agents: float
+    adoption_fraction: float
+    requests_per_user_day: float
+    peak_hour_fraction: float  # share of a day's requests that falls into its busiest hour
+
+    @property
+    def request_per_s(self) -> float:
+        """2.5 million · 20 % · 10 a day · 15 % in the peak hour: 208 requests/s."""
+        daily = self.agents * self.adoption_fraction * self.requests_per_user_day
+        return daily * self.peak_hour_fraction / HOUR_S
+
+    @property
+    def mean_request_per_s(self) -> float:
+        return self.agents * self.adoption_fraction * self.requests_per_user_day / DAY_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """Exactly one of three: `in_flight_requests`; `request_per_s`; or `users` with `think_s` between requests."""
+
+    in_flight_requests: float | None = None
+    request_per_s: float | None = None
+    users: float | None = None
+    think_s: float | None = None
+
+
+def in_flight(demand: Demand, residence_s: float) -> float:
+    """Requests in the system when each stays `residence_s` (Little's law).
+
+    1000 users who think 60 s and wait 20 s: 1000 · 20 / 80 = 250.
+    """
+    if demand.in_flight_requests is not None:
+        return demand.in_flight_requests
+    if demand.request_per_s is not None:
+        return demand.request_per_s * residence_s
+    assert demand.users is not None and demand.think_s is not None
+    return demand.users * residence_s / (residence_s + demand.think_s)
