@@ -1,0 +1,79 @@
+"""The catalog: TOML entries shipped with the package, found by id or any usual spelling.
+
+In: a kind (gpus, models) and a name.    Out: the raw entry, or CatalogError with near matches.
+Knows no type of ours: `parsing` turns entries into them.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from infrascale.errors import CatalogError
+
+DATA = Path(__file__).parent / "data"
+
+
+def spelling(name: str) -> str:
+    """Spellings that differ in case, blanks, dashes and underscores only are one."""
+    return re.sub(r"[\s_\-/()+.]+", "-", name.strip().lower()).strip("-")
+
+
+@cache
+def entries(kind: str) -> Mapping[str, Mapping[str, Any]]:
+    """All entries of a kind by file name."""
+    found = {}
+    for path in sorted((DATA / kind).glob("*.toml")):
+        try:
+            found[path.stem] = tomllib.loads(path.read_text(encoding="utf-8"))
+        except tomllib.TOMLDecodeError as error:
+            raise CatalogError(f"{path.name} is not TOML", why=str(error), fix="mend the entry") from None
+    return found
+
+
+@cache
+def _index(kind: str) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for stem, entry in entries(kind).items():
+        names = (stem, entry.get("id", stem), *entry.get("aliases", ()), *entry.get("variants", ()))
+        for name in names:
+            found.setdefault(spelling(name), stem)
+            if "/" in name:
+                found.setdefault(spelling(name.split("/")[-1]), stem)
+    return found
+
+
+def find(kind: str, name: str) -> tuple[str, Mapping[str, Any]]:
+    """The entry that `name` means, with its file name."""
+    word = spelling(name)
+    stem = _index(kind).get(word)
+    if stem is None:
+        near = near_names(kind, name)
+        what = {"gpus": "GPU", "models": "model"}[kind]
+        hint = f"did you mean {', '.join(near)}? " if near else ""
+        other = " A model's config.json or its folder works too." if kind == "models" else ""
+        raise CatalogError(
+            f"unknown {what} {name[:80]!r}",
+            why=f"no entry of the catalog ({len(entries(kind))} {kind}) has this name",
+            fix=f"{hint}See `infrascale catalog {kind}`.{other}",
+        )
+    return stem, entries(kind)[stem]
+
+
+def near_names(kind: str, name: str, most: int = 4) -> list[str]:
+    """Entries whose spelling is near `name`, by their own ids."""
+    word, index = spelling(name)[:80], _index(kind)
+    near = get_close_matches(word, list(index), n=12, cutoff=0.55)
+    near += [key for key in index if word and (word in key)][:8]
+    ids = [entries(kind)[index[key]].get("id", index[key]) for key in near]
+    return list(dict.fromkeys(ids))[:most]
+
+
+@cache
+def efficiency_entry() -> Mapping[str, Any]:
+    return tomllib.loads((DATA / "efficiency.toml").read_text(encoding="utf-8"))

@@ -1,0 +1,30 @@
+"""The shipped efficiency curves become one Efficiency value."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from infrascale import catalog
+from infrascale.hardware import Collective, Efficiency, Host
+
+
+@cache
+def efficiency() -> Efficiency:
+    raw = catalog.efficiency_entry()
+    general = raw["hosts"]["vllm"]
+    return Efficiency(
+        curves=raw["curves"],
+        collectives={
+            key: Collective(
+                latency_s={int(n): v for n, v in table["latency_s"].items()},
+                bus_fraction={int(n): v for n, v in table["bus_fraction"].items()},
+            )
+            for key, table in raw["collectives"].items()
+        },
+        hosts={
+            key: Host(**{**general, **raw["hosts"].get(key.split(">=")[0], {}), **host})
+            for key, host in raw["hosts"].items()
+        },
+        laws=raw["laws"],
+        origin=raw["origin"],
+    )

@@ -1,0 +1,91 @@
+"""Catalog entries become Gpu values; unknown keys, missing sources and impossible numbers are refused."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import cache
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from infrascale import catalog
+from infrascale.errors import CatalogError
+from infrascale.hardware import Gpu, Link, Price, Source
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Dtype = Literal["fp64", "fp32", "tf32", "fp16", "bf16", "fp8", "int8", "int4", "fp6", "fp4"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Link(_Strict):
+    kind: Literal["nvlink", "nvlink-bridge", "pcie", "xgmi", "ethernet"]
+    bytes_per_s: Positive
+    gpus: Annotated[int, Field(ge=1)]
+
+
+class _Price(_Strict):
+    usd_purchase: tuple[Positive, Positive] | None = None
+    usd_per_hour: tuple[Positive, Positive] | None = None
+
+
+class _Source(_Strict):
+    kind: Literal["datasheet", "measured", "estimated"]
+    at: str
+    checked: date | None = None
+    entered: date | None = None
+
+
+class _Gpu(_Strict):
+    name: str
+    vendor: Literal["nvidia", "amd", "intel"]
+    architecture: str
+    form_factor: str
+    aliases: list[str] = []
+    released: int | None = None
+    hbm_bytes: Positive
+    hbm_bytes_per_s: Positive
+    flop_per_s: dict[Dtype, Positive]
+    power_w: Positive
+    idle_power_w: Positive | None = None
+    gpus_per_server: Annotated[int, Field(ge=1)]
+    notes: str = ""
+    link: _Link
+    price: _Price | None = None
+    sources: dict[str, _Source]
+
+
+@cache
+def gpu(name: str) -> Gpu:
+    """The GPU that `name` means in the catalog."""
+    stem, entry = catalog.find("gpus", name)
+    try:
+        raw = _Gpu.model_validate(entry)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise CatalogError(f"{stem}.toml is broken", why=f"{where}: {first['msg']}", fix="mend the entry") from None
+    sources = {
+        key: Source(
+            kind=s.kind,
+            at=s.at,
+            checked=s.checked.isoformat() if s.checked else None,
+            entered=s.entered.isoformat() if s.entered else None,
+        )
+        for key, s in raw.sources.items()
+    }
+    facts = raw.model_dump(exclude={"link", "price", "sources", "aliases"})
+    return Gpu(
+        id=stem,
+        **facts,
+        aliases=tuple(raw.aliases),
+        link=Link(**raw.link.model_dump()),
+        price=Price(**raw.price.model_dump()) if raw.price else None,
+        sources=sources,
+    )
+
+
+def all_gpus() -> list[Gpu]:
+    return [gpu(stem) for stem in catalog.entries("gpus")]

@@ -1,0 +1,68 @@
+"""A model by any of its names: a catalog id, a local config.json or its folder, a Hugging Face id when online."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+from infrascale import catalog
+from infrascale.catalog import spelling
+from infrascale.errors import CatalogError, FileError
+from infrascale.model import Model, Quantization
+from infrascale.parsing.huggingface import parse_config
+
+
+@cache
+def model(name: str) -> Model:
+    """The model that `name` means."""
+    path = Path(name)
+    if name.endswith(".json") or path.is_dir():
+        return _local(path / "config.json" if path.is_dir() else path)
+    try:
+        _, entry = catalog.find("models", name)
+    except CatalogError as unknown:
+        return _hub(name, unknown)
+    found = parse_config(entry["config"], id=entry["id"])
+    for variant, precision in entry.get("variants", {}).items():
+        if spelling(variant) == spelling(name) or spelling(variant.split("/")[-1]) == spelling(name):
+            return _as_variant(found, variant, precision)
+    return found
+
+
+def _as_variant(model: Model, id: str, precision: str) -> Model:
+    from dataclasses import replace
+
+    return replace(model, id=id, native=Quantization(precision=precision))
+
+
+def _local(path: Path) -> Model:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise FileError(f"{path} cannot be read", why=error.strerror or str(error), fix="give a config.json") from None
+    except UnicodeDecodeError:
+        raise FileError(f"{path} is not text", why="it is not UTF-8", fix="give a config.json") from None
+    try:
+        config = json.loads(text)
+    except ValueError as error:
+        raise FileError(f"{path} is not JSON", why=str(error), fix="give a model's config.json") from None
+    folder = path.resolve().parent.name if path.name == "config.json" else path.stem
+    return parse_config(config, id=folder)
+
+
+def _hub(name: str, unknown: CatalogError) -> Model:
+    """The config.json of a Hugging Face repository, when the hub extra is there and the hub answers."""
+    if name.count("/") != 1:
+        raise unknown
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError:
+        fix = unknown.fix + " To fetch from the hub: pip install 'infrascale[hub]'."
+        raise CatalogError(unknown.what, why=unknown.why, fix=fix) from None
+    try:
+        path = hf_hub_download(name, "config.json")
+    except Exception as error:  # the hub's client raises many kinds: all mean "not to be had"
+        why = f"{unknown.why}, and the hub gave nothing ({type(error).__name__})"
+        raise CatalogError(unknown.what, why=why, fix=unknown.fix) from None
+    return parse_config(json.loads(Path(path).read_text(encoding="utf-8")), id=name)
