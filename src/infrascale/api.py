@@ -1,0 +1,33 @@
+"""The verbs, from Python: plan, capacity, and the Scenario they take.
+
+    from infrascale import plan, Scenario
+    plan(model="llama-3.1-8b", gpu=["h100-sxm"], users=1000).best.gpus
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infrascale.parsing.efficiencies import efficiency
+from infrascale.parsing.scenarios import question, scenario
+from infrascale.planning import Candidate, Plan, Scenario
+from infrascale.planning import capacity as _capacity
+from infrascale.planning import plan as _plan
+
+
+def ask(needs_demand: bool = True, **asked: Any) -> Scenario:
+    """A Scenario from the keys of scenario.toml; raises InfraScaleError with what, why and fix."""
+    for key in ("gpu", "precision", "gpus_per_replica"):
+        if key in asked and asked[key] is not None and not isinstance(asked[key], list | tuple):
+            asked[key] = [asked[key]]
+    return scenario(question(asked), needs_demand=needs_demand)
+
+
+def plan(asked: Scenario | None = None, **keys: Any) -> Plan:
+    """The fewest GPUs that keep the promise, proven, and why the other ways lost."""
+    return _plan(asked or ask(**keys), efficiency())
+
+
+def capacity(gpus: int, asked: Scenario | None = None, **keys: Any) -> list[tuple[Candidate, float]]:
+    """What `gpus` cards serve within the promise: deployments with their most requests in flight, best first."""
+    return _capacity(asked or ask(needs_demand=False, **keys), efficiency(), gpus)

@@ -1,0 +1,220 @@
+"""A question in people's words (flags, scenario.toml) becomes a Scenario, or an error that names the mend.
+
+Durations and speeds come in seconds and tokens/s; nothing here computes.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from infrascale.deployment import kv_cache_dtypes, runs
+from infrascale.errors import FileError, ScenarioError
+from infrascale.parsing.gpus import all_gpus, gpu
+from infrascale.parsing.models import model
+from infrascale.planning import Knobs, Promise, Scenario, default_requests_per_user
+from infrascale.precision import PRECISIONS, canonical
+from infrascale.workload import Demand, Population, Workload
+
+Count = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
+Tokens = Annotated[float, Field(ge=1, le=1e8, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+
+
+class Question(BaseModel):
+    """Everything a person may ask; the keys of scenario.toml."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    model: str
+    gpu: list[str] = ["h100-sxm"]
+    precision: list[str] = []
+    users: Count | None = None
+    requests_per_user: Fraction | None = None
+    think_s: Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)] | None = None
+    request_per_s: Count | None = None
+    agents: Count | None = None
+    adoption: Fraction = 1.0
+    requests_per_day: Count | None = None
+    peak_hour: Fraction = 0.15
+    tokens_per_s: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] | None = None
+    tpot_s: Seconds | None = None
+    ttft: Seconds = 2.0
+    isl: Tokens = 1000
+    osl: Tokens = 400
+    prefix_hit: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+    max_gpus: Annotated[int, Field(ge=1, le=10**9)] | None = None
+    gpus_per_replica: list[Annotated[int, Field(ge=1, le=1024)]] = []
+    redundancy: Annotated[int, Field(ge=0, le=1000)] = 0
+    headroom: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.0
+    max_num_seqs: Annotated[int, Field(ge=1, le=1 << 20)] | None = None
+    max_num_batched_tokens: Annotated[int, Field(ge=16, le=1 << 24)] | None = None
+    max_model_len: Annotated[int, Field(ge=1, le=1 << 30)] | None = None
+    gpu_memory_utilization: Fraction | None = None
+    kv_cache_dtype: Literal["auto", "fp8", "bf16"] = "auto"
+    engine: Literal["vllm", "sglang", "trtllm"] = "vllm"
+    engine_version: str | None = None
+
+
+def question(values: Mapping[str, Any]) -> Question:
+    try:
+        return Question.model_validate({k: v for k, v in values.items() if v is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(sorted(Question.model_fields))
+        fix = f"known keys: {known}" if first["type"] == "extra_forbidden" else f"give {key} another value"
+        given = str(first.get("input"))[:40]
+        raise ScenarioError(f"{key} = {given} cannot be", why=first["msg"], fix=fix) from None
+
+
+def read_toml(path: str) -> dict[str, Any]:
+    """A scenario.toml as flat keys; an error in it names its line."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"{path} cannot be read", why=str(error), fix="give a scenario.toml") from None
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise FileError(f"{path} is not TOML", why=str(error), fix="mend that line") from None
+    for key in ("gpu", "precision", "gpus_per_replica"):
+        if key in found and not isinstance(found[key], list):
+            found[key] = [found[key]]
+    return found
+
+
+def scenario(asked: Question, *, needs_demand: bool = True) -> Scenario:
+    """The Scenario a Question means, its contradictions refused."""
+    found_model = model(asked.model)
+    gpus = tuple(all_gpus()) if "any" in asked.gpu else tuple(dict.fromkeys(map(gpu, asked.gpu)))
+    workload = Workload(isl_tokens=asked.isl, osl_tokens=asked.osl, prefix_hit_fraction=asked.prefix_hit)
+    longest = min(found_model.max_model_len, asked.max_model_len or found_model.max_model_len)
+    if workload.max_context_tokens > longest:
+        raise ScenarioError(
+            f"{workload.max_context_tokens:,.0f} tokens do not fit {found_model.id}",
+            why=f"isl + osl exceeds its context of {longest:,} tokens",
+            fix="shorten isl or osl, or choose a model with a longer context",
+        )
+    promise = _promise(asked)
+    demand, requests_per_user, assumed = _demand(asked, promise, workload, needs_demand)
+    precisions = _precisions(asked, gpus)
+    if asked.kv_cache_dtype == "fp8":
+        gpus = _with_fp8_cache(gpus)
+    return Scenario(
+        model=found_model,
+        gpus=gpus,
+        demand=demand,
+        workload=workload,
+        promise=promise,
+        precisions=precisions,
+        knobs=Knobs(
+            max_num_seqs=asked.max_num_seqs,
+            max_num_batched_tokens=asked.max_num_batched_tokens,
+            gpu_memory_utilization=asked.gpu_memory_utilization,
+            max_model_len=asked.max_model_len,
+            kv_cache_dtype=asked.kv_cache_dtype,
+            engine=asked.engine,
+            version=asked.engine_version,
+        ),
+        most_gpus=asked.max_gpus,
+        gpus_per_replica=tuple(asked.gpus_per_replica),
+        redundancy=asked.redundancy,
+        headroom_fraction=asked.headroom,
+        users=asked.users,
+        requests_per_user=requests_per_user,
+        requests_per_user_is_assumed=assumed,
+    )
+
+
+def _promise(asked: Question) -> Promise:
+    if asked.tokens_per_s is not None and asked.tpot_s is not None:
+        raise ScenarioError(
+            "both a speed and a TPOT are given",
+            why="one is the reciprocal of the other",
+            fix="keep --tokens-per-s or --tpot",
+        )
+    speed = asked.tokens_per_s or (1 / asked.tpot_s if asked.tpot_s else 20.0)
+    return Promise(token_per_s=speed, ttft_s=asked.ttft)
+
+
+def _demand(
+    asked: Question, promise: Promise, workload: Workload, needed: bool
+) -> tuple[Demand, float | None, bool]:
+    """The one demand given, the requests per user in force, and whether those are our assumption."""
+    given = [k for k in ("users", "request_per_s", "agents") if getattr(asked, k) is not None]
+    if len(given) > 1:
+        raise ScenarioError(
+            f"{' and '.join(given)} contradict each other",
+            why="each alone says how many requests there are",
+            fix="keep one of users, request_per_s, agents",
+        )
+    if not given:
+        if needed:
+            raise ScenarioError(
+                "nobody asks anything", why="no demand is given", fix="add --users, --request-per-s or --agents"
+            )
+        share = asked.requests_per_user or default_requests_per_user(promise, workload)
+        return Demand(in_flight_requests=1.0), share, asked.requests_per_user is None
+    if asked.request_per_s is not None:
+        return Demand(request_per_s=asked.request_per_s), None, False
+    if asked.agents is not None:
+        if asked.requests_per_day is None:
+            raise ScenarioError(
+                "a population needs its habits", why="requests_per_day is missing", fix="add --requests-per-day"
+            )
+        people = Population(
+            agents=asked.agents,
+            adoption_fraction=asked.adoption,
+            requests_per_user_day=asked.requests_per_day,
+            peak_hour_fraction=asked.peak_hour,
+        )
+        return Demand(request_per_s=people.request_per_s), None, False
+    assert asked.users is not None
+    if asked.think_s is not None:
+        if asked.requests_per_user is not None:
+            raise ScenarioError(
+                "think_s and requests_per_user contradict each other",
+                why="each says how often a user has a request in flight",
+                fix="keep one",
+            )
+        return Demand(users=asked.users, think_s=asked.think_s), None, False
+    assumed = asked.requests_per_user is None
+    share = asked.requests_per_user or default_requests_per_user(promise, workload)
+    return Demand(in_flight_requests=max(1.0, asked.users * share)), share, assumed
+
+
+def _precisions(asked: Question, gpus: tuple) -> tuple[str, ...]:
+    found = []
+    for name in asked.precision:
+        precision = canonical(name)
+        if precision is None:
+            raise ScenarioError(
+                f"unknown precision {name!r}", why="no kernel has this name", fix=f"one of {', '.join(PRECISIONS)}"
+            )
+        if not any(runs(precision, one) for one in gpus):
+            raise ScenarioError(
+                f"{precision} does not run on {', '.join(one.id for one in gpus)[:80]}",
+                why="neither the chip nor vLLM has a kernel for it",
+                fix=f"one of {', '.join(p for p in PRECISIONS if any(runs(p, one) for one in gpus))}",
+            )
+        found.append(precision)
+    return tuple(dict.fromkeys(found))
+
+
+def _with_fp8_cache(gpus: tuple) -> tuple:
+    able = tuple(one for one in gpus if "fp8" in kv_cache_dtypes(one))
+    if not able:
+        raise ScenarioError(
+            f"no fp8 KV cache on {', '.join(one.id for one in gpus)[:80]}",
+            why="the chip has no fp8 arithmetic",
+            fix="use --kv-cache-dtype auto",
+        )
+    return able
+
+

@@ -1,0 +1,96 @@
+"""The answer: one frozen value that every face (command line, JSON, exports) is a function of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from infrascale.deployment import Deployment, MemoryBudget
+from infrascale.planning.scenario import Scenario
+from infrascale.serving import Performance
+
+
+class Constraint(StrEnum):
+    MEMORY = "memory"
+    THROUGHPUT = "throughput"
+    CAPACITY = "capacity"
+    WAIT = "wait"
+    STOCK = "stock"  # more GPUs than may be bought
+    SUPPORT = "support"  # no kernel for this format on this chip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One constraint at the answer. `needed` and `available` in `unit`; `slack_fraction` 0 binds, < 0 is broken."""
+
+    constraint: Constraint
+    needed: float
+    available: float
+    unit: str
+
+    @property
+    def slack_fraction(self) -> float:
+        """How far from its limit, as a share of what is available."""
+        return (self.available - self.needed) / self.available if self.available else -1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A way to serve the demand. S = `gpus_per_replica`, N = `replicas`, B = `batch_exponent`, Q = `load`.
+
+    Q is requests in flight over the batch 2^B, per replica; above 1, requests queue.
+    """
+
+    deployment: Deployment
+    replicas: int
+    spare_replicas: int
+    batch_exponent: int
+    load: float
+    performance: Performance
+    memory: MemoryBudget
+    checks: tuple[Check, ...]
+
+    @property
+    def gpus_per_replica(self) -> int:
+        return self.deployment.shard.gpus
+
+    @property
+    def max_batch(self) -> int:
+        return 2**self.batch_exponent
+
+    @property
+    def gpus(self) -> int:
+        return (self.replicas + self.spare_replicas) * self.gpus_per_replica
+
+    @property
+    def binding(self) -> Check:
+        """The constraint with the least slack; capacity, which only rounds up N, comes last."""
+        others = [c for c in self.checks if c.constraint is not Constraint.CAPACITY]
+        return min(others, key=lambda check: check.slack_fraction)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """Why a way to cut a model over a GPU serves nobody: the constraint, what it needed and the best there was."""
+
+    deployment: Deployment
+    constraint: Constraint
+    needed: float
+    available: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`best` None: infeasible, and `rejected` says why. `others`: the best of every other way, fewest GPUs first.
+
+    `solver` names how it was found; `excess_fraction` how far above the proven optimum an inexact one stayed.
+    """
+
+    scenario: Scenario
+    solver: str
+    best: Candidate | None
+    others: tuple[Candidate, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
+    excess_fraction: float = 0.0
+    physics: str = "operators"

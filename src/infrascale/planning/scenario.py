@@ -1,0 +1,70 @@
+"""The question, in our own types: who asks for what, with which promise, on which hardware.
+
+A Scenario holds choices, not answers. Outside words (files, flags) become one in `parsing.scenarios`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from infrascale.hardware import Gpu
+from infrascale.model import Model
+from infrascale.workload import Demand, Workload
+
+#: llm-d-planner 0.3.3 (Apache-2.0), its table of use cases: an active chat user sends 0.4 requests a minute.
+REQUESTS_PER_USER_S = 0.4 / 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """What every request is to get, as means: a reading speed and a time to first token, queueing included."""
+
+    token_per_s: float
+    ttft_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knobs:
+    """Engine settings that the person fixed; None leaves the engine's default for the GPU."""
+
+    max_num_seqs: int | None = None
+    max_num_batched_tokens: int | None = None
+    gpu_memory_utilization: float | None = None
+    max_model_len: int | None = None
+    kv_cache_dtype: str = "auto"
+    engine: str = "vllm"
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """`precisions` empty: the checkpoint's own. `redundancy`: replicas beyond the need (N+1 is 1).
+
+    `headroom_fraction`: share of the demand added on top. `assumed_requests_per_user`: set when the share of
+    users with a request in flight is our default and not the person's.
+    """
+
+    model: Model
+    gpus: tuple[Gpu, ...]
+    demand: Demand
+    workload: Workload
+    promise: Promise
+    precisions: tuple[str, ...] = ()
+    knobs: Knobs = Knobs()
+    most_gpus: int | None = None
+    gpus_per_replica: tuple[int, ...] = ()
+    redundancy: int = 0
+    headroom_fraction: float = 0.0
+    users: float | None = None
+    requests_per_user: float | None = None
+    requests_per_user_is_assumed: bool = False
+
+
+def default_requests_per_user(promise: Promise, workload: Workload) -> float:
+    """Share of connected users with a request in flight, when nobody says (Little's law on one user).
+
+        0.4 requests a minute · (ttft + osl / speed)
+
+    400 tokens at 20 tokens/s after 2 s: 0.4 / 60 · 22 = 0.147.
+    """
+    return min(1.0, REQUESTS_PER_USER_S * (promise.ttft_s + workload.osl_tokens / promise.token_per_s))
