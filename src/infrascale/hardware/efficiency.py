@@ -37,7 +37,7 @@ class Curve:
         moving = (work.hbm_bytes + self.bytes_half) / (self.bytes_fraction * gpu.hbm_bytes_per_s)
         if not work.flop:
             return self.launch_s + moving
-        rate = self.flop_fraction * gpu.flop_per_s[work.dtype]
+        rate = self.flop_fraction * gpu.rate(work.dtype)
         computing = work.flop * (1 + self.rows_half / work.rows) / rate
         p = self.exponent
         return self.launch_s + (moving**p + computing**p) ** (1 / p)

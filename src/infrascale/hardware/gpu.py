@@ -43,7 +43,7 @@ class Price:
     usd_per_hour: tuple[float, float] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # one object a catalog entry: identity is equality
 class Gpu:
     """One GPU as the runtime sees it. `flop_per_s`: dense matrix rates by dtype, never with sparsity."""
 
@@ -64,6 +64,10 @@ class Gpu:
     notes: str = ""
     price: Price | None = None
     sources: Mapping[str, Source] = field(default_factory=dict)
+
+    def rate(self, dtype: str) -> float:
+        """Dense rate of the arithmetic that stands in for `dtype` where the chip lacks it [FLOP/s]."""
+        return next(self.flop_per_s[d] for d in (dtype, "bf16", "fp16", "fp32") if d in self.flop_per_s)
 
     def link_for(self, gpus: int) -> Link:
         """The slowest link a collective over `gpus` has to cross."""

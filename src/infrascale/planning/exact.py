@@ -69,6 +69,7 @@ def solve(judge: Judge) -> Candidate | Rejection:
         performance=outcome.performance,
         memory=judge.memory,
         checks=outcome.checks,
+        binds=binding(judge, replicas, outcome),
     )
     if scenario.most_gpus is not None and candidate.gpus > scenario.most_gpus:
         return Rejection(
@@ -79,6 +80,19 @@ def solve(judge: Judge) -> Candidate | Rejection:
             unit="gpus",
         )
     return candidate
+
+
+def binding(judge: Judge, replicas: int, outcome: Outcome) -> Constraint:
+    """What stops one replica fewer, at the batch that comes nearest; for a single replica, the least slack.
+
+    A batch that would do but for its cache is stopped by memory.
+    """
+    if replicas > 1:
+        fewer = [judge.outcome(replicas - 1, exponent) for exponent in exponents(judge)]
+        nearest = max(fewer, key=_comfort)
+        return min(nearest.checks, key=lambda check: check.slack_fraction).constraint
+    promised = [check for check in outcome.checks if check.constraint is not Constraint.CAPACITY]
+    return min(promised, key=lambda check: check.slack_fraction).constraint
 
 
 def _comfort(outcome: Outcome) -> float:

@@ -49,6 +49,7 @@ class Candidate:
     performance: Performance
     memory: MemoryBudget
     checks: tuple[Check, ...]
+    binds: Constraint
 
     @property
     def gpus_per_replica(self) -> int:
@@ -64,9 +65,8 @@ class Candidate:
 
     @property
     def binding(self) -> Check:
-        """The constraint with the least slack; capacity, which only rounds up N, comes last."""
-        others = [c for c in self.checks if c.constraint is not Constraint.CAPACITY]
-        return min(others, key=lambda check: check.slack_fraction)
+        """The check of `binds`: what stops one replica fewer, or has the least slack when one is all there is."""
+        return next(check for check in self.checks if check.constraint is self.binds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,6 +94,7 @@ def capacity(scenario: Scenario, efficiency: Efficiency, gpus: int) -> list[tupl
                 performance=outcome.performance,
                 memory=judge.memory,
                 checks=outcome.checks,
+                binds=min(outcome.checks, key=lambda check: check.slack_fraction).constraint,
             )
             found.append((candidate, requests * replicas))
     return sorted(found, key=lambda pair: -pair[1])

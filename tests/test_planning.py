@@ -1,0 +1,132 @@
+"""The planner: exact against brute force, monotone in what is asked, honest about what cannot be."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from infrascale import ask, capacity, plan
+from infrascale.errors import InfraScaleError
+from infrascale.parsing.efficiencies import efficiency
+from infrascale.parsing.gpus import all_gpus, gpu
+from infrascale.planning import Constraint
+from infrascale.planning.evaluate import Judge
+from infrascale.planning.planner import deployments
+
+BASE = {"model": "llama-3.1-8b", "gpu": ["h100-sxm"], "users": 1000, "isl": 1000, "osl": 400}
+SCENARIOS = 500
+
+
+def brute_force(scenario, most_gpus):
+    """The fewest GPUs by trying every deployment, N and B."""
+    best = None
+    for one in scenario.gpus:
+        for deployment in deployments(scenario, one):
+            judge = Judge(scenario=scenario, deployment=deployment, efficiency=efficiency())
+            size = deployment.shard.gpus
+            for replicas in range(1, (best or most_gpus + 1) // size + 1):
+                if best is not None and replicas * size >= best:
+                    break
+                if any(judge.outcome(replicas, exponent).keeps for exponent in range(11)):
+                    best = replicas * size
+                    break
+    return best
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_exact_solver_finds_what_brute_force_finds(seed):
+    rng = random.Random(seed)
+    for _ in range(SCENARIOS // 10):
+        asked = ask(
+            model=rng.choice(["llama-3.1-8b", "openai/gpt-oss-20b", "Qwen/Qwen3-32B"]),
+            gpu=[rng.choice(["h100-sxm", "a100-sxm-80gb", "l40s", "mi300x"])],
+            users=rng.choice([1, 10, 60, 200]),
+            requests_per_user=rng.choice([0.05, 0.3, 1.0]),
+            tokens_per_s=rng.uniform(5, 120),
+            ttft=rng.choice([0.05, 0.2, 1.0, 5.0]),
+            isl=rng.randint(10, 6000),
+            osl=rng.randint(2, 1500),
+            gpus_per_replica=rng.choice([[1], [1, 2], [2, 4]]),
+            max_num_seqs=1024,
+        )
+        found = plan(asked)
+        truth = brute_force(asked, most_gpus=24)
+        if truth is None:
+            assert found.best is None or found.best.gpus > 24
+        else:
+            assert found.best is not None and found.best.gpus == truth
+
+
+def test_a_plan_keeps_its_own_constraints():
+    best = plan(**BASE).best
+    assert all(check.needed <= check.available * (1 + 1e-9) for check in best.checks)
+    assert best.gpus == best.replicas * best.gpus_per_replica
+
+
+def test_more_users_never_need_fewer_gpus_up_to_ten_million():
+    counts = [plan(**{**BASE, "users": users}).best.gpus for users in (10, 1e3, 1e5, 1e7)]
+    assert counts == sorted(counts) and counts[-1] > 1000
+
+
+def test_a_faster_promise_never_needs_fewer_gpus():
+    counts = [plan(**{**BASE, "requests_per_user": 0.15, "tokens_per_s": speed}).best.gpus for speed in (5, 20, 60, 90)]
+    assert counts == sorted(counts)
+
+
+def test_those_who_queue_do_not_slow_those_who_run():
+    asked = ask(**BASE)
+    deployment = next(iter(deployments(asked, gpu("h100-sxm"))))
+    judge = Judge(scenario=asked, deployment=deployment, efficiency=efficiency())
+    full, queued = judge.performance(64, 6), judge.performance(128, 6)
+    assert queued.token_per_s_per_request == pytest.approx(full.token_per_s_per_request)
+    assert queued.ttft_s.mean_s > full.ttft_s.mean_s
+
+
+def test_a_rate_obeys_littles_law():
+    best = plan(**{**BASE, "users": None, "request_per_s": 12.0}).best
+    inside = best.load * best.max_batch * best.replicas
+    assert inside == pytest.approx(12.0 * best.performance.e2e_s.mean_s, rel=1e-3)
+
+
+def test_an_infeasible_question_names_the_best_there_is():
+    found = plan(**{**BASE, "ttft": 0.001})
+    assert found.best is None
+    waits = [r for r in found.rejected if r.constraint is Constraint.WAIT]
+    nearest = min(r.available for r in waits)
+    assert plan(**{**BASE, "ttft": nearest * 1.0001}).best is not None
+
+
+def test_what_is_planned_is_what_capacity_says():
+    best, most = capacity(4, **{**BASE, "users": None})[0]
+    again = plan(**{**BASE, "requests_per_user": 1.0, "users": most})
+    assert again.best.gpus <= 4
+    more = plan(**{**BASE, "requests_per_user": 1.0, "users": most * 1.05})
+    assert more.best.gpus > 4
+
+
+def test_redundancy_adds_replicas():
+    one, two = plan(**BASE).best, plan(**BASE, redundancy=1).best
+    assert two.gpus == one.gpus + one.gpus_per_replica
+
+
+def test_every_gpu_of_the_catalog_can_be_asked():
+    assert len(all_gpus()) >= 40
+    found = plan(**{**BASE, "gpu": ["any"]})
+    assert found.best is not None
+    assert {c.deployment.gpu.id for c in (found.best, *found.others)} > {"t4", "mi300x", "b200", "l4"}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"users": 0}, {"users": -3}, {"users": float("nan")}, {"users": float("inf")}, {"users": 1e30},
+        {"isl": 1e7}, {"model": "lama-3.1-8b"}, {"gpu": ["h1000"]}, {"precision": ["fp7"]}, {"ttft": 0},
+        {"request_per_s": 3}, {"tpot_s": 0.01, "tokens_per_s": 3}, {"colour": 1}, {"osl": 0},
+        {"gpu": ["a100"], "kv_cache_dtype": "fp8"}, {"think_s": 3, "requests_per_user": 0.1},
+    ],
+)  # fmt: skip
+def test_a_bad_question_is_refused_with_the_mend(bad):
+    with pytest.raises(InfraScaleError) as error:
+        plan(**{**BASE, **bad})
+    assert error.value.why and error.value.fix
