@@ -118,7 +118,7 @@ def capacity(
         print(f"{gpus} GPUs serve {most:,.0f} requests in flight of {asked.model.id}")
         print(f"  about {most / share:,.0f} connected users at {share:.3f} requests in flight each")
         for candidate, requests in found[:6]:
-            print(f"  {requests:>8,.0f}  {candidate.replicas:>4} × {cut(candidate):<40} "[:80])
+            print(f"  {requests:>8,.0f}{candidate.replicas:>4} × {cut(candidate):<40} "[:80])
     else:
         print("These GPUs cannot keep the promise, not even for one request.")
     if not found:

@@ -1,0 +1,180 @@
+"""Measurement rows become questions: a deployment, a workload and a load, from the inputs alone.
+
+In: rows of the common measurement schema, as real files have them: aliases, blanks, odd spellings.
+Out: Question per row, or an InfraScaleError that says why it cannot be one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+from infrascale.deployment import Deployment, default_engine, runs
+from infrascale.errors import FileError, ScenarioError
+from infrascale.model import LAYER_PARTS, Model, Quantization
+from infrascale.parsing.gpus import gpu
+from infrascale.parsing.models import model
+from infrascale.parsing.quantization import precision_in_name
+from infrascale.precision import canonical
+from infrascale.work import Part, Shard
+from infrascale.workload import Workload
+
+#: What a row that does not say its lengths is taken for; the reason column says so.
+DEFAULT_ISL, DEFAULT_OSL = 512.0, 256.0
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One row's inputs. `replicas` engines share a `request_per_s` that the row states for all."""
+
+    deployment: Deployment
+    workload: Workload
+    load_kind: str
+    concurrency: float | None
+    request_per_s: float | None
+    replicas: float
+    assumed: str
+
+
+def read_rows(path: str) -> tuple[list[str], list[dict[str, str]]]:
+    """Header and rows of a CSV, comma or semicolon; every cell a string."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise FileError(f"{path} is not text", why="it is not UTF-8", fix="give a CSV of measurement rows") from None
+    except OSError as error:
+        raise FileError(f"{path} cannot be read", why=error.strerror or str(error), fix="check the path") from None
+    first = text.split("\n", 1)[0]
+    if not first.strip() or "\0" in text:
+        raise FileError(f"{path} holds no table", why="there is no header line", fix="give a CSV with a header")
+    reader = csv.DictReader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",")
+    header = [name for name in reader.fieldnames or [] if name]
+    if "model" not in header or "gpu" not in header:
+        raise FileError(
+            f"{path} holds no measurements",
+            why="its header lacks the columns model and gpu",
+            fix="use the columns of the measurement schema (see the README)",
+        )
+    return header, [{name: (row.get(name) or "").strip() for name in header} for row in reader]
+
+
+def number(row: Row, key: str) -> float | None:
+    """A cell as a positive number, None when blank."""
+    text = row.get(key, "")
+    if not text or text.lower() in ("none", "null", "n/a", "-"):
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        raise ScenarioError(f"{key} = {text[:30]} is no number", why="it has other signs", fix="mend the cell") from None
+    if not isfinite(value) or value <= 0 or value > 1e12:
+        raise ScenarioError(f"{key} = {text[:30]} cannot be", why="it is not positive and finite", fix="mend the cell")
+    return value
+
+
+def _degree(row: Row, key: str) -> int | None:
+    value = number(row, key)
+    return None if value is None else max(1, round(value))
+
+
+def asked(row: Row) -> Asked:
+    """The question a row answers."""
+    found, card = model(row.get("model", "")), gpu(row.get("gpu", ""))
+    notes, engine_name = row.get("notes", ""), _engine_name(row.get("engine", ""))
+    if "DISAGG" in notes and not row.get("tp"):
+        shard, share = _decode_pool(notes), True
+    else:
+        shard, share = _shard(row, notes), False
+    quantization = _quantization(found, row.get("weight_precision", ""), row.get("model", ""))
+    if not runs(quantization.precision, card):
+        raise ScenarioError(
+            f"{quantization.precision} does not run on {card.id}", why="no kernel", fix="use another format"
+        )
+    engine = default_engine(card, engine_name, row.get("engine_version") or None)
+    kv = canonical(row.get("kv_precision", "") or "") or _kv_default(engine_name, quantization, card.architecture)
+    assumed = [k for k in ("isl", "osl") if not row.get(k)]
+    workload = Workload(
+        isl_tokens=number(row, "isl") or DEFAULT_ISL, osl_tokens=max(1.0, number(row, "osl") or DEFAULT_OSL)
+    )
+    if workload.max_context_tokens > 1e7:
+        raise ScenarioError("isl + osl is beyond any context", why="over 10 million tokens", fix="mend the cell")
+    from dataclasses import replace
+
+    deployment = Deployment(
+        model=found,
+        gpu=card,
+        shard=shard,
+        engine=replace(engine, kv_cache_dtype="fp8" if kv == "fp8" else "auto"),
+        quantization=quantization,
+    )
+    concurrency, gpus = number(row, "concurrency"), number(row, "gpu_count") or shard.gpus
+    workers = _workers(notes, "decode") if share else 1
+    return Asked(
+        deployment=deployment,
+        workload=workload,
+        load_kind=row.get("load_kind") or ("open" if row.get("request_rate") else "closed"),
+        concurrency=concurrency / workers if concurrency and share else concurrency,
+        request_per_s=number(row, "request_rate"),
+        replicas=max(1.0, gpus // shard.gpus),
+        assumed=f"{' and '.join(assumed)} not given: {DEFAULT_ISL:g} and {DEFAULT_OSL:g} taken" if assumed else "",
+    )
+
+
+def _engine_name(text: str) -> str:
+    word = text.lower()
+    return next((name for name in ("trtllm", "sglang", "vllm") if name in word.replace("-", "")), "vllm")
+
+
+def _shard(row: Row, notes: str) -> Shard:
+    """Degrees as written. A data-parallel attention rank is a `dp`; experts over all GPUs with tp 1 are tp."""
+    gpus, tp = _degree(row, "gpu_count"), _degree(row, "tp")
+    pp, ep = _degree(row, "pp") or 1, _degree(row, "ep") or 1
+    dp = int(found.group(1)) if (found := re.search(r"\b(?:attn_dp|attention_dp)=(\d+)", notes)) else 1
+    if tp is None:
+        tp = max(1, (gpus or 1) // pp)
+    if dp > 1:
+        tp = max(1, (gpus or tp * dp) // (dp * pp))
+    elif ep > tp:
+        tp = max(tp, (gpus or ep) // pp)
+    if tp * pp * dp > 4096:
+        raise ScenarioError(f"{tp * pp * dp} GPUs in one replica cannot be", why="over 4096", fix="mend the cells")
+    return Shard(tp=tp, pp=pp, dp=dp, ep=min(ep, tp * dp) if ep > 1 else 1)
+
+
+def _workers(notes: str, role: str) -> int:
+    found = re.search(rf"{role}=num_workers:(\d+)", notes)
+    return int(found.group(1)) if found else 1
+
+
+def _decode_pool(notes: str) -> Shard:
+    """One decode worker of a disaggregated deployment, as its notes spell it."""
+    found = re.search(r"decode=([^\s;]*)", notes)
+    parts = dict(p.split(":") for p in (found.group(1) if found else "").split(",") if ":" in p)
+    tp, dp = int(parts.get("tp_size", 1)), int(parts.get("attention_dp_size", 1))
+    ep = int(parts.get("moe_ep_size", 1))
+    return Shard(tp=tp, pp=int(parts.get("pp_size", 1)), dp=dp, ep=min(ep, tp * dp))
+
+
+def _quantization(found: Model, text: str, name: str) -> Quantization:
+    """The row's format; a checkpoint that has it natively keeps its own choice of parts."""
+    word = canonical(text) or precision_in_name(name)
+    if word is None or word == found.native.precision:
+        return found.native
+    if word in ("nvfp4", "mxfp4", "int4") and found.is_moe:
+        if found.native.precision in ("nvfp4", "mxfp4", "int4"):
+            return Quantization(precision=word, parts=found.native.parts)
+        parts = LAYER_PARTS - {Part.ATTENTION}
+        return Quantization(precision=word, parts=parts)
+    return Quantization(precision=word)
+
+
+def _kv_default(engine: str, quantization: Quantization, architecture: str) -> str | None:
+    """Where a row is silent: fp8 for TensorRT-LLM and Blackwell with 8- or 4-bit weights (fits Little's law there)."""
+    narrow = quantization.precision in ("fp8", "nvfp4", "mxfp4")
+    return "fp8" if narrow and (engine == "trtllm" or architecture == "blackwell") else None

@@ -1,0 +1,149 @@
+"""Predictions for measured rows, from their inputs alone: how accuracy is judged.
+
+In: a CSV of measurement rows.    Out: the same rows with pred_* columns, a status and a reason. No row is dropped.
+A benchmark's closed loop starts all its clients at once, so its TTFT is the burst's, not the steady state's.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable
+from math import ceil, isfinite
+from pathlib import Path
+
+from infrascale.deployment import PhysicsTimer, memory_budget
+from infrascale.errors import CatalogError, FileError, InfraScaleError, ModelError
+from infrascale.parsing.efficiencies import efficiency
+from infrascale.parsing.measurements import Asked, Row, asked, read_rows
+from infrascale.serving import Limits, Regime, Saturated, closed_loop, limits_of, open_loop, steps, tpot_s
+from infrascale.serving.steady_state import decode_batch
+from infrascale.work import Batch, Kind
+
+_MEASURES = ("ttft_mean_s", "tpot_mean_s", "e2e_mean_s", "output_tok_per_s_total")
+COLUMNS = tuple(f"pred_{m}{end}" for m in _MEASURES for end in ("", "_low", "_high"))
+COLUMNS += ("pred_power_w", "status", "reason")
+Found = dict[str, float | str]
+
+
+def predict_file(path: str, out: str, progress: Callable[[int, int], None] | None = None) -> None:
+    """Predict every row of `path` into `out`, which appears whole or not at all."""
+    header, rows = read_rows(path)
+    target = Path(out)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, [*header, *(c for c in COLUMNS if c not in header)])
+            writer.writeheader()
+            for done, row in enumerate(rows, 1):
+                writer.writerow({**row, **predict_row(row)})
+                if progress:
+                    progress(done, len(rows))
+        partial.replace(target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise FileError(f"{out} cannot be written", why=error.strerror or str(error), fix="check the path") from None
+
+
+def predict_row(row: Row) -> dict[str, str]:
+    """The new cells of one row."""
+    cells = dict.fromkeys(COLUMNS, "")
+    try:
+        found = _predict(asked(row))
+    except (CatalogError, ModelError) as error:
+        return {**cells, "status": "unsupported", "reason": _one_line(error)}
+    except InfraScaleError as error:
+        return {**cells, "status": "error", "reason": _one_line(error)}
+    except (ArithmeticError, ValueError) as error:
+        return {**cells, "status": "error", "reason": f"the numbers of this row do not go together ({error})"}
+    reason = str(found.pop("reason"))
+    status = str(found.pop("status"))
+    if any(not (isinstance(v, float) and isfinite(v) and v > 0) for v in found.values()):
+        return {**cells, "status": "error", "reason": "no finite prediction"}
+    return {**cells, **{k: f"{v:.6g}" for k, v in found.items()}, "status": status, "reason": reason}
+
+
+def _one_line(error: InfraScaleError) -> str:
+    return f"{error.what}: {error.why}" if error.why else error.what
+
+
+def _predict(row: Asked) -> Found:
+    limits = limits_of(row.deployment, row.workload)
+    timer = PhysicsTimer(deployment=row.deployment, efficiency=efficiency())
+    reason = row.assumed
+    if limits.running < 1:
+        budget = memory_budget(row.deployment)
+        if budget.kv_cache_bytes <= 0:
+            needed, total = budget.needed_bytes / 1e9, budget.total_bytes / 1e9
+            return {"status": "unsupported", "reason": f"needs {needed:.1f} GB a GPU, which has {total:.1f}"}
+        limits = Limits(max_num_seqs=1, cached_seqs=1, step_tokens=limits.step_tokens)
+    if row.load_kind == "offline" and row.concurrency:
+        found = _static(row, timer, limits)
+    elif row.load_kind == "offline":
+        found = _saturated(row, timer, limits, row.replicas)
+    elif row.load_kind == "open" and row.request_per_s:
+        found = _open(row, timer, limits)
+    else:
+        laws = dict(efficiency().laws)
+        p = closed_loop(timer, row.workload, limits, timer.host, laws, row.concurrency or 1.0, Regime.BURST)
+        found = _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, p.output_token_per_s, p.running_seqs)
+    note = str(found.pop("reason", ""))
+    running = float(found.pop("running"))
+    power = _power(timer, decode_batch(max(1.0, running), row.workload))
+    words = "; ".join(part for part in (reason, note) if part)
+    return {**found, "pred_power_w": power, "status": "ok", "reason": words}
+
+
+def _cells(ttft: float, tpot: float, e2e: float, rate: float, running: float) -> Found:
+    values = dict(zip(_MEASURES, (ttft, tpot, e2e, rate), strict=True))
+    return {**{f"pred_{key}": float(value) for key, value in values.items()}, "running": running}
+
+
+def _static(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
+    """A batch handed over at once: all prompts, then decoding together; what does not fit goes in later waves."""
+    batch = row.concurrency or 1.0
+    waves = ceil(batch / limits.running)
+    wave, load = batch / waves, row.workload
+    chunks = max(1, ceil(wave * load.isl_tokens / limits.step_tokens))
+    prompts = Batch(
+        prefill_tokens=wave * load.isl_tokens / chunks, prefill_seqs=max(1.0, wave / chunks)
+    )
+    ttft = chunks * timer(prompts) + timer.host.request_s
+    tpot = timer(decode_batch(wave, load))
+    e2e = waves * (ttft + (load.osl_tokens - 1) * tpot)
+    return _cells(ttft, tpot, e2e, batch * load.osl_tokens / e2e, wave)
+
+
+def _saturated(row: Asked, timer: PhysicsTimer, limits: Limits, replicas: float) -> Found:
+    """Everything queued at once: the batch is as full as the cache and the engine allow, throughout."""
+    running, load = limits.running, row.workload
+    token = tpot_s(steps(timer, load, limits, running), load, running)
+    ttft = timer.host.request_s + steps(timer, load, limits, running).prompt_s
+    found = _cells(ttft, token, ttft + load.osl_tokens * token, replicas * running / token, running)
+    return {**found, "reason": "saturated: the engine is taken as full throughout"}
+
+
+def _open(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
+    rate = (row.request_per_s or 0.0) / row.replicas
+    laws = dict(efficiency().laws)
+    p = open_loop(timer, row.workload, limits, timer.host, laws, rate)
+    note = ""
+    if isinstance(p, Saturated):
+        note = f"saturated: at most {p.request_per_s * row.replicas:.3g} requests/s are sustained"
+        p = closed_loop(timer, row.workload, limits, timer.host, laws, limits.running, Regime.STEADY)
+    total = p.output_token_per_s * row.replicas
+    found = _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, total, p.running_seqs)
+    return {**found, "reason": note}
+
+
+def _power(timer: PhysicsTimer, batch: Batch) -> float:
+    """Mean power of the replica's GPUs while decoding [W]: idle, and the rest by how busy both walls are.
+
+        idle + (limit − idle) · min(1, share of bandwidth + share of arithmetic)
+    """
+    gpu, step_s = timer.deployment.gpu, timer(batch)
+    works = [w for w in timer.works(batch) if w.kind is not Kind.COMMUNICATION]
+    moving = sum(w.count * w.hbm_bytes for w in works) / gpu.hbm_bytes_per_s / step_s
+    computing = sum(w.count * w.flop / gpu.rate(w.dtype) for w in works) / step_s
+    idle = gpu.idle_power_w or efficiency().laws["idle_power_fraction"] * gpu.power_w
+    return timer.deployment.shard.gpus * (idle + (gpu.power_w - idle) * min(1.0, moving + computing))
