@@ -63,7 +63,7 @@ def _feasible(plan: Plan, best: Candidate) -> list[str]:
         lines += [_other(best, other) for other in plan.others[:5]]
     refused = [r for r in plan.rejected][: max(0, 7 - len(plan.others))]
     lines += [_refused(r) for r in refused]
-    lines += ["", "  Evidence: kernel tables and published runs; means, not percentiles. See README."]
+    lines += ["", "  Evidence: kernel tables, published runs. Means, not percentiles: see README."]
     return lines
 
 
