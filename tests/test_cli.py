@@ -23,7 +23,17 @@ def test_a_plan_is_one_screen(tmp_path):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert len(lines) <= 50 and max(map(len, lines)) <= 80
-    for word in ("replicas (N)", "GPUs (S)", "2^B", "Q =", "memory", "throughput", "capacity", "wait", "← binds"):
+    for word in (
+        "replicas (N)",
+        "GPUs (S)",
+        "2^B",
+        "Q =",
+        "memory",
+        "throughput",
+        "capacity",
+        "wait",
+        "← binds",
+    ):
         assert word in done.stdout
 
 

@@ -70,7 +70,10 @@ def test_more_users_never_need_fewer_gpus_up_to_ten_million():
 
 
 def test_a_faster_promise_never_needs_fewer_gpus():
-    counts = [plan(**{**BASE, "requests_per_user": 0.15, "tokens_per_s": speed}).best.gpus for speed in (5, 20, 60, 90)]
+    counts = [
+        plan(**{**BASE, "requests_per_user": 0.15, "tokens_per_s": speed}).best.gpus
+        for speed in (5, 20, 60, 90)
+    ]
     assert counts == sorted(counts)
 
 

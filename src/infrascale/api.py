@@ -1,7 +1,7 @@
 """The verbs, from Python: plan, capacity, and the Scenario they take.
 
-    from infrascale import plan, Scenario
-    plan(model="llama-3.1-8b", gpu=["h100-sxm"], users=1000).best.gpus
+from infrascale import plan, Scenario
+plan(model="llama-3.1-8b", gpu=["h100-sxm"], users=1000).best.gpus
 """
 
 from __future__ import annotations

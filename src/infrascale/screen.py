@@ -159,7 +159,9 @@ def nearest_changes(plan: Plan) -> list[str]:
             found.append(f"allow {best.needed:,.0f} GPUs ({cut(best)})")
         elif constraint is Constraint.MEMORY:
             best = min(refused, key=lambda r: r.needed / r.available)
-            found.append(f"a smaller format or larger GPU: {amount(best.needed, 'bytes')} a GPU ({cut(best)})")
+            found.append(
+                f"a smaller format or larger GPU: {amount(best.needed, 'bytes')} a GPU ({cut(best)})"
+            )
     return found or ["no listed GPU has a kernel for this format; see `infrascale catalog gpus`"]
 
 

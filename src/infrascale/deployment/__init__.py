@@ -1,6 +1,12 @@
 """Deployments: a model on hardware under an engine, its memory and the time of its steps."""
 
-from infrascale.deployment.deployment import Deployment, kv_cache_dtypes, runs, shards, tensor_parallel_degrees
+from infrascale.deployment.deployment import (
+    Deployment,
+    kv_cache_dtypes,
+    runs,
+    shards,
+    tensor_parallel_degrees,
+)
 from infrascale.deployment.engine import Engine, default_engine
 from infrascale.deployment.memory import (
     MemoryBudget,

@@ -57,7 +57,8 @@ def memory_budget(deployment: Deployment) -> MemoryBudget:
     total = deployment.gpu.hbm_bytes
     tokens = min(engine.max_num_batched_tokens, engine.max_num_seqs * model.max_model_len)
     wide = max(
-        (linear.outputs / shard.tp for _, block in model.blocks for linear in block.linears), default=model.hidden
+        (linear.outputs / shard.tp for _, block in model.blocks for linear in block.linears),
+        default=model.hidden,
     )
     per_token = ACTIVATION_COPIES * (model.hidden + wide) * deployment.numerics.activation_bytes
     logits = 2 * min(engine.max_num_seqs, tokens) * model.vocab * 4 / shard.tp
@@ -79,7 +80,9 @@ def cache_bytes_per_request(deployment: Deployment, tokens: float) -> float:
     return whole / deployment.shard.pp
 
 
-def requests_that_fit(deployment: Deployment, workload: Workload, budget: MemoryBudget | None = None) -> float:
+def requests_that_fit(
+    deployment: Deployment, workload: Workload, budget: MemoryBudget | None = None
+) -> float:
     """Requests the cache of one replica holds at once, on average over their lives; 0 when not even one fits.
 
     vLLM admits on the prompt and grows block by block, so a request weighs ISL + OSL/2; an engine that reserves

@@ -74,5 +74,9 @@ class Gpu:
         if gpus <= self.link.gpus:
             return self.link
         if gpus <= self.gpus_per_server and self.link.kind == "nvlink-bridge":
-            return Link(kind="pcie", bytes_per_s=64e9 if self.flop_per_s.get("fp8") else 32e9, gpus=self.gpus_per_server)
+            return Link(
+                kind="pcie",
+                bytes_per_s=64e9 if self.flop_per_s.get("fp8") else 32e9,
+                gpus=self.gpus_per_server,
+            )
         return BETWEEN_SERVERS

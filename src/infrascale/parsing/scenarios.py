@@ -157,7 +157,9 @@ def _demand(
     if not given:
         if needed:
             raise ScenarioError(
-                "nobody asks anything", why="no demand is given", fix="add --users, --request-per-s or --agents"
+                "nobody asks anything",
+                why="no demand is given",
+                fix="add --users, --request-per-s or --agents",
             )
         share = asked.requests_per_user or default_requests_per_user(promise, workload)
         return Demand(in_flight_requests=1.0), share, asked.requests_per_user is None
@@ -166,7 +168,9 @@ def _demand(
     if asked.agents is not None:
         if asked.requests_per_day is None:
             raise ScenarioError(
-                "a population needs its habits", why="requests_per_day is missing", fix="add --requests-per-day"
+                "a population needs its habits",
+                why="requests_per_day is missing",
+                fix="add --requests-per-day",
             )
         people = Population(
             agents=asked.agents,
@@ -195,7 +199,9 @@ def _precisions(asked: Question, gpus: tuple) -> tuple[str, ...]:
         precision = canonical(name)
         if precision is None:
             raise ScenarioError(
-                f"unknown precision {name!r}", why="no kernel has this name", fix=f"one of {', '.join(PRECISIONS)}"
+                f"unknown precision {name!r}",
+                why="no kernel has this name",
+                fix=f"one of {', '.join(PRECISIONS)}",
             )
         if not any(runs(precision, one) for one in gpus):
             raise ScenarioError(
@@ -216,5 +222,3 @@ def _with_fp8_cache(gpus: tuple) -> tuple:
             fix="use --kv-cache-dtype auto",
         )
     return able
-
-

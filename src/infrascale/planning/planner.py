@@ -22,7 +22,9 @@ def quantizations(scenario: Scenario) -> Iterator[Quantization]:
     if not scenario.precisions:
         yield native
     for precision in scenario.precisions:
-        yield native if precision == native.precision else Quantization(precision=precision, parts=LAYER_PARTS)
+        yield (
+            native if precision == native.precision else Quantization(precision=precision, parts=LAYER_PARTS)
+        )
 
 
 def deployments(scenario: Scenario, gpu: Gpu) -> Iterator[Deployment]:
@@ -82,7 +84,9 @@ def capacity(scenario: Scenario, efficiency: Efficiency, gpus: int) -> list[tupl
             if best is None:
                 continue
             requests, exponent = best
-            held = replace(scenario, demand=Demand(in_flight_requests=requests * replicas), headroom_fraction=0.0)
+            held = replace(
+                scenario, demand=Demand(in_flight_requests=requests * replicas), headroom_fraction=0.0
+            )
             judge = Judge(scenario=held, deployment=deployment, efficiency=efficiency)
             outcome = judge.outcome(replicas, exponent)
             candidate = Candidate(
@@ -100,7 +104,9 @@ def capacity(scenario: Scenario, efficiency: Efficiency, gpus: int) -> list[tupl
     return sorted(found, key=lambda pair: -pair[1])
 
 
-def _most_requests(scenario: Scenario, deployment: Deployment, efficiency: Efficiency) -> tuple[int, int] | None:
+def _most_requests(
+    scenario: Scenario, deployment: Deployment, efficiency: Efficiency
+) -> tuple[int, int] | None:
     """Most requests in flight that one replica serves within the promise, and the batch that does."""
     from infrascale.planning.exact import exponents
     from infrascale.workload import Demand
@@ -111,10 +117,10 @@ def _most_requests(scenario: Scenario, deployment: Deployment, efficiency: Effic
         while high - low > 1:
             middle = (low + high) // 2
             held = replace(scenario, demand=Demand(in_flight_requests=float(middle)), headroom_fraction=0.0)
-            keeps = Judge(scenario=held, deployment=deployment, efficiency=efficiency).outcome(1, exponent).keeps
+            keeps = (
+                Judge(scenario=held, deployment=deployment, efficiency=efficiency).outcome(1, exponent).keeps
+            )
             low, high = (middle, high) if keeps else (low, middle)
         if low and (best is None or low > best[0]):
             best = (low, exponent)
     return best
-
-

@@ -1,7 +1,16 @@
 """Serving: a deployment under a workload. Knows step times, no FLOP."""
 
 from infrascale.serving.performance import Performance, Saturated, Spread
-from infrascale.serving.steady_state import Limits, Regime, Steps, closed_loop, limits_of, open_loop, steps, tpot_s
+from infrascale.serving.steady_state import (
+    Limits,
+    Regime,
+    Steps,
+    closed_loop,
+    limits_of,
+    open_loop,
+    steps,
+    tpot_s,
+)
 
 __all__ = [
     "Limits",

@@ -129,7 +129,8 @@ def first_token_s(
     of the b − 1 others.
     """
     own_s = host.request_s + host.prompt_token_s * workload.isl_tokens + found.prompt_s
-    under_way_s = laws["residual_step"] * found.decode_s * min(1.0, running - 1) if running > 1 else 0.0
+    residual = laws["burst_residual_step" if regime is Regime.BURST else "residual_step"]
+    under_way_s = residual * found.decode_s * min(1.0, running - 1) if running > 1 else 0.0
     if regime is Regime.BURST:
         share = laws["burst_share"] * (running / (running + laws["burst_half"]))
         ahead_s = share * max(0.0, running - 1) * found.extra_s
@@ -141,7 +142,12 @@ def first_token_s(
 
 
 def open_loop(
-    timer: StepTimer, workload: Workload, limits: Limits, host: Host, laws: dict[str, float], request_per_s: float
+    timer: StepTimer,
+    workload: Workload,
+    limits: Limits,
+    host: Host,
+    laws: dict[str, float],
+    request_per_s: float,
 ) -> Performance | Saturated:
     """Poisson arrivals at `request_per_s`: the number running solves  b = rate · residence(b)  (Little's law)."""
 

@@ -62,7 +62,7 @@ def sequence_span(tokens: float, window: int | None) -> float:
 def causal_pairs(tokens: float, past: float, window: int | None) -> float:
     """Query-key pairs of one prompt chunk: `tokens` new ones after `past` cached ones, causal.
 
-        tokens · past + tokens² / 2, each query at most `window` keys
+    tokens · past + tokens² / 2, each query at most `window` keys
     """
     if window is None or tokens + past <= window:
         return tokens * past + tokens * tokens / 2

@@ -51,7 +51,11 @@ class Mla:
             found += [
                 Linear(name="index_q", inputs=a or self.hidden, outputs=width, part=part, cut=False),
                 Linear(
-                    name="index_k", inputs=self.hidden, outputs=self.index_dim + self.index_heads, part=part, cut=False
+                    name="index_k",
+                    inputs=self.hidden,
+                    outputs=self.index_dim + self.index_heads,
+                    part=part,
+                    cut=False,
                 ),
             ]
         return tuple(found)
@@ -110,6 +114,9 @@ class Mla:
                 name="prefill_attention",
                 kind=Kind.PREFILL_ATTENTION,
                 flop=2 * heads * width * pairs,
-                hbm_bytes=heads * width * numerics.activation_bytes * (rank.prefill_tokens + span * rank.prefill_seqs),
+                hbm_bytes=heads
+                * width
+                * numerics.activation_bytes
+                * (rank.prefill_tokens + span * rank.prefill_seqs),
                 rows=span,
             )
