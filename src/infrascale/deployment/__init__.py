@@ -15,7 +15,7 @@ from infrascale.deployment.memory import (
     memory_budget,
     requests_that_fit,
 )
-from infrascale.deployment.timer import PhysicsTimer, StepTimer
+from infrascale.deployment.timer import PhysicsTimer, StepTimer, remembered
 
 __all__ = [
     "Deployment",
@@ -28,6 +28,7 @@ __all__ = [
     "kv_cache_dtypes",
     "longest_request_tokens",
     "memory_budget",
+    "remembered",
     "requests_that_fit",
     "runs",
     "shards",

@@ -18,6 +18,19 @@ from infrascale.work import Batch, Kind, Work
 StepTimer = Callable[[Batch], float]
 
 
+def remembered(timer: StepTimer) -> StepTimer:
+    """The same timer, each batch computed once: a planner asks for the same steps many times over."""
+    known: dict[Batch, float] = {}
+
+    def step_s(batch: Batch) -> float:
+        found = known.get(batch)
+        if found is None:
+            found = known[batch] = timer(batch)
+        return found
+
+    return step_s
+
+
 @dataclass(frozen=True, kw_only=True)
 class PhysicsTimer:
     """A StepTimer from operators and efficiency curves."""

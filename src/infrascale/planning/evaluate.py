@@ -18,8 +18,10 @@ from infrascale.deployment import (
     Deployment,
     MemoryBudget,
     PhysicsTimer,
+    StepTimer,
     cache_bytes_per_request,
     memory_budget,
+    remembered,
 )
 from infrascale.hardware import Efficiency
 from infrascale.planning.plan import Check, Constraint
@@ -50,6 +52,10 @@ class Judge:
     @cached_property
     def timer(self) -> PhysicsTimer:
         return PhysicsTimer(deployment=self.deployment, efficiency=self.efficiency)
+
+    @cached_property
+    def _step_s(self) -> StepTimer:
+        return remembered(self.timer)
 
     @cached_property
     def memory(self) -> MemoryBudget:
@@ -94,7 +100,7 @@ class Judge:
                 step_tokens=engine.max_num_batched_tokens * self.deployment.shard.dp,
             )
             self._performances[key] = closed_loop(
-                self.timer,
+                self._step_s,
                 self.scenario.workload,
                 limits,
                 self.timer.host,
