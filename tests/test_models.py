@@ -281,10 +281,7 @@ def test_gemma_3_27b_slides_in_five_layers_of_six():
     windows = {b.window_tokens: n for n, b in parsed.blocks if isinstance(b, Gqa)}
     assert windows == {1024: 52, None: 10}
     short, long = parsed.cache_bytes(1024, 2.0), parsed.cache_bytes(131072, 2.0)
-    assert (
-        short == approx(1024 * parsed.kv_bytes_per_token())
-        and long < 0.2 * 131072 * parsed.kv_bytes_per_token()
-    )
+    assert short == approx(1024 * parsed.kv_bytes_per_token()) and long < 0.2 * 131072 * parsed.kv_bytes_per_token()
 
 
 def test_gpt_oss_alternates_and_quantises_its_experts_only():
@@ -292,9 +289,7 @@ def test_gpt_oss_alternates_and_quantises_its_experts_only():
     assert {b.window_tokens: n for n, b in parsed.blocks if isinstance(b, Gqa)} == {128: 18, None: 18}
     assert parsed.native.precision == "mxfp4" and parsed.native.parts == {Part.EXPERTS}
     stored = numerics(parsed.native, {"bf16": 1e15}, 2.0)
-    assert parsed.weight_bytes_per_gpu(Shard(), stored) == approx(
-        65.2e9, rel=0.02
-    )  # model card: a 60.8 GiB checkpoint
+    assert parsed.weight_bytes_per_gpu(Shard(), stored) == approx(65.2e9, rel=0.02)  # model card: a 60.8 GiB checkpoint
 
 
 def test_llama_4_slides_in_three_layers_of_four_and_maverick_is_sparse_in_every_second():
@@ -352,16 +347,12 @@ def test_quantization_config_is_understood(config, precision):
 def test_modules_left_alone_stay_in_sixteen_bits():
     kimi = model("moonshotai/Kimi-K2.5").native  # regular expressions
     assert kimi.precision == "int4" and kimi.parts == {Part.EXPERTS}
-    meta = model(
-        "meta-llama/Llama-3.1-405B-Instruct-FP8"
-    ).native  # attention in 16 bits, and two feed-forwards of 126
+    meta = model("meta-llama/Llama-3.1-405B-Instruct-FP8").native  # attention in 16 bits, and two feed-forwards of 126
     assert meta.precision == "fp8" and Part.ATTENTION not in meta.parts and Part.DENSE in meta.parts
     paths = [f"model.layers.{i}.self_attn.{p}_proj" for i in range(36) for p in "qkvo"]
     native = with_quantization("qwen3-8b", quant_method="fp8", modules_to_not_convert=paths).native
     assert native.parts == LAYER_PARTS - {Part.ATTENTION}
-    gates = with_quantization(
-        "qwen3-8b", quant_method="fp8", modules_to_not_convert=["gate", "lm_head"]
-    ).native
+    gates = with_quantization("qwen3-8b", quant_method="fp8", modules_to_not_convert=["gate", "lm_head"]).native
     assert gates.parts == LAYER_PARTS  # `gate` is the router, not gate_proj
 
 
@@ -372,11 +363,7 @@ def test_one_checkpoint_may_mix_formats():
         for name, algorithm in (("self_attn.q_proj", "FP8"), ("mlp.up_proj", "NVFP4"))
     }
     native = with_quantization("qwen3-8b", quant_method="modelopt", quantized_layers=layers).native
-    assert (
-        native.of(Part.ATTENTION) == "fp8"
-        and native.of(Part.DENSE) == "nvfp4"
-        and native.of(Part.HEAD) is None
-    )
+    assert native.of(Part.ATTENTION) == "fp8" and native.of(Part.DENSE) == "nvfp4" and native.of(Part.HEAD) is None
     stored = numerics(native, {"bf16": 1e15}, 2.0)
     assert stored.weight_bytes[Part.ATTENTION] == 1.0 and stored.weight_bytes[Part.HEAD] == 2.0
 
@@ -410,10 +397,7 @@ LLAMA = {
 
 
 def test_an_unknown_family_with_llamas_keys_is_read_as_llama():
-    assert (
-        parse_config({**LLAMA, "model_type": "brand-new"}, id="x").params
-        == parse_config(LLAMA, id="x").params
-    )
+    assert parse_config({**LLAMA, "model_type": "brand-new"}, id="x").params == parse_config(LLAMA, id="x").params
 
 
 @pytest.mark.parametrize(
@@ -443,12 +427,8 @@ def test_what_cannot_be_understood_says_why_and_what_to_do(config):
 
 
 JSON = st.recursive(
-    st.one_of(
-        st.none(), st.booleans(), st.integers(-3, 300), st.integers(), st.floats(), st.text(max_size=8)
-    ),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8), inner, max_size=3)
-    ),
+    st.one_of(st.none(), st.booleans(), st.integers(-3, 300), st.integers(), st.floats(), st.text(max_size=8)),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8), inner, max_size=3)),
     max_leaves=6,
 )
 REPRESENTATIVES = [
@@ -491,9 +471,7 @@ def test_a_spoilt_config_is_read_or_refused_never_worse(data):
         assert parsed.params > 0 and parsed.kv_bytes_per_token() >= 0 and parsed.layers > 0
 
 
-@given(
-    config=st.dictionaries(st.sampled_from([*LLAMA, "text_config", "quantization_config", "head_dim"]), JSON)
-)
+@given(config=st.dictionaries(st.sampled_from([*LLAMA, "text_config", "quantization_config", "head_dim"]), JSON))
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 def test_nonsense_is_refused(config):
     try:

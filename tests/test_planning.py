@@ -70,10 +70,7 @@ def test_more_users_never_need_fewer_gpus_up_to_ten_million():
 
 
 def test_a_faster_promise_never_needs_fewer_gpus():
-    counts = [
-        plan(**{**BASE, "requests_per_user": 0.15, "tokens_per_s": speed}).best.gpus
-        for speed in (5, 20, 60, 90)
-    ]
+    counts = [plan(**{**BASE, "requests_per_user": 0.15, "tokens_per_s": speed}).best.gpus for speed in (5, 20, 60, 90)]
     assert counts == sorted(counts)
 
 
@@ -133,3 +130,11 @@ def test_a_bad_question_is_refused_with_the_mend(bad):
     with pytest.raises(InfraScaleError) as error:
         plan(**{**BASE, **bad})
     assert error.value.why and error.value.fix
+
+
+@pytest.mark.parametrize("users", [50, 1000, 40000])
+def test_nelder_mead_keeps_the_constraints_and_never_beats_the_proof(users):
+    exact, searched = plan(**{**BASE, "users": users}), plan(**{**BASE, "users": users}, solver="nelder-mead")
+    assert searched.best.gpus >= exact.best.gpus
+    assert searched.excess_fraction == pytest.approx(searched.best.gpus / exact.best.gpus - 1)
+    assert all(check.needed <= check.available * (1 + 1e-9) for check in searched.best.checks)

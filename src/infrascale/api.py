@@ -6,6 +6,7 @@ plan(model="llama-3.1-8b", gpu=["h100-sxm"], users=1000).best.gpus
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 from infrascale.parsing.efficiencies import efficiency
@@ -23,9 +24,18 @@ def ask(needs_demand: bool = True, **asked: Any) -> Scenario:
     return scenario(question(asked), needs_demand=needs_demand)
 
 
-def plan(asked: Scenario | None = None, **keys: Any) -> Plan:
-    """The fewest GPUs that keep the promise, proven, and why the other ways lost."""
-    return _plan(asked or ask(**keys), efficiency())
+def plan(asked: Scenario | None = None, *, solver: str = "exact", **keys: Any) -> Plan:
+    """The fewest GPUs that keep the promise, proven, and why the other ways lost.
+
+    `solver` "nelder-mead" searches instead, and says how far from the proven answer it stays.
+    """
+    from infrascale.errors import ScenarioError
+
+    if solver not in ("exact", "nelder-mead"):
+        raise ScenarioError(f"unknown solver {solver[:30]!r}", why="there are two", fix="exact or nelder-mead")
+    if solver == "nelder-mead" and find_spec("scipy") is None:
+        raise ScenarioError("nelder-mead needs SciPy", why="it is not installed", fix="pip install 'infrascale[fit]'")
+    return _plan(asked or ask(**keys), efficiency(), solver)
 
 
 def capacity(gpus: int, asked: Scenario | None = None, **keys: Any) -> list[tuple[Candidate, float]]:

@@ -20,9 +20,7 @@ app = typer.Typer(
 
 Model = Annotated[str | None, typer.Option(help="Catalog id, config.json or its folder, or a hub id.")]
 Gpus = Annotated[list[str] | None, typer.Option("--gpu", help="GPU kind; repeat to compare, or 'any'.")]
-Precisions = Annotated[
-    list[str] | None, typer.Option("--precision", help="Weight format; repeat to compare.")
-]
+Precisions = Annotated[list[str] | None, typer.Option("--precision", help="Weight format; repeat to compare.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 ScenarioFile = Annotated[str | None, typer.Argument(help="A scenario.toml; flags override its keys.")]
 Number = Annotated[float | None, typer.Option()]
@@ -50,17 +48,13 @@ def plan(
     gpu: Gpus = None,
     precision: Precisions = None,
     users: Annotated[float | None, typer.Option(help="People connected at the peak.")] = None,
-    requests_per_user: Annotated[
-        float | None, typer.Option(help="Share of them with a request in flight.")
-    ] = None,
+    requests_per_user: Annotated[float | None, typer.Option(help="Share of them with a request in flight.")] = None,
     think_s: Annotated[float | None, typer.Option(help="Seconds a user thinks between requests.")] = None,
     request_per_s: Annotated[float | None, typer.Option(help="Requests per second at the peak.")] = None,
     agents: Annotated[float | None, typer.Option(help="A population, with --requests-per-day.")] = None,
     adoption: Number = None,
     requests_per_day: Number = None,
-    peak_hour: Annotated[
-        float | None, typer.Option(help="Share of a day's requests in its peak hour.")
-    ] = None,
+    peak_hour: Annotated[float | None, typer.Option(help="Share of a day's requests in its peak hour.")] = None,
     tokens_per_s: Annotated[float | None, typer.Option(help="Promised speed of one request.")] = None,
     tpot: Annotated[float | None, typer.Option(help="The same, as seconds per output token.")] = None,
     ttft: Annotated[float | None, typer.Option(help="Promised time to first token, seconds.")] = None,
@@ -78,14 +72,15 @@ def plan(
     kv_cache_dtype: Text = None,
     engine: Text = None,
     engine_version: Text = None,
+    solver: Annotated[str, typer.Option(help="exact (proven), or nelder-mead.")] = "exact",
     as_json: Json = False,
 ) -> None:
     """The fewest GPUs that serve a demand within a promise, and why."""
-    flags = {k: v for k, v in locals().items() if k not in ("file", "as_json", "tpot")} | {"tpot_s": tpot}
+    flags = {k: v for k, v in locals().items() if k not in ("file", "as_json", "tpot", "solver")} | {"tpot_s": tpot}
     from infrascale import api
     from infrascale.screen import plan_json, plan_lines
 
-    found = api.plan(**_keys(file, flags))
+    found = api.plan(solver=solver, **_keys(file, flags))
     print(json.dumps(plan_json(found), indent=2) if as_json else "\n".join(plan_lines(found)))
     if found.best is None:
         raise typer.Exit(3)
@@ -143,9 +138,7 @@ def catalog(
 
     if kind == "show":
         if not name:
-            raise CatalogError(
-                "nothing to show", why="no entry is named", fix="infrascale catalog show h100-sxm"
-            )
+            raise CatalogError("nothing to show", why="no entry is named", fix="infrascale catalog show h100-sxm")
         try:
             stem, entry = shelf.find("gpus", name)
         except CatalogError:
@@ -162,9 +155,7 @@ def catalog(
             else:
                 print(f"{entry['id']:<58} {entry['params'] / 1e9:8.1f} B"[:80])
     else:
-        raise CatalogError(
-            f"no catalog of {kind[:40]}", why="there are two", fix="gpus, models, or show NAME"
-        )
+        raise CatalogError(f"no catalog of {kind[:40]}", why="there are two", fix="gpus, models, or show NAME")
 
 
 @app.command()

@@ -42,9 +42,7 @@ def predict_file(path: str, out: str, progress: Callable[[int, int], None] | Non
         partial.replace(target)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise FileError(
-            f"{out} cannot be written", why=error.strerror or str(error), fix="check the path"
-        ) from None
+        raise FileError(f"{out} cannot be written", why=error.strerror or str(error), fix="check the path") from None
 
 
 def predict_row(row: Row) -> dict[str, str]:

@@ -40,8 +40,7 @@ def _feasible(plan: Plan, best: Candidate) -> list[str]:
     spare = f" + {best.spare_replicas} spare" if best.spare_replicas else ""
     lines = [
         f"{best.gpus:,} × {gpu.name}  for {plan.scenario.model.id}",
-        f"  {best.replicas:,}{spare} replicas (N) × {best.gpus_per_replica} GPUs (S), {cut(best)};"
-        " proven fewest",
+        f"  {best.replicas:,}{spare} replicas (N) × {best.gpus_per_replica} GPUs (S), {cut(best)}; {_proof(plan)}",
         f"  batch up to {best.max_batch} (2^B, B = {best.batch_exponent}), load Q = {best.load:.2f}",
         *_asked(plan),
         "",
@@ -67,6 +66,10 @@ def _feasible(plan: Plan, best: Candidate) -> list[str]:
     return lines
 
 
+def _proof(plan: Plan) -> str:
+    return "proven fewest" if plan.solver == "exact" else f"{plan.excess_fraction:.0%} above exact"
+
+
 def _asked(plan: Plan) -> list[str]:
     scenario = plan.scenario
     load = scenario.workload
@@ -80,9 +83,7 @@ def _asked(plan: Plan) -> list[str]:
         words += f", {demand.in_flight_requests:,.0f} requests in flight"
     lines = [words]
     if scenario.requests_per_user_is_assumed and scenario.users:
-        lines.append(
-            f"  assumed: {scenario.requests_per_user:.3f} requests in flight per user (0.4 a minute each);"
-        )
+        lines.append(f"  assumed: {scenario.requests_per_user:.3f} requests in flight per user (0.4 a minute each);")
         lines.append("           set your own with --requests-per-user")
     return lines
 
@@ -159,9 +160,7 @@ def nearest_changes(plan: Plan) -> list[str]:
             found.append(f"allow {best.needed:,.0f} GPUs ({cut(best)})")
         elif constraint is Constraint.MEMORY:
             best = min(refused, key=lambda r: r.needed / r.available)
-            found.append(
-                f"a smaller format or larger GPU: {amount(best.needed, 'bytes')} a GPU ({cut(best)})"
-            )
+            found.append(f"a smaller format or larger GPU: {amount(best.needed, 'bytes')} a GPU ({cut(best)})")
     return found or ["no listed GPU has a kernel for this format; see `infrascale catalog gpus`"]
 
 
@@ -212,6 +211,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "model": plan.scenario.model.id,
         "feasible": plan.best is not None,
         "solver": plan.solver,
+        "excess_fraction": plan.excess_fraction,
         "requests_per_user": plan.scenario.requests_per_user,
         "requests_per_user_is_assumed": plan.scenario.requests_per_user_is_assumed,
         "best": candidate_json(plan.best) if plan.best else None,

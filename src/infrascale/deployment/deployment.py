@@ -34,9 +34,7 @@ class Deployment:
     @cached_property
     def numerics(self) -> Numerics:
         base = "fp32" if self.quantization.precision == "fp32" else "bf16"
-        return numerics(
-            self.quantization, dict(self.gpu.flop_per_s), KV_BYTES_PER_ELEMENT[self.kv_dtype], base
-        )
+        return numerics(self.quantization, dict(self.gpu.flop_per_s), KV_BYTES_PER_ELEMENT[self.kv_dtype], base)
 
 
 def tensor_parallel_degrees(model: Model, most: int) -> list[int]:

@@ -24,9 +24,7 @@ class Engine:
     max_model_len: int | None = None
     block_size: int = 16
     kv_cache_dtype: str = "auto"
-    reserves_output: bool = (
-        False  # admits a request only when its whole output fits (TensorRT-LLM's default policy)
-    )
+    reserves_output: bool = False  # admits a request only when its whole output fits (TensorRT-LLM's default policy)
 
 
 def default_engine(

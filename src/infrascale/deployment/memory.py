@@ -80,9 +80,7 @@ def cache_bytes_per_request(deployment: Deployment, tokens: float) -> float:
     return whole / deployment.shard.pp
 
 
-def requests_that_fit(
-    deployment: Deployment, workload: Workload, budget: MemoryBudget | None = None
-) -> float:
+def requests_that_fit(deployment: Deployment, workload: Workload, budget: MemoryBudget | None = None) -> float:
     """Requests the cache of one replica holds at once, on average over their lives; 0 when not even one fits.
 
     vLLM admits on the prompt and grows block by block, so a request weighs ISL + OSL/2; an engine that reserves

@@ -88,9 +88,7 @@ class Efficiency:
     curves: Mapping[str, Mapping[str, float]]
     collectives: Mapping[str, Collective]
     hosts: Mapping[str, Host]
-    laws: Mapping[str, float] = field(
-        default_factory=dict
-    )  # of queueing at arrival and of power, see `serving`
+    laws: Mapping[str, float] = field(default_factory=dict)  # of queueing at arrival and of power, see `serving`
     origin: str = ""
 
     def curve(self, kind: Kind, format: str, architecture: str) -> Curve:

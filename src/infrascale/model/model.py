@@ -73,9 +73,7 @@ class Model:
 
     @cached_property
     def head(self) -> Linear:
-        return Linear(
-            name="head", inputs=self.hidden, outputs=self.vocab, part=Part.HEAD, bias=self.head_bias
-        )
+        return Linear(name="head", inputs=self.hidden, outputs=self.vocab, part=Part.HEAD, bias=self.head_bias)
 
     @cached_property
     def embedding_params(self) -> int:
@@ -114,9 +112,7 @@ class Model:
         for count, block in self.blocks:
             window = block.window_tokens
             span = tokens if window is None else min(tokens, window)
-            total += count * (
-                block.cache_bytes_per_token(tp, kv_bytes) * span + block.state_bytes_per_seq(tp)
-            )
+            total += count * (block.cache_bytes_per_token(tp, kv_bytes) * span + block.state_bytes_per_seq(tp))
         return total
 
     def weight_bytes_per_gpu(self, shard: Shard, numerics: Numerics) -> float:
@@ -124,9 +120,7 @@ class Model:
         layers = sum(count * block.weight_bytes_per_gpu(shard, numerics) for count, block in self.blocks)
         table = self.vocab * self.hidden / shard.tp * numerics.weight_bytes[Part.HEAD]
         tables = table if (shard.pp > 1 or self.tied_embeddings) else 2 * table
-        other = (self.resident_params / shard.tp + self.extra_embedding_params) * numerics.weight_bytes[
-            Part.OTHER
-        ]
+        other = (self.resident_params / shard.tp + self.extra_embedding_params) * numerics.weight_bytes[Part.OTHER]
         return layers / shard.pp + tables + other
 
     def work(self, batch: Batch, shard: Shard, numerics: Numerics) -> Iterator[Work]:
@@ -154,9 +148,7 @@ class Model:
                 message=Message(pattern="p2p", message_bytes=hop, gpus=2),
             )
 
-    def _around(
-        self, block: Block, count: int, rank: Batch, shard: Shard, numerics: Numerics
-    ) -> Iterator[Work]:
+    def _around(self, block: Block, count: int, rank: Batch, shard: Shard, numerics: Numerics) -> Iterator[Work]:
         """Norms and residuals around a block, and its sum over the tensor-parallel group."""
         hidden_bytes = rank.tokens * self.hidden * numerics.activation_bytes
         yield Work(

@@ -36,9 +36,7 @@ def kv_heads(reader: Reader) -> int:
 
 def norms(reader: Reader, family: Family) -> int:
     """Parameters of all norms of a layer but those inside its mixer."""
-    vectors = family.norms + (
-        1 if reader.flag("new_decoder_architecture") else 0
-    )  # Falcon 40B on: one for each branch
+    vectors = family.norms + (1 if reader.flag("new_decoder_architecture") else 0)  # Falcon 40B on: one for each branch
     return vectors * reader.size(*HIDDEN) * (2 if family.norm_bias else 1)
 
 
@@ -65,9 +63,7 @@ def grouped_attention(reader: Reader, family: Family, window: int | None, *, ext
         default=family.qkv_bias,
     )  # fmt: skip
     asked = reader.flag("attention_out_bias", "o_bias", default=bias)
-    output_bias = (
-        asked if family.output_bias is None or "attention_out_bias" in reader else family.output_bias
-    )
+    output_bias = asked if family.output_bias is None or "attention_out_bias" in reader else family.output_bias
     sinks = heads if family.sinks else 0
     gated = reader.flag("attn_output_gate", default=family.attention_gate)
     return Gqa(

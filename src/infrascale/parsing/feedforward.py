@@ -34,9 +34,7 @@ def width(reader: Reader) -> int:
 
 def dense(reader: Reader, family: Family, *, intermediate: int = 0) -> Dense:
     bias = reader.flag("mlp_bias", default=False) or family.mlp_bias
-    return Dense(
-        hidden=reader.size(*HIDDEN), intermediate=intermediate or width(reader), gated=family.gated, bias=bias
-    )
+    return Dense(hidden=reader.size(*HIDDEN), intermediate=intermediate or width(reader), gated=family.gated, bias=bias)
 
 
 def _one(reader: Reader, names: tuple[str, ...], default: int | None = None) -> int:

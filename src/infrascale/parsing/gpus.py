@@ -66,9 +66,7 @@ def gpu(name: str) -> Gpu:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise CatalogError(
-            f"{stem}.toml is broken", why=f"{where}: {first['msg']}", fix="mend the entry"
-        ) from None
+        raise CatalogError(f"{stem}.toml is broken", why=f"{where}: {first['msg']}", fix="mend the entry") from None
     sources = {
         key: Source(
             kind=s.kind,

@@ -76,20 +76,14 @@ def parse_config(config: Mapping[str, Any], *, id: str) -> Model:
 def _refuse(reader: Reader) -> None:
     """Say no to what does not write text, one token at a time."""
     if any(name in reader for name in _OTHER_WORLDS):
-        raise reader.fail(
-            "it describes a diffusion pipeline, not a language model", "pass a causal language model"
-        )
+        raise reader.fail("it describes a diffusion pipeline, not a language model", "pass a causal language model")
     architectures = reader.find("architectures")
-    names = (
-        [a for a in architectures if isinstance(a, str)] if isinstance(architectures, list | tuple) else []
-    )
+    names = [a for a in architectures if isinstance(a, str)] if isinstance(architectures, list | tuple) else []
     if reader.find("is_encoder_decoder") is True or any("Seq2Seq" in a for a in names):
         raise reader.fail("it is an encoder-decoder model", "pass a decoder-only language model")
     kind = reader.find("model_type")
     if isinstance(kind, str) and kind.replace("-", "_").split("_")[0] in _ENCODERS:
-        raise reader.fail(
-            f"model_type {kind!r} generates no text by itself", "pass a decoder-only language model"
-        )
+        raise reader.fail(f"model_type {kind!r} generates no text by itself", "pass a decoder-only language model")
 
 
 def _text(outer: Reader) -> Reader:
@@ -162,16 +156,12 @@ def _feed_forward(reader: Reader, family: Family, model_type: str, sparse: bool)
     if sparse:
         return (moe(reader, family, model_type),)
     if model_type.startswith("llama4"):
-        return (
-            dense(reader, family, intermediate=reader.size("intermediate_size_mlp", "intermediate_size")),
-        )
+        return (dense(reader, family, intermediate=reader.size("intermediate_size_mlp", "intermediate_size")),)
     if model_type.startswith("granitemoehybrid"):  # its only feed-forward where there are no experts
         wide = reader.size("shared_intermediate_size", "intermediate_size")
         return (Dense(hidden=reader.size(*HIDDEN), intermediate=wide),)
     if model_type.startswith("minimax_m3"):
-        return (
-            dense(reader, family, intermediate=reader.size("dense_intermediate_size", "intermediate_size")),
-        )
+        return (dense(reader, family, intermediate=reader.size("dense_intermediate_size", "intermediate_size")),)
     if model_type == "qwen":  # Qwen 1 counts both halves of its gated matrix
         return (dense(reader, family, intermediate=reader.size("intermediate_size") // 2),)
     if model_type in ("lfm2", "lfm2_moe"):

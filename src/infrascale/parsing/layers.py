@@ -118,9 +118,7 @@ def sparse(reader: Reader, model_type: str, layers: int) -> list[bool]:
         last = layers - 1 if last < 0 else last
         step = reader.size("moe_layer_interval", default=1)
         return [first <= i <= last and (i + 1) % step == 0 for i in range(layers)]
-    dense_first = reader.size(
-        "first_k_dense_replace", "num_dense_layers", "moe_layer_first", default=0, least=0
-    )
+    dense_first = reader.size("first_k_dense_replace", "num_dense_layers", "moe_layer_first", default=0, least=0)
     step = reader.size("moe_layer_freq", "decoder_sparse_step", default=1)
     dense_only = set(reader.items("mlp_only_layers", int) or ())
     offset = 1 if "decoder_sparse_step" in reader else 0

@@ -47,18 +47,12 @@ def read_rows(path: str) -> tuple[list[str], list[dict[str, str]]]:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise FileError(
-            f"{path} is not text", why="it is not UTF-8", fix="give a CSV of measurement rows"
-        ) from None
+        raise FileError(f"{path} is not text", why="it is not UTF-8", fix="give a CSV of measurement rows") from None
     except OSError as error:
-        raise FileError(
-            f"{path} cannot be read", why=error.strerror or str(error), fix="check the path"
-        ) from None
+        raise FileError(f"{path} cannot be read", why=error.strerror or str(error), fix="check the path") from None
     first = text.split("\n", 1)[0]
     if not first.strip() or "\0" in text:
-        raise FileError(
-            f"{path} holds no table", why="there is no header line", fix="give a CSV with a header"
-        )
+        raise FileError(f"{path} holds no table", why="there is no header line", fix="give a CSV with a header")
     reader = csv.DictReader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",")
     header = [name for name in reader.fieldnames or [] if name]
     if "model" not in header or "gpu" not in header:
@@ -82,9 +76,7 @@ def number(row: Row, key: str) -> float | None:
             f"{key} = {text[:30]} is no number", why="it has other signs", fix="mend the cell"
         ) from None
     if not isfinite(value) or value <= 0 or value > 1e12:
-        raise ScenarioError(
-            f"{key} = {text[:30]} cannot be", why="it is not positive and finite", fix="mend the cell"
-        )
+        raise ScenarioError(f"{key} = {text[:30]} cannot be", why="it is not positive and finite", fix="mend the cell")
     return value
 
 
@@ -107,17 +99,13 @@ def asked(row: Row) -> Asked:
             f"{quantization.precision} does not run on {card.id}", why="no kernel", fix="use another format"
         )
     engine = default_engine(card, engine_name, row.get("engine_version") or None)
-    kv = canonical(row.get("kv_precision", "") or "") or _kv_default(
-        engine_name, quantization, card.architecture
-    )
+    kv = canonical(row.get("kv_precision", "") or "") or _kv_default(engine_name, quantization, card.architecture)
     assumed = [k for k in ("isl", "osl") if not row.get(k)]
     workload = Workload(
         isl_tokens=number(row, "isl") or DEFAULT_ISL, osl_tokens=max(1.0, number(row, "osl") or DEFAULT_OSL)
     )
     if workload.max_context_tokens > 1e7:
-        raise ScenarioError(
-            "isl + osl is beyond any context", why="over 10 million tokens", fix="mend the cell"
-        )
+        raise ScenarioError("isl + osl is beyond any context", why="over 10 million tokens", fix="mend the cell")
     deployment = Deployment(
         model=found,
         gpu=card,
@@ -137,9 +125,7 @@ def asked(row: Row) -> Asked:
         concurrency=concurrency / workers if concurrency and share else concurrency,
         request_per_s=number(row, "request_rate"),
         replicas=max(1.0, gpus // shard.gpus),
-        assumed=f"{' and '.join(assumed)} not given: {DEFAULT_ISL:g} and {DEFAULT_OSL:g} taken"
-        if assumed
-        else "",
+        assumed=f"{' and '.join(assumed)} not given: {DEFAULT_ISL:g} and {DEFAULT_OSL:g} taken" if assumed else "",
     )
 
 
@@ -173,9 +159,7 @@ def _shard(row: Row, notes: str) -> Shard:
     elif ep > tp:
         tp = max(tp, (gpus or ep) // pp)
     if tp * pp * dp > 4096:
-        raise ScenarioError(
-            f"{tp * pp * dp} GPUs in one replica cannot be", why="over 4096", fix="mend the cells"
-        )
+        raise ScenarioError(f"{tp * pp * dp} GPUs in one replica cannot be", why="over 4096", fix="mend the cells")
     return Shard(tp=tp, pp=pp, dp=dp, ep=min(ep, tp * dp) if ep > 1 else 1)
 
 

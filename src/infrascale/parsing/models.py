@@ -40,9 +40,7 @@ def _local(path: Path) -> Model:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise FileError(
-            f"{path} cannot be read", why=error.strerror or str(error), fix="give a config.json"
-        ) from None
+        raise FileError(f"{path} cannot be read", why=error.strerror or str(error), fix="give a config.json") from None
     except UnicodeDecodeError:
         raise FileError(f"{path} is not text", why="it is not UTF-8", fix="give a config.json") from None
     try:

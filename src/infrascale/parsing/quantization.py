@@ -118,9 +118,7 @@ def _ignored(config: Reader) -> list[str]:
     found: list[str] = []
     for name in ("modules_to_not_convert", "ignore", "exclude_modules", "ignored_layers", "exclude",
                  "llm_int8_skip_modules"):  # fmt: skip
-        found += [
-            item for item in config.items(name, object) or () if isinstance(item, str) and len(item) < 500
-        ]
+        found += [item for item in config.items(name, object) or () if isinstance(item, str) and len(item) < 500]
     return found
 
 
@@ -132,11 +130,7 @@ def _matches(pattern: str, name: str) -> bool:
         except re.error:
             return False
     if any(sign in pattern for sign in "*?"):
-        return (
-            fnmatchcase(name, pattern)
-            or fnmatchcase(name, pattern + ".*")
-            or fnmatchcase(name, "*." + pattern)
-        )
+        return fnmatchcase(name, pattern) or fnmatchcase(name, pattern + ".*") or fnmatchcase(name, "*." + pattern)
     return f".{pattern.strip('.')}." in f".{name}."
 
 
@@ -172,8 +166,7 @@ def _kept(parts: frozenset[Part], ignored: list[str], layers: int) -> frozenset[
     kept = set()
     for part in parts:
         hit = max(
-            sum(test(f"{prefix}.{i}.{module}") for i in sample) / len(sample)
-            for module in _MODULES.get(part, ("-",))
+            sum(test(f"{prefix}.{i}.{module}") for i in sample) / len(sample) for module in _MODULES.get(part, ("-",))
         )
         if part is Part.EXPERTS and any(".router" in pattern for pattern in ignored):
             # Gemma 4 keeps its experts beside its mlp, not in it
@@ -246,9 +239,7 @@ def _mixed(config: Reader) -> Quantization | None:
         return None
     by_precision = {
         precision: frozenset(part for part, found in chosen.items() if found == precision)
-        for precision in sorted(
-            set(chosen.values()), reverse=True
-        )  # the narrowest last letters first: nvfp4, fp8
+        for precision in sorted(set(chosen.values()), reverse=True)  # the narrowest last letters first: nvfp4, fp8
     }
     return _with(*(Quantization(precision=p, parts=parts) for p, parts in by_precision.items()))
 
@@ -279,11 +270,7 @@ def _quark(config: Reader, layers: int) -> Quantization | None:
         weight = weight[0] if weight else None
     kind = str(weight.get("dtype", "")) if isinstance(weight, Mapping) else ""
     precision = next(
-        (
-            p
-            for word, p in (("fp8", "fp8"), ("fp4", "mxfp4"), ("int4", "int4"), ("int8", "int8"))
-            if word in kind
-        ),
+        (p for word, p in (("fp8", "fp8"), ("fp4", "mxfp4"), ("int4", "int4"), ("int8", "int8")) if word in kind),
         "fp8",
     )
     parts = _kept(LAYER_PARTS, _ignored(config), layers)

@@ -21,15 +21,11 @@ REQUIRED = object()
 class Reader:
     """One level of a config.json. `defaults` stand in for absent keys, as the classes of transformers do."""
 
-    def __init__(
-        self, values: Mapping[str, Any], *, id: str, defaults: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, values: Mapping[str, Any], *, id: str, defaults: Mapping[str, Any] | None = None) -> None:
         self.id = id
         self._values = {**(defaults or {}), **{k: v for k, v in values.items() if v is not None}}
 
-    def fail(
-        self, why: str, fix: str = "check the model's config.json against the one on Hugging Face"
-    ) -> ModelError:
+    def fail(self, why: str, fix: str = "check the model's config.json against the one on Hugging Face") -> ModelError:
         return ModelError(f"the configuration of {self.id} cannot be read", why=why, fix=fix)
 
     def __contains__(self, name: str) -> bool:

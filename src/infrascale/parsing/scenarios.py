@@ -143,9 +143,7 @@ def _promise(asked: Question) -> Promise:
     return Promise(token_per_s=speed, ttft_s=asked.ttft)
 
 
-def _demand(
-    asked: Question, promise: Promise, workload: Workload, needed: bool
-) -> tuple[Demand, float | None, bool]:
+def _demand(asked: Question, promise: Promise, workload: Workload, needed: bool) -> tuple[Demand, float | None, bool]:
     """The one demand given, the requests per user in force, and whether those are our assumption."""
     given = [k for k in ("users", "request_per_s", "agents") if getattr(asked, k) is not None]
     if len(given) > 1:

@@ -41,9 +41,7 @@ def nemotron_h(reader: Reader, family: Family, model_type: str) -> Layers:
         "moe": "E",
     }
     names = reader.items("layers_block_type", str)
-    pattern = reader.text("hybrid_override_pattern") or "".join(
-        letters.get(name, "?") for name in names or ()
-    )
+    pattern = reader.text("hybrid_override_pattern") or "".join(letters.get(name, "?") for name in names or ())
     if not pattern or len(pattern) > MOST_LAYERS:
         raise reader.fail("hybrid_override_pattern is missing or absurdly long")
     build: dict[str, Callable[[], Block]] = {
@@ -80,9 +78,7 @@ def nemotron_nas(reader: Reader, family: Family, model_type: str) -> Layers:
             blocks.append(replace(base, kv_heads=max(1, heads // group)))
         if not ffn.flag("no_op"):
             wide = ffn.size("intermediate_size", default=0, least=0)
-            if (
-                not wide
-            ):  # as the code of the checkpoint rounds: two thirds of the multiple, up to the next 256
+            if not wide:  # as the code of the checkpoint rounds: two thirds of the multiple, up to the next 256
                 wide = -(-int(2 * ffn.real("ffn_mult", default=1.0) * hidden / 3) // 256) * 256
             blocks.append(Dense(hidden=hidden, intermediate=wide, norm_params=hidden))
         found.append(tuple(blocks))

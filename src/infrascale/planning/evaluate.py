@@ -137,11 +137,7 @@ class Judge:
         requests = self.requests_per_replica(replicas, exponent)
         batch = float(2**exponent)
         load = requests / batch
-        found = (
-            self.performance(max(requests, 1e-9), exponent)
-            if requests >= 1
-            else self.performance(1.0, exponent)
-        )
+        found = self.performance(max(requests, 1e-9), exponent) if requests >= 1 else self.performance(1.0, exponent)
         checks = (
             self.memory_check(exponent),
             Check(

@@ -49,7 +49,6 @@ def fewest_replicas(judge: Judge, exponent: int, most: int = MOST_REPLICAS) -> t
 
 def solve(judge: Judge) -> Candidate | Rejection:
     """The cheapest N and B of one deployment; equal N: the batch whose tightest promise has the most slack."""
-    scenario = judge.scenario
     best: tuple[int, int, Outcome] | None = None
     for exponent in exponents(judge):
         found = fewest_replicas(judge, exponent)
@@ -59,7 +58,12 @@ def solve(judge: Judge) -> Candidate | Rejection:
             best = (found[0], exponent, found[1])
     if best is None:
         return rejection(judge)
-    replicas, exponent, outcome = best
+    return candidate_of(judge, *best)
+
+
+def candidate_of(judge: Judge, replicas: int, exponent: int, outcome: Outcome) -> Candidate | Rejection:
+    """The point as a Candidate, or a Rejection when it needs more GPUs than may be bought."""
+    scenario = judge.scenario
     candidate = Candidate(
         deployment=judge.deployment,
         replicas=replicas,

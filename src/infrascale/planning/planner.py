@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from infrascale.deployment import Deployment, default_engine, runs, shards
@@ -22,9 +22,7 @@ def quantizations(scenario: Scenario) -> Iterator[Quantization]:
     if not scenario.precisions:
         yield native
     for precision in scenario.precisions:
-        yield (
-            native if precision == native.precision else Quantization(precision=precision, parts=LAYER_PARTS)
-        )
+        yield (native if precision == native.precision else Quantization(precision=precision, parts=LAYER_PARTS))
 
 
 def deployments(scenario: Scenario, gpu: Gpu) -> Iterator[Deployment]:
@@ -44,13 +42,26 @@ def deployments(scenario: Scenario, gpu: Gpu) -> Iterator[Deployment]:
         for shard in shards(scenario.model, gpu, most):
             if scenario.gpus_per_replica and shard.gpus not in scenario.gpus_per_replica:
                 continue
-            yield Deployment(
-                model=scenario.model, gpu=gpu, shard=shard, engine=engine, quantization=quantization
-            )
+            yield Deployment(model=scenario.model, gpu=gpu, shard=shard, engine=engine, quantization=quantization)
 
 
-def plan(scenario: Scenario, efficiency: Efficiency) -> Plan:
-    """The plan with the fewest GPUs, proven; ties go to the faster answer. Other ways and refusals beside it."""
+def plan(scenario: Scenario, efficiency: Efficiency, solver: str = "exact") -> Plan:
+    """The plan with the fewest GPUs, proven; ties go to the faster answer. Other ways and refusals beside it.
+
+    `nelder-mead` is measured against the exact answer, which is computed too.
+    """
+    if solver == "nelder-mead":
+        from infrascale.planning.nelder_mead import solve as search
+
+        found, truth = _plan(scenario, efficiency, solver, search), plan(scenario, efficiency)
+        excess = found.best.gpus / truth.best.gpus - 1 if found.best and truth.best else 0.0
+        return replace(found, excess_fraction=excess)
+    return _plan(scenario, efficiency, solver, solve)
+
+
+def _plan(
+    scenario: Scenario, efficiency: Efficiency, solver: str, solve: Callable[[Judge], Candidate | Rejection]
+) -> Plan:
     candidates: list[Candidate] = []
     rejected: list[Rejection] = []
     for gpu in scenario.gpus:
@@ -60,7 +71,7 @@ def plan(scenario: Scenario, efficiency: Efficiency) -> Plan:
     candidates.sort(key=lambda c: (c.gpus, -c.performance.token_per_s_per_request))
     return Plan(
         scenario=scenario,
-        solver="exact",
+        solver=solver,
         best=candidates[0] if candidates else None,
         others=tuple(candidates[1:]),
         rejected=tuple(rejected),
@@ -84,9 +95,7 @@ def capacity(scenario: Scenario, efficiency: Efficiency, gpus: int) -> list[tupl
             if best is None:
                 continue
             requests, exponent = best
-            held = replace(
-                scenario, demand=Demand(in_flight_requests=requests * replicas), headroom_fraction=0.0
-            )
+            held = replace(scenario, demand=Demand(in_flight_requests=requests * replicas), headroom_fraction=0.0)
             judge = Judge(scenario=held, deployment=deployment, efficiency=efficiency)
             outcome = judge.outcome(replicas, exponent)
             candidate = Candidate(
@@ -104,9 +113,7 @@ def capacity(scenario: Scenario, efficiency: Efficiency, gpus: int) -> list[tupl
     return sorted(found, key=lambda pair: -pair[1])
 
 
-def _most_requests(
-    scenario: Scenario, deployment: Deployment, efficiency: Efficiency
-) -> tuple[int, int] | None:
+def _most_requests(scenario: Scenario, deployment: Deployment, efficiency: Efficiency) -> tuple[int, int] | None:
     """Most requests in flight that one replica serves within the promise, and the batch that does."""
     from infrascale.planning.exact import exponents
     from infrascale.workload import Demand
@@ -117,9 +124,7 @@ def _most_requests(
         while high - low > 1:
             middle = (low + high) // 2
             held = replace(scenario, demand=Demand(in_flight_requests=float(middle)), headroom_fraction=0.0)
-            keeps = (
-                Judge(scenario=held, deployment=deployment, efficiency=efficiency).outcome(1, exponent).keeps
-            )
+            keeps = Judge(scenario=held, deployment=deployment, efficiency=efficiency).outcome(1, exponent).keeps
             low, high = (middle, high) if keeps else (low, middle)
         if low and (best is None or low > best[0]):
             best = (low, exponent)

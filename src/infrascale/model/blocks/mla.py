@@ -114,9 +114,6 @@ class Mla:
                 name="prefill_attention",
                 kind=Kind.PREFILL_ATTENTION,
                 flop=2 * heads * width * pairs,
-                hbm_bytes=heads
-                * width
-                * numerics.activation_bytes
-                * (rank.prefill_tokens + span * rank.prefill_seqs),
+                hbm_bytes=heads * width * numerics.activation_bytes * (rank.prefill_tokens + span * rank.prefill_seqs),
                 rows=span,
             )

@@ -48,25 +48,17 @@ class Moe:
         found = [Linear(name="router", inputs=self.hidden, outputs=self.experts, part=Part.ROUTER, cut=False)]
         if self.latent:
             found.append(
-                Linear(
-                    name="latent_down", inputs=self.hidden, outputs=self.latent, part=Part.SHARED, cut=False
-                )
+                Linear(name="latent_down", inputs=self.hidden, outputs=self.latent, part=Part.SHARED, cut=False)
             )
-            found.append(
-                Linear(name="latent_up", inputs=self.latent, outputs=self.hidden, part=Part.SHARED, cut=False)
-            )
+            found.append(Linear(name="latent_up", inputs=self.latent, outputs=self.hidden, part=Part.SHARED, cut=False))
         if self.shared_intermediate:
             wide = self.shared_intermediate * (2 if self.gated else 1)
             found.append(Linear(name="shared_up", inputs=self.hidden, outputs=wide, part=Part.SHARED))
             found.append(
-                Linear(
-                    name="shared_down", inputs=self.shared_intermediate, outputs=self.hidden, part=Part.SHARED
-                )
+                Linear(name="shared_down", inputs=self.shared_intermediate, outputs=self.hidden, part=Part.SHARED)
             )
         if self.shared_gate:
-            found.append(
-                Linear(name="shared_gate", inputs=self.hidden, outputs=1, part=Part.ROUTER, cut=False)
-            )
+            found.append(Linear(name="shared_gate", inputs=self.hidden, outputs=1, part=Part.ROUTER, cut=False))
         return tuple(found)
 
     @cached_property
