@@ -1,0 +1,93 @@
+"""`infrascale plan` and `infrascale capacity`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from infrascale.cli.flags import Gpus, Json, Model, Number, Precisions, ScenarioFile, Text, Whole, Wholes, keys_of
+
+
+def plan(
+    file: ScenarioFile = None,
+    model: Model = None,
+    gpu: Gpus = None,
+    precision: Precisions = None,
+    users: Annotated[float | None, typer.Option(help="People connected at the peak.")] = None,
+    requests_per_user: Annotated[float | None, typer.Option(help="Share of them with a request in flight.")] = None,
+    think_s: Annotated[float | None, typer.Option(help="Seconds a user thinks between requests.")] = None,
+    request_per_s: Annotated[float | None, typer.Option(help="Requests per second at the peak.")] = None,
+    agents: Annotated[float | None, typer.Option(help="A population, with --requests-per-day.")] = None,
+    adoption: Number = None,
+    requests_per_day: Number = None,
+    peak_hour: Annotated[float | None, typer.Option(help="Share of a day's requests in its peak hour.")] = None,
+    tokens_per_s: Annotated[float | None, typer.Option(help="Promised speed of one request.")] = None,
+    tpot: Annotated[float | None, typer.Option(help="The same, as seconds per output token.")] = None,
+    ttft: Annotated[float | None, typer.Option(help="Promised time to first token, seconds.")] = None,
+    isl: Annotated[float | None, typer.Option(help="Input tokens.")] = None,
+    osl: Annotated[float | None, typer.Option(help="Output tokens.")] = None,
+    prefix_hit: Annotated[float | None, typer.Option(help="Share of the input in the prefix cache.")] = None,
+    max_gpus: Whole = None,
+    gpus_per_replica: Wholes = None,
+    redundancy: Annotated[int | None, typer.Option(help="Spare replicas (N+1: 1).")] = None,
+    headroom: Annotated[float | None, typer.Option(help="Demand added on top, as a share.")] = None,
+    max_num_seqs: Whole = None,
+    max_num_batched_tokens: Whole = None,
+    max_model_len: Whole = None,
+    gpu_memory_utilization: Number = None,
+    kv_cache_dtype: Text = None,
+    engine: Text = None,
+    engine_version: Text = None,
+    solver: Annotated[str, typer.Option(help="exact (proven), or nelder-mead.")] = "exact",
+    as_json: Json = False,
+) -> None:
+    """The fewest GPUs that serve a demand within a promise, and why."""
+    flags = {k: v for k, v in locals().items() if k not in ("file", "as_json", "tpot", "solver")} | {"tpot_s": tpot}
+    from infrascale import api
+    from infrascale.screen import plan_json, plan_lines
+
+    found = api.plan(solver=solver, **keys_of(file, flags))
+    print(json.dumps(plan_json(found), indent=2) if as_json else "\n".join(plan_lines(found)))
+    if found.best is None:
+        raise typer.Exit(3)
+
+
+def capacity(
+    gpus: Annotated[int, typer.Option(help="How many GPUs there are.", min=1, max=10**7)],
+    file: ScenarioFile = None,
+    model: Model = None,
+    gpu: Gpus = None,
+    precision: Precisions = None,
+    requests_per_user: Number = None,
+    tokens_per_s: Number = None,
+    ttft: Number = None,
+    isl: Number = None,
+    osl: Number = None,
+    prefix_hit: Number = None,
+    redundancy: Whole = None,
+    kv_cache_dtype: Text = None,
+    as_json: Json = False,
+) -> None:
+    """What GPUs that you own can serve within the promise."""
+    flags = {k: v for k, v in locals().items() if k not in ("file", "as_json", "gpus")}
+    from infrascale import api
+    from infrascale.screen import candidate_json, cut
+
+    asked = api.ask(needs_demand=False, **keys_of(file, flags))
+    found = api.capacity(gpus, asked)
+    share = asked.requests_per_user or 1.0
+    if as_json:
+        rows = [{"requests_in_flight": n, "users": n / share, **candidate_json(c)} for c, n in found]
+        print(json.dumps({"gpus": gpus, "feasible": bool(found), "ways": rows}, indent=2))
+    elif found:
+        best, most = found[0]
+        print(f"{gpus} GPUs serve {most:,.0f} requests in flight of {asked.model.id}")
+        print(f"  about {most / share:,.0f} connected users at {share:.3f} requests in flight each")
+        for candidate, requests in found[:6]:
+            print(f"  {requests:>8,.0f}{candidate.replicas:>4} × {cut(candidate):<40} "[:80])
+    else:
+        print("These GPUs cannot keep the promise, not even for one request.")
+    if not found:
+        raise typer.Exit(3)
