@@ -4,7 +4,8 @@
      ├─ ScenarioError          a question that contradicts itself or leaves the possible
      ├─ CatalogError           an unknown or broken catalog entry
      ├─ ModelError             a config.json that cannot be understood
-     └─ FileError              a file that cannot be read as what it should be
+     ├─ FileError              a file that cannot be read as what it should be
+     └─ ExportError            a plan that a target cannot express
 
 "Nothing meets the promise" is an answer, not an error: see `planning`.
 """
@@ -42,3 +43,7 @@ class ModelError(InfraScaleError):
 
 class FileError(InfraScaleError):
     """A file that cannot be read as what it should be."""
+
+
+class ExportError(InfraScaleError):
+    """A plan that a target cannot express."""

@@ -5,6 +5,7 @@ In: Plan.    Out: text within 80 columns, or plain dictionaries.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from infrascale.planning import Candidate, Check, Constraint, Plan, Rejection
@@ -177,6 +178,9 @@ def candidate_json(candidate: Candidate) -> dict[str, Any]:
         "load": candidate.load,
         "tp": deployment.shard.tp,
         "pp": deployment.shard.pp,
+        "dp": deployment.shard.dp,
+        "ep": deployment.shard.ep,
+        "engine": asdict(deployment.engine),
         "precision": deployment.quantization.precision,
         "binding": candidate.binding.constraint.value,
         "token_per_s_per_request": found.token_per_s_per_request,

@@ -46,10 +46,12 @@ def plan(
     """The fewest GPUs that serve a demand within a promise, and why."""
     flags = {k: v for k, v in locals().items() if k not in ("file", "as_json", "tpot", "solver")} | {"tpot_s": tpot}
     from infrascale import api
+    from infrascale.parsing.plans import asked_as
     from infrascale.screen import plan_json, plan_lines
 
-    found = api.plan(solver=solver, **keys_of(file, flags))
-    print(json.dumps(plan_json(found), indent=2) if as_json else "\n".join(plan_lines(found)))
+    keys = keys_of(file, flags)
+    found = api.plan(solver=solver, **keys)
+    print(json.dumps(plan_json(found) | asked_as(keys, solver), indent=2) if as_json else "\n".join(plan_lines(found)))
     if found.best is None:
         raise typer.Exit(3)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from infrascale import catalog
 from infrascale.catalog import spelling
@@ -16,13 +17,18 @@ from infrascale.parsing.huggingface import parse_config
 @cache
 def model(name: str) -> Model:
     """The model that `name` means."""
-    path = Path(name)
-    if name.endswith(".json") or path.is_dir():
-        return _local(path / "config.json" if path.is_dir() else path)
+    local = local_config(name)
+    if local:
+        return parse_config(local[1], id=local[0])
     try:
-        _, entry = catalog.find("models", name)
+        return known(name)
     except CatalogError as unknown:
         return _hub(name, unknown)
+
+
+def known(name: str) -> Model:
+    """The catalog's model of this name or spelling: no file of the caller's is read, nothing is fetched."""
+    _, entry = catalog.find("models", name)
     found = parse_config(entry["config"], id=entry["id"])
     for variant, precision in entry.get("variants", {}).items():
         if spelling(variant) == spelling(name) or spelling(variant.split("/")[-1]) == spelling(name):
@@ -36,7 +42,17 @@ def _as_variant(model: Model, id: str, precision: str) -> Model:
     return replace(model, id=id, native=Quantization(precision=precision))
 
 
-def _local(path: Path) -> Model:
+def local_config(name: str, must_exist: bool = True) -> tuple[str, dict[str, Any]] | None:
+    """The id and config.json of a model named by its path, None for any other name."""
+    path = Path(name)
+    if not (name.endswith(".json") or path.is_dir()):
+        return None
+    path = path / "config.json" if path.is_dir() else path
+    folder = path.resolve().parent.name if path.name == "config.json" else path.stem
+    return folder, _json(path) if must_exist else {}
+
+
+def _json(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -44,11 +60,9 @@ def _local(path: Path) -> Model:
     except UnicodeDecodeError:
         raise FileError(f"{path} is not text", why="it is not UTF-8", fix="give a config.json") from None
     try:
-        config = json.loads(text)
+        return json.loads(text)
     except ValueError as error:
         raise FileError(f"{path} is not JSON", why=str(error), fix="give a model's config.json") from None
-    folder = path.resolve().parent.name if path.name == "config.json" else path.stem
-    return parse_config(config, id=folder)
 
 
 def _hub(name: str, unknown: CatalogError) -> Model:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from infrascale.deployment import kv_cache_dtypes, runs
 from infrascale.errors import FileError, ScenarioError
+from infrascale.model import Model
 from infrascale.parsing.gpus import all_gpus, gpu
 from infrascale.parsing.models import model
 from infrascale.planning import Knobs, Promise, Scenario, default_requests_per_user
@@ -89,9 +90,9 @@ def read_toml(path: str) -> dict[str, Any]:
     return found
 
 
-def scenario(asked: Question, *, needs_demand: bool = True) -> Scenario:
-    """The Scenario a Question means, its contradictions refused."""
-    found_model = model(asked.model)
+def scenario(asked: Question, *, needs_demand: bool = True, given: Model | None = None) -> Scenario:
+    """The Scenario a Question means, its contradictions refused. `given`: the model itself, in place of its name."""
+    found_model = given or model(asked.model)
     gpus = tuple(all_gpus()) if "any" in asked.gpu else tuple(dict.fromkeys(map(gpu, asked.gpu)))
     workload = Workload(isl_tokens=asked.isl, osl_tokens=asked.osl, prefix_hit_fraction=asked.prefix_hit)
     longest = min(found_model.max_model_len, asked.max_model_len or found_model.max_model_len)

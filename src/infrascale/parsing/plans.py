@@ -1,0 +1,151 @@
+"""A saved plan (`infrascale plan … --json > plan.json`) becomes a Plan again, or an error that says why it cannot.
+
+The file keeps the question, so the plan is made anew rather than believed: what is exported or reported is what this
+version proves. Where its answer is no longer the saved one, that is an error, never a silent change.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from infrascale import __version__
+from infrascale.errors import FileError, ScenarioError
+from infrascale.parsing.efficiencies import efficiency
+from infrascale.parsing.huggingface import parse_config
+from infrascale.parsing.models import local_config
+from infrascale.parsing.scenarios import Question, question, scenario
+from infrascale.planning import Plan, plan
+
+MOST_BYTES = 16 * 2**20
+
+
+class Best(BaseModel):
+    """What of the saved answer must come out again: what is bought and how it is started."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    gpu: str
+    gpus: int
+    gpus_per_replica: int
+    replicas: int
+    spare_replicas: int
+    batch_exponent: int
+    tp: int
+    pp: int
+    dp: int
+    ep: int
+    precision: str
+
+
+class Saved(BaseModel):
+    """The keys of a plan file that are read; the others are for people and other programs."""
+
+    model_config = ConfigDict(extra="ignore", protected_namespaces=())
+
+    infrascale_version: str
+    question: dict[str, Any]
+    solver: Literal["exact", "nelder-mead"]
+    model_config_json: dict[str, Any] | None = None
+    model: str
+    best: Best | None
+
+
+def asked_as(keys: Mapping[str, Any], solver: str) -> dict[str, Any]:
+    """What a plan file adds to the answer: the version, the whole question, the config.json of a model of one's own."""
+    asked = question(keys)
+    found: dict[str, Any] = {
+        "infrascale_version": __version__,
+        "question": asked.model_dump(exclude_none=True),
+        "command": command(asked, solver),
+    }
+    config = local_config(asked.model)
+    return found | ({"model_config_json": config[1]} if config else {})
+
+
+def command(asked: Question, solver: str = "exact") -> str:
+    """The command line that asks this question: the keys that differ from their defaults."""
+    words = ["infrascale", "plan"]
+    for key, value in asked.model_dump(exclude_defaults=True).items():
+        flag = "--tpot" if key == "tpot_s" else f"--{key.replace('_', '-')}"
+        for one in value if isinstance(value, list) else [value]:
+            words += [flag, f"{one:g}" if isinstance(one, float) and float(f"{one:g}") == one else str(one)]
+    return shlex.join(words + (["--solver", solver] if solver != "exact" else []))
+
+
+def read_plan(path: str) -> tuple[Plan, Question]:
+    """The Plan that a file holds, proven again, and its question."""
+    saved = _saved(path)
+    asked = question(saved.question)
+    given = None
+    if saved.model_config_json is not None:
+        given = parse_config(saved.model_config_json, id=saved.model)
+    elif local_config(asked.model, must_exist=False):
+        raise _broken(path, "it names a local model and holds no config of it")
+    found = plan(scenario(asked, given=given), efficiency(), saved.solver)
+    again = best_of(found)
+    if again != saved.best:
+        raise FileError(
+            f"{path} no longer holds",
+            why=f"version {saved.infrascale_version} wrote {_short(saved.best)}, {__version__} finds {_short(again)}",
+            fix=f"ask again: {command(asked, saved.solver)} --json > plan.json",
+        )
+    return found, asked
+
+
+def best_of(found: Plan) -> Best | None:
+    best = found.best
+    if best is None:
+        return None
+    deployment, shard = best.deployment, best.deployment.shard
+    return Best(
+        gpu=deployment.gpu.id,
+        gpus=best.gpus,
+        gpus_per_replica=best.gpus_per_replica,
+        replicas=best.replicas,
+        spare_replicas=best.spare_replicas,
+        batch_exponent=best.batch_exponent,
+        tp=shard.tp,
+        pp=shard.pp,
+        dp=shard.dp,
+        ep=shard.ep,
+        precision=deployment.quantization.precision,
+    )
+
+
+def _short(best: Best | None) -> str:
+    if best is None:
+        return "no feasible plan"
+    spare = f" + {best.spare_replicas} spare" if best.spare_replicas else ""
+    return (
+        f"{best.gpus} × {best.gpu} ({best.replicas}{spare} × TP {best.tp} PP {best.pp}, 2^{best.batch_exponent}, "
+        f"{best.precision})"
+    )
+
+
+def _saved(path: str) -> Saved:
+    try:
+        if Path(path).stat().st_size > MOST_BYTES:
+            raise _broken(path, f"it is larger than {MOST_BYTES >> 20} MiB")
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise FileError(
+            f"{path} cannot be read", why=why, fix="infrascale plan … --json > plan.json, then name that file"
+        ) from None
+    try:
+        return Saved.model_validate(json.loads(text))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _broken(path, f"{'.'.join(map(str, first['loc'])) or 'the whole'}: {first['msg']}") from None
+    except (ValueError, RecursionError) as error:
+        raise _broken(path, str(error)[:200]) from None
+
+
+def _broken(path: str, why: str) -> FileError:
+    return FileError(f"{path} is not a plan", why=why, fix="infrascale plan … --json > plan.json, then name that file")
