@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from infrascale import __version__
-from infrascale.errors import FileError, ScenarioError
+from infrascale.errors import FileError
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.huggingface import parse_config
 from infrascale.parsing.models import local_config
@@ -23,6 +23,7 @@ from infrascale.parsing.scenarios import Question, question, scenario
 from infrascale.planning import Plan, plan
 
 MOST_BYTES = 16 * 2**20
+VERSION = version("infrascale")
 
 
 class Best(BaseModel):
@@ -60,7 +61,7 @@ def asked_as(keys: Mapping[str, Any], solver: str) -> dict[str, Any]:
     """What a plan file adds to the answer: the version, the whole question, the config.json of a model of one's own."""
     asked = question(keys)
     found: dict[str, Any] = {
-        "infrascale_version": __version__,
+        "infrascale_version": VERSION,
         "question": asked.model_dump(exclude_none=True),
         "command": command(asked, solver),
     }
@@ -92,7 +93,7 @@ def read_plan(path: str) -> tuple[Plan, Question]:
     if again != saved.best:
         raise FileError(
             f"{path} no longer holds",
-            why=f"version {saved.infrascale_version} wrote {_short(saved.best)}, {__version__} finds {_short(again)}",
+            why=f"version {saved.infrascale_version} wrote {_short(saved.best)}, {VERSION} finds {_short(again)}",
             fix=f"ask again: {command(asked, saved.solver)} --json > plan.json",
         )
     return found, asked

@@ -1,0 +1,68 @@
+"""What every exported file says of itself first: the plan it is of, what that promises, what it assumes.
+
+In: Serving.    Out: lines in the reader's language, without comment signs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from infrascale.exports.serving import Serving
+from infrascale.parsing.plans import VERSION
+
+_WORDS = {
+    "en": {
+        "plan": "InfraScale {version}, plan {hash}: {gpus} × {gpu} for {model}",
+        "cut": "{replicas} replicas × {size} GPUs, TP {tp}, PP {pp}, {precision}; batch {batch}",
+        "spare": "{spare} of the replicas are spare",
+        "serves": "Serves {requests} requests in flight of {isl} tokens in, {osl} out, as means:",
+        "promise": "at least {speed} tokens/s each, first token within {ttft} s (found: {found_speed}, {found_ttft} s)",
+        "again": "Again: {command}",
+        "keep": "Batch, step tokens and memory share are the plan's: with other values it no longer holds.",
+        "cached": "Assumes {share} % of the input in the prefix cache.",
+        "online": "fp8 is made from the 16-bit weights while loading; a checkpoint stored in fp8 starts faster.",
+        "unlabelled": "No node label is known for this GPU: add --node-selector KEY=VALUE where nodes differ.",
+    },
+    "fr": {
+        "plan": "InfraScale {version}, plan {hash} : {gpus} × {gpu} pour {model}",
+        "cut": "{replicas} répliques × {size} GPU, TP {tp}, PP {pp}, {precision} ; lot de {batch}",
+        "spare": "dont {spare} répliques de secours",
+        "serves": "Sert {requests} requêtes en cours, de {isl} jetons en entrée et {osl} en sortie, en moyenne :",
+        "promise": "{speed} jetons/s par requête, premier jeton en {ttft} s (prévu {found_speed}, {found_ttft} s)",
+        "again": "À refaire par : {command}",
+        "keep": "Taille du lot, jetons par étape et part de mémoire sont ceux du plan : les changer l'invalide.",
+        "cached": "Suppose {share} % de l'entrée présents dans le cache de préfixes.",
+        "online": "Les poids 16 bits passent en fp8 au chargement ; des poids déjà en fp8 démarrent plus vite.",
+        "unlabelled": "Étiquette de nœud inconnue : ajoutez --node-selector CLÉ=VALEUR au besoin.",
+    },
+}  # fmt: skip
+
+
+def header(serving: Serving, *, in_cluster: bool = False) -> Iterator[str]:
+    """The lines; `in_cluster`: where pods must find their kind of GPU by label."""
+    best, scenario = serving.best, serving.plan.scenario
+    deployment, found, shard = best.deployment, best.performance, best.deployment.shard
+    values = {
+        "version": VERSION, "hash": serving.plan_hash, "gpus": best.gpus, "gpu": deployment.gpu.name,
+        "model": scenario.model.id, "replicas": serving.replicas, "size": best.gpus_per_replica, "tp": shard.tp,
+        "pp": shard.pp, "precision": deployment.quantization.precision, "batch": best.max_batch,
+        "spare": best.spare_replicas, "requests": f"{serving.requests_per_replica * best.replicas:.0f}",
+        "isl": f"{scenario.workload.isl_tokens:.0f}", "osl": f"{scenario.workload.osl_tokens:.0f}",
+        "speed": f"{scenario.promise.token_per_s:g}", "ttft": f"{scenario.promise.ttft_s:g}",
+        "found_speed": f"{found.token_per_s_per_request:.1f}", "found_ttft": f"{found.ttft_s.mean_s:.2f}",
+        "command": serving.command, "share": f"{scenario.workload.prefix_hit_fraction:.0%}".rstrip("%"),
+    }  # fmt: skip
+    keys = ["plan", "cut"] + ["spare"] * bool(best.spare_replicas) + ["serves", "promise"]
+    keys += ["cached"] * (scenario.workload.prefix_hit_fraction > 0) + ["online"] * serving.quantized_while_loading
+    keys += ["unlabelled"] * (in_cluster and not serving.node_selector) + ["keep", "again"]
+    for key in keys:
+        yield say(serving, key, **values)
+
+
+def say(serving: Serving, key: str, **values: object) -> str:
+    return _WORDS[serving.options.language][key].format(**values)
+
+
+def commented(lines: Iterator[str]) -> str:
+    """Lines as comments of YAML and shell; a line break in a value cannot leave the comment."""
+    return "".join(f"# {' '.join(line.split())}\n" for line in lines)
