@@ -85,7 +85,9 @@ def _predict(row: Asked) -> Found:
         found = _open(row, timer, limits)
     else:
         laws = dict(efficiency().laws)
-        p = closed_loop(timer, row.workload, limits, timer.host, laws, row.concurrency or 1.0, Regime.BURST)
+        p = closed_loop(
+            timer, row.workload, limits, timer.host, laws, row.concurrency or 1.0, Regime.BURST, row.waves
+        )
         found = _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, p.output_token_per_s, p.running_seqs)
     note = str(found.pop("reason", ""))
     running = float(found.pop("running"))

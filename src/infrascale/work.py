@@ -108,7 +108,8 @@ class Work:
     """What one operator asks of one GPU, `count` times a step.
 
     `dtype` names the arithmetic, `format` the stored weights. `rows` is the length along which arithmetic
-    efficiency grows: tokens of a GEMM, tokens an expert sees, length of a prompt in attention.
+    efficiency grows: tokens of a GEMM, tokens an expert sees, length of a prompt in attention. `depth` is what one
+    tile walks alone: the inner dimension of a GEMM, the keys of a prompt.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Work:
     flop: float = 0.0
     hbm_bytes: float = 0.0
     rows: float = 0.0
+    depth: float = 0.0
     count: float = 1.0
     message: Message | None = None
 
@@ -141,6 +143,7 @@ class Linear:
     part: Part
     cut: bool = True  # False: every GPU of the tensor-parallel group holds a copy
     bias: bool = False
+    inner: bool = False  # True: the cut goes through its inputs (row parallel), as in a down projection
     kv_heads: int = field(default=0)  # > 0: a key/value projection, copied where tp exceeds this number
 
     @property
@@ -166,5 +169,6 @@ class Linear:
             flop=2 * rows * params,
             hbm_bytes=params * numerics.weight_bytes[self.part] + moved,
             rows=rows,
+            depth=self.inputs / tp if self.inner else self.inputs,
             count=count,
         )

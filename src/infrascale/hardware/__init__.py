@@ -1,6 +1,6 @@
 """Hardware: GPUs, links, and how much of their datasheets kernels reach. Knows no model."""
 
-from infrascale.hardware.efficiency import Collective, Curve, Efficiency, Host, seconds_by_work
+from infrascale.hardware.efficiency import Collective, Curve, Efficiency, Host, Scale, seconds_by_work
 from infrascale.hardware.gpu import BETWEEN_SERVERS, Gpu, Link, Price, Source
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Host",
     "Link",
     "Price",
+    "Scale",
     "Source",
     "seconds_by_work",
 ]

@@ -3,9 +3,11 @@
 In: Work (what is asked), Gpu (what the sheet promises).    Out: seconds.
 Idea: an operator runs into two walls, memory and arithmetic, after a launch:
 
-    t = launch + ((bytes / (e_b·bandwidth))^p + (flop / (e_f·peak))^p)^(1/p)
+    t = launch + ((bytes / (e_b·bandwidth))^p + (flop / (e_f·peak) + c_k·depth)^p)^(1/p)
     e_b = bytes_fraction · bytes / (bytes + bytes_half)         small transfers do not fill the memory pipes
     e_f = flop_fraction · rows / (rows + rows_half)             short operands do not fill the tensor cores
+    c_k = depth_s                                               one tile walks the inner dimension of a GEMM alone
+    launch = launch_s + row_s·rows + element_s·rows·depth       per sequence of attention; to quantise activations
 
 A collective takes its latency and then moves its bytes over the links. The curves are data, fitted to published
 measurements (`calibration`); the arithmetic works on floats and on NumPy arrays alike.
@@ -15,15 +17,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from math import log2
+from math import inf, log2
 
 from infrascale.hardware.gpu import Gpu, Link
 from infrascale.work import Kind, Message, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """What end-to-end measurements multiply an operator's times by: its launch, its bytes, its arithmetic."""
+
+    launch: float = 1.0
+    moving: float = 1.0
+    computing: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """One operator kind's efficiency. Fractions are of the datasheet's bandwidth and dense rate, 0…1."""
+    """One operator kind's efficiency. Fractions are of the datasheet's bandwidth and dense rate, 0…1.
+
+    `most_bytes_per_s` caps kernels that cannot stream faster on any chip of their kind.
+    """
 
     launch_s: float = 0.0
     bytes_fraction: float = 0.8
@@ -31,16 +45,41 @@ class Curve:
     flop_fraction: float = 0.7
     rows_half: float = 0.0
     exponent: float = 2.0
+    depth_s: float = 0.0
+    row_s: float = 0.0
+    element_s: float = 0.0
+    most_bytes_per_s: float = inf
+
+    def scaled(self, scale: Scale) -> Curve:
+        return replace(
+            self,
+            launch_s=self.launch_s * scale.launch,
+            row_s=self.row_s * scale.launch,
+            element_s=self.element_s * scale.launch,
+            bytes_fraction=self.bytes_fraction / scale.moving,
+            most_bytes_per_s=self.most_bytes_per_s / scale.moving,
+            flop_fraction=self.flop_fraction / scale.computing,
+            depth_s=self.depth_s * scale.computing,
+        )
+
+    def walls(self, work: Work, gpu: Gpu) -> tuple[float, float]:
+        """Seconds that one execution needs for its bytes alone, and for its arithmetic alone."""
+        rate = min(self.bytes_fraction * gpu.hbm_bytes_per_s, self.most_bytes_per_s)
+        moving = (work.hbm_bytes + self.bytes_half) / rate
+        if not work.flop:
+            return moving, 0.0
+        rate = self.flop_fraction * gpu.rate(work.dtype)
+        return moving, work.flop * (1 + self.rows_half / work.rows) / rate + self.depth_s * work.depth
+
+    def overhead_s(self, work: Work) -> float:
+        """What an execution costs before bytes and arithmetic [s]."""
+        return self.launch_s + self.row_s * work.rows + self.element_s * work.rows * work.depth
 
     def seconds(self, work: Work, gpu: Gpu) -> float:
         """Time of one execution [s]."""
-        moving = (work.hbm_bytes + self.bytes_half) / (self.bytes_fraction * gpu.hbm_bytes_per_s)
-        if not work.flop:
-            return self.launch_s + moving
-        rate = self.flop_fraction * gpu.rate(work.dtype)
-        computing = work.flop * (1 + self.rows_half / work.rows) / rate
+        moving, computing = self.walls(work, gpu)
         p = self.exponent
-        return self.launch_s + (moving**p + computing**p) ** (1 / p)
+        return self.overhead_s(work) + (moving**p + computing**p) ** (1 / p)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +91,21 @@ class Collective:
 
     def seconds(self, message: Message, link: Link) -> float:
         """latency(n) + traffic / (fraction(n) · link), traffic of a ring: 2(n−1)/n bytes for an all-reduce."""
+        return sum(self.walls(message, link))
+
+    def scaled(self, scale: Scale) -> Collective:
+        return Collective(
+            latency_s={n: seconds * scale.launch for n, seconds in self.latency_s.items()},
+            bus_fraction={n: share / scale.moving for n, share in self.bus_fraction.items()},
+        )
+
+    def walls(self, message: Message, link: Link) -> tuple[float, float]:
+        """Latency, and seconds that the bytes take on the links."""
         n = message.gpus
         ring = (n - 1) / n
         share = {"all_reduce": 2 * ring, "all_gather": ring, "all_to_all": ring, "p2p": 1.0}[message.pattern]
         rate = _by_size(self.bus_fraction, n) * link.bytes_per_s
-        return _by_size(self.latency_s, n) + share * message.message_bytes / rate
+        return _by_size(self.latency_s, n), share * message.message_bytes / rate
 
 
 def _by_size(table: Mapping[int, float], n: int) -> float:
@@ -88,6 +137,7 @@ class Efficiency:
     curves: Mapping[str, Mapping[str, float]]
     collectives: Mapping[str, Collective]
     hosts: Mapping[str, Host]
+    scales: Mapping[str, Scale] = field(default_factory=dict)  # by kind, and by kind/format
     laws: Mapping[str, float] = field(default_factory=dict)  # of queueing at arrival and of power, see `serving`
     origin: str = ""
 
@@ -97,10 +147,14 @@ class Efficiency:
         for key in (kind, f"{kind}/{format}", f"{kind}@{architecture}", f"{kind}/{format}@{architecture}"):
             if key in self.curves:
                 curve = replace(curve, **self.curves[key])
+        for key in (kind, f"{kind}/{format}"):
+            if key in self.scales:
+                curve = curve.scaled(self.scales[key])
         return curve
 
     def collective(self, link: Link, architecture: str) -> Collective:
-        return self.collectives.get(f"{link.kind}@{architecture}") or self.collectives[link.kind]
+        found = self.collectives.get(f"{link.kind}@{architecture}") or self.collectives[link.kind]
+        return found.scaled(self.scales[Kind.COMMUNICATION]) if Kind.COMMUNICATION in self.scales else found
 
     def host(self, engine: str, version: str | None = None) -> Host:
         """The engine's own costs; of the nearest earlier version that is known, else its average."""

@@ -154,7 +154,7 @@ class Model:
         yield Work(
             name="norm_residual",
             kind=Kind.ELEMENTWISE,
-            hbm_bytes=6 * hidden_bytes,
+            hbm_bytes=4 * hidden_bytes,
             rows=rank.tokens,
             count=count,
         )

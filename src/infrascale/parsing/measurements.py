@@ -21,6 +21,7 @@ from infrascale.parsing.gpus import gpu
 from infrascale.parsing.models import model
 from infrascale.parsing.quantization import precision_in_name
 from infrascale.precision import canonical
+from infrascale.serving import Waves
 from infrascale.work import Part, Shard
 from infrascale.workload import Workload
 
@@ -39,6 +40,7 @@ class Asked:
     concurrency: float | None
     request_per_s: float | None
     replicas: float
+    waves: Waves
     assumed: str
 
 
@@ -129,6 +131,7 @@ def asked(row: Row) -> Asked:
         concurrency=concurrency / workers if concurrency and share else concurrency,
         request_per_s=number(row, "request_rate"),
         replicas=max(1.0, gpus // shard.gpus),
+        waves=Waves(count=10.0, length_spread=0.2 / 0.9) if drawn < 1 else Waves(),
         assumed=f"{' and '.join(assumed)} not given: {DEFAULT_ISL:g} and {DEFAULT_OSL:g} taken" if assumed else "",
     )
 
@@ -168,6 +171,8 @@ def _shard(row: Row, notes: str) -> Shard:
     """
     gpus, tp = _degree(row, "gpu_count"), _degree(row, "tp")
     pp, ep = _degree(row, "pp") or 1, _degree(row, "ep") or 1
+    if tp is not None and tp == gpus == ep * ep and "SUSPECT: >8 GPUs" in notes:
+        tp = gpus = ep  # the source multiplied tp by ep, and nobody corrected it
     corrected = re.search(r"corrected from tp=(\d+)[^(]*", notes)
     if corrected:
         notes = notes.replace(corrected.group(), "")

@@ -5,9 +5,9 @@ Idea: a request's answer is decode steps, stretched by the prompts of others tha
 
     tpot(b) = t_dec(b) + (b / osl) · (what one prompt adds to the steps it rides in)
 
-Those beyond what fits wait: TTFT grows, TPOT does not. Two regimes of TTFT are told apart. `STEADY`: prompts arrive
-spread out, each waits for the step under way and for the prompts ahead of it in the prefill queue. `BURST`: a
-benchmark sends all its clients at once and, outputs being of one length, they go on arriving in waves.
+Those beyond what fits wait: TTFT grows, TPOT does not. Two regimes are told apart. `STEADY`: prompts arrive spread
+out, each waits for the step under way and for the prompts ahead of it in the prefill queue. `BURST`: a benchmark
+sends all its clients at once, and they come back in waves until its requests are used up.
 Assumes mean lengths; tails come from the simulator. Knows nothing of GPUs or FLOP.
 """
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil
+from math import ceil, hypot
 
 from infrascale.deployment import Deployment, StepTimer, requests_that_fit
 from infrascale.hardware import Host
@@ -27,6 +27,17 @@ from infrascale.workload import Workload
 class Regime(StrEnum):
     STEADY = "steady"
     BURST = "burst"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waves:
+    """A benchmark's closed loop: `count` requests a client, one after the other, all clients started at once.
+
+    `length_spread` is the width of the output lengths over their mean: what pulls the waves apart.
+    """
+
+    count: float = 6.0
+    length_spread: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,22 +80,39 @@ class Steps:
         return max(0.0, self.prompt_s - self.chunks * self.decode_s)
 
 
-def steps(timer: StepTimer, workload: Workload, limits: Limits, running: float) -> Steps:
-    """Step times at a batch of `running`: plain decoding, and with one prompt of the workload in chunks."""
-    decode_s = timer(decode_batch(running, workload)) if running > 0 else 0.0
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepBatches:
+    """The two steps that a request's life is made of at `running` in the batch, and how many carry one prompt."""
+
+    decode: Batch
+    mixed: Batch
+    chunks: int
+
+
+def step_batches(workload: Workload, limits: Limits, running: float) -> StepBatches:
+    """Plain decoding, and one chunk of a new prompt beside the others' decoding."""
     beside = max(0.0, running - 1)
     room = max(16.0, limits.step_tokens - beside)
     chunks = max(1, ceil(workload.new_tokens / room))
     chunk = workload.new_tokens / chunks
-    middle = workload.cached_tokens + (chunks - 1) / 2 * chunk  # past of the average chunk
     mixed = Batch(
         prefill_tokens=chunk,
         prefill_seqs=1.0,
-        prefill_past_tokens=middle,
+        prefill_past_tokens=workload.cached_tokens + (chunks - 1) / 2 * chunk,  # past of the average chunk
         decode_seqs=beside,
         context_tokens=beside * workload.mean_context_tokens,
     )
-    return Steps(decode_s=decode_s, prompt_s=chunks * timer(mixed), chunks=chunks)
+    return StepBatches(decode=decode_batch(running, workload), mixed=mixed, chunks=chunks)
+
+
+def steps(timer: StepTimer, workload: Workload, limits: Limits, running: float) -> Steps:
+    """Step times at a batch of `running`: plain decoding, and with one prompt of the workload in chunks."""
+    found = step_batches(workload, limits, running)
+    return Steps(
+        decode_s=timer(found.decode) if running > 0 else 0.0,
+        prompt_s=found.chunks * timer(found.mixed),
+        chunks=found.chunks,
+    )
 
 
 def tpot_s(found: Steps, workload: Workload, running: float) -> float:
@@ -100,45 +128,75 @@ def closed_loop(
     laws: dict[str, float],
     in_flight: float,
     regime: Regime = Regime.STEADY,
+    waves: Waves | None = None,
 ) -> Performance:
-    """`in_flight` requests always in the system: min(in_flight, what may run) run, the rest wait."""
+    """`in_flight` requests always in the system: min(in_flight, what may run) run, the rest wait.
+
+    In a burst the last wave meets only half of the usual prompts, those of its own that come later.
+    """
     running = min(in_flight, limits.running)
     found = steps(timer, workload, limits, running)
-    token_s = tpot_s(found, workload, running)
-    first_s = first_token_s(found, workload, host, laws, running, token_s, regime)
+    if regime is Regime.BURST:
+        waves = waves or Waves()
+        token_s = tpot_s(found, workload, running * (1 - 0.5 / waves.count))
+        alone_s = _own_s(found, workload, host) + laws["burst_residual_step"] * found.decode_s * min(1.0, running - 1)
+        first_s = alone_s + burst_wait_s(found, workload, limits, laws, running, token_s, waves)
+    else:
+        token_s = tpot_s(found, workload, running)
+        first_s = first_token_s(found, workload, host, laws, running, token_s)
     residence_s = first_s + max(0.0, workload.osl_tokens - 1) * token_s
     waiting = in_flight - running
     waits_s = waiting / running * residence_s
     return _performance(first_s + waits_s, token_s, workload, running, waiting, limits)
 
 
+def _own_s(found: Steps, workload: Workload, host: Host) -> float:
+    """Host and prefill time of one prompt that nobody delays [s]."""
+    return host.request_s + host.prompt_token_s * workload.isl_tokens + found.prompt_s
+
+
 def first_token_s(
+    found: Steps, workload: Workload, host: Host, laws: dict[str, float], running: float, token_s: float
+) -> float:
+    """Arrival to first token, in equilibrium, of a request that is admitted at once [s].
+
+        host + own prefill + r · (step under way) + prefill of those ahead
+
+    Those ahead: a queue of utilisation ρ = (b − 1) · extra / cycle, seen by one of b clients.
+    """
+    own_s = _own_s(found, workload, host)
+    under_way_s = laws["residual_step"] * found.decode_s * min(1.0, running - 1) if running > 1 else 0.0
+    cycle_s = own_s + max(0.0, workload.osl_tokens - 1) * token_s
+    busy = min(0.98, max(0.0, running - 1) * found.extra_s / cycle_s)
+    ahead_s = busy / (1 - busy) * found.extra_s / 2 + busy * found.extra_s / 2
+    return own_s + under_way_s + ahead_s
+
+
+def burst_wait_s(
     found: Steps,
     workload: Workload,
-    host: Host,
+    limits: Limits,
     laws: dict[str, float],
     running: float,
     token_s: float,
-    regime: Regime,
+    waves: Waves,
 ) -> float:
-    """Arrival to first token of a request that is admitted at once [s].
+    """Mean wait for the prompts ahead, over the waves of a benchmark [s].
 
-        host + r · (step under way) + own prefill + prefill of those ahead
+        wave 0: all at once: (b − 1) / 2 · φ, φ the time a prompt holds the prefill queue
+        wave k: spread over w_k = √((b·φ)² + k·(spread·decoding)²): ρ·φ / 2(1 − ρ), ρ = b·φ / w_k
 
-    Those ahead: in equilibrium a queue of utilisation ρ = rate · extra seen by one of b clients; in a burst a share
-    of the b − 1 others.
+    Outputs of one length keep the order and the gaps of wave 0, so its followers find the queue empty.
     """
-    own_s = host.request_s + host.prompt_token_s * workload.isl_tokens + found.prompt_s
-    residual = laws["burst_residual_step" if regime is Regime.BURST else "residual_step"]
-    under_way_s = residual * found.decode_s * min(1.0, running - 1) if running > 1 else 0.0
-    if regime is Regime.BURST:
-        share = laws["burst_share"] * (running / (running + laws["burst_half"]))
-        ahead_s = share * max(0.0, running - 1) * found.extra_s
-    else:
-        cycle_s = own_s + max(0.0, workload.osl_tokens - 1) * token_s
-        busy = min(0.98, max(0.0, running - 1) * found.extra_s / cycle_s)
-        ahead_s = busy / (1 - busy) * found.extra_s / 2 + busy * found.extra_s / 2
-    return own_s + under_way_s + ahead_s
+    held_s = found.extra_s + found.decode_s * min(1.0, workload.new_tokens / limits.step_tokens)
+    first_wave_s = max(0.0, running - 1) / 2 * held_s
+    later_s = 0.0
+    if waves.length_spread > 0 and held_s > 0:
+        apart_s = waves.length_spread * max(0.0, workload.osl_tokens - 1) * token_s
+        for wave in range(1, int(waves.count)):
+            busy = min(0.98, running * held_s / hypot(running * held_s, wave**0.5 * apart_s))
+            later_s += min(first_wave_s, held_s * busy / (2 * (1 - busy)))
+    return (first_wave_s + laws["burst_resync"] * later_s) / waves.count
 
 
 def open_loop(
@@ -154,7 +212,7 @@ def open_loop(
     def residence(running: float) -> tuple[float, float]:
         found = steps(timer, workload, limits, max(running, 1.0))
         token_s = tpot_s(found, workload, running)
-        first = first_token_s(found, workload, host, laws, max(running, 1.0), token_s, Regime.STEADY)
+        first = first_token_s(found, workload, host, laws, max(running, 1.0), token_s)
         return first, token_s
 
     def surplus(running: float) -> float:

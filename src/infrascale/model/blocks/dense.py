@@ -30,7 +30,9 @@ class Dense:
         wide = self.intermediate * (2 if self.gated else 1)
         return (
             Linear(name="up", inputs=self.hidden, outputs=wide, part=self.part, bias=self.bias),
-            Linear(name="down", inputs=self.intermediate, outputs=self.hidden, part=self.part, bias=self.bias),
+            Linear(
+                name="down", inputs=self.intermediate, outputs=self.hidden, part=self.part, bias=self.bias, inner=True
+            ),
         )
 
     @cached_property

@@ -50,7 +50,7 @@ class Gqa:
         found.append(
             Linear(
                 name="o", inputs=self.heads * self._value_dim, outputs=self.hidden, part=Part.ATTENTION,
-                bias=self.output_bias,
+                bias=self.output_bias, inner=True,
             )
         )  # fmt: skip
         return tuple(found)
@@ -95,6 +95,7 @@ class Gqa:
             yield Work(
                 name="decode_attention",
                 kind=Kind.DECODE_ATTENTION,
+                format="fp8" if numerics.kv_bytes == 1 else "bf16",
                 flop=flop_per_pair * read,
                 hbm_bytes=token_bytes * read + query_bytes * rank.decode_seqs,
                 rows=rank.decode_seqs,
@@ -109,6 +110,7 @@ class Gqa:
                 flop=flop_per_pair * pairs,
                 hbm_bytes=token_bytes * span * rank.prefill_seqs + query_bytes * rank.prefill_tokens,
                 rows=span,
+                depth=span,
             )
 
 
@@ -124,4 +126,5 @@ def _fused_qkv(linears: tuple[Linear, ...], rows: float, tp: int, numerics: Nume
         flop=sum(p.flop for p in parts),
         hbm_bytes=sum(p.hbm_bytes for p in parts) - extra_reads,
         rows=rows,
+        depth=linears[0].inputs,
     )

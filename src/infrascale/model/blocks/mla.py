@@ -44,7 +44,7 @@ class Mla:
             Linear(name="qkv_a", inputs=self.hidden, outputs=a + self.latent, part=part, cut=False),
             Linear(name="q_b", inputs=a or self.hidden, outputs=queries, part=part),
             Linear(name="kv_b", inputs=self.kv_lora_rank, outputs=up, part=part),
-            Linear(name="o", inputs=self.heads * self.value_dim, outputs=self.hidden, part=part),
+            Linear(name="o", inputs=self.heads * self.value_dim, outputs=self.hidden, part=part, inner=True),
         ]
         if self.index_heads:
             width = self.index_heads * self.index_dim
@@ -92,6 +92,7 @@ class Mla:
             yield Work(
                 name="decode_attention",
                 kind=Kind.DECODE_ATTENTION,
+                format="mla",
                 flop=2 * heads * (self.latent + self.kv_lora_rank) * read,
                 hbm_bytes=self.latent * numerics.kv_bytes * read,
                 rows=rank.decode_seqs,
@@ -116,4 +117,5 @@ class Mla:
                 flop=2 * heads * width * pairs,
                 hbm_bytes=heads * width * numerics.activation_bytes * (rank.prefill_tokens + span * rank.prefill_seqs),
                 rows=span,
+                depth=span,
             )

@@ -55,7 +55,13 @@ class Moe:
             wide = self.shared_intermediate * (2 if self.gated else 1)
             found.append(Linear(name="shared_up", inputs=self.hidden, outputs=wide, part=Part.SHARED))
             found.append(
-                Linear(name="shared_down", inputs=self.shared_intermediate, outputs=self.hidden, part=Part.SHARED)
+                Linear(
+                    name="shared_down",
+                    inputs=self.shared_intermediate,
+                    outputs=self.hidden,
+                    part=Part.SHARED,
+                    inner=True,
+                )
             )
         if self.shared_gate:
             found.append(Linear(name="shared_gate", inputs=self.hidden, outputs=1, part=Part.ROUTER, cut=False))
