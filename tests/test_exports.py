@@ -23,7 +23,7 @@ import yaml
 from infrascale import plan
 from infrascale.errors import InfraScaleError
 from infrascale.exports import Options, render, serving, targets
-from infrascale.exports.header import _WORDS as LANGUAGES
+from infrascale.exports.header import languages, vocabulary
 from infrascale.parsing.plans import asked_as, command, read_plan
 from infrascale.parsing.scenarios import question
 from infrascale.screen import plan_json
@@ -169,7 +169,7 @@ def check_cluster(document: dict) -> None:
         kubernetes_validate.validate(whole, KUBERNETES, strict=True)
 
 
-@pytest.mark.parametrize("language", sorted(LANGUAGES))
+@pytest.mark.parametrize("language", languages())
 @pytest.mark.parametrize(("target", "name"), [c for c in CASES if c[0] in ("kubernetes", "lws", "kserve", "ray")])
 def test_clusters_accept_it(target, name, language):
     for document in documents(target, name, language=language):
@@ -265,7 +265,7 @@ def test_a_target_of_one_server_refuses_a_replica_over_two(target):
     assert "lws" in error.value.fix
 
 
-@pytest.mark.parametrize("language", sorted(LANGUAGES))
+@pytest.mark.parametrize("language", languages())
 @pytest.mark.parametrize("target", sorted(targets()))
 def test_every_file_says_what_it_is_of_in_every_language(target, language):
     for name, text in files(target, language=language).items():
@@ -281,8 +281,9 @@ def test_languages_have_the_same_words_and_blanks():
     def blanks(text):
         return set(re.findall(r"{(\w+)}", text))
 
-    for words in LANGUAGES.values():
-        assert {k: blanks(v) for k, v in words.items()} == {k: blanks(v) for k, v in LANGUAGES["en"].items()}
+    for language in languages():
+        said, english = vocabulary(language), vocabulary("en")
+        assert {k: blanks(v) for k, v in said.items()} == {k: blanks(v) for k, v in english.items()}
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

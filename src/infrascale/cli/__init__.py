@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from infrascale.cli import catalog, export, planning, predict
+from infrascale.cli import catalog, export, planning, predict, report
 from infrascale.errors import InfraScaleError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="How many GPUs does serving a language model need?",
 )
-for verb in (planning.plan, planning.capacity, catalog.catalog, predict.predict, export.export):
+for verb in (planning.plan, planning.capacity, catalog.catalog, predict.predict, export.export, report.report):
     app.command()(verb)
 
 

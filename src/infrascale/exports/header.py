@@ -5,37 +5,31 @@ In: Serving.    Out: lines in the reader's language, without comment signs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
 
+from infrascale.errors import ExportError
 from infrascale.exports.serving import Serving
 from infrascale.parsing.plans import VERSION
 
-_WORDS = {
-    "en": {
-        "plan": "InfraScale {version}, plan {hash}: {gpus} × {gpu} for {model}",
-        "cut": "{replicas} replicas × {size} GPUs, TP {tp}, PP {pp}, {precision}; batch {batch}",
-        "spare": "{spare} of the replicas are spare",
-        "serves": "Serves {requests} requests in flight of {isl} tokens in, {osl} out, as means:",
-        "promise": "at least {speed} tokens/s each, first token within {ttft} s (found: {found_speed}, {found_ttft} s)",
-        "again": "Again: {command}",
-        "keep": "Batch, step tokens and memory share are the plan's: with other values it no longer holds.",
-        "cached": "Assumes {share} % of the input in the prefix cache.",
-        "online": "fp8 is made from the 16-bit weights while loading; a checkpoint stored in fp8 starts faster.",
-        "unlabelled": "No node label is known for this GPU: add --node-selector KEY=VALUE where nodes differ.",
-    },
-    "fr": {
-        "plan": "InfraScale {version}, plan {hash} : {gpus} × {gpu} pour {model}",
-        "cut": "{replicas} répliques × {size} GPU, TP {tp}, PP {pp}, {precision} ; lot de {batch}",
-        "spare": "dont {spare} répliques de secours",
-        "serves": "Sert {requests} requêtes en cours, de {isl} jetons en entrée et {osl} en sortie, en moyenne :",
-        "promise": "{speed} jetons/s par requête, premier jeton en {ttft} s (prévu {found_speed}, {found_ttft} s)",
-        "again": "À refaire par : {command}",
-        "keep": "Taille du lot, jetons par étape et part de mémoire sont ceux du plan : les changer l'invalide.",
-        "cached": "Suppose {share} % de l'entrée présents dans le cache de préfixes.",
-        "online": "Les poids 16 bits passent en fp8 au chargement ; des poids déjà en fp8 démarrent plus vite.",
-        "unlabelled": "Étiquette de nœud inconnue : ajoutez --node-selector CLÉ=VALEUR au besoin.",
-    },
-}  # fmt: skip
+
+@cache
+def vocabulary(language: str) -> Mapping[str, str]:
+    """Every text of a language by key."""
+    path = Path(__file__).parent / "words" / f"{language}.toml"
+    if language not in languages():
+        raise ExportError(
+            f"no comments in {language[:20]!r}", why="nobody has written them", fix=f"--lang {', '.join(languages())}"
+        )
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+@cache
+def languages() -> tuple[str, ...]:
+    """Those that have a file."""
+    return tuple(sorted(path.stem for path in (Path(__file__).parent / "words").glob("*.toml")))
 
 
 def header(serving: Serving, *, in_cluster: bool = False) -> Iterator[str]:
@@ -60,7 +54,7 @@ def header(serving: Serving, *, in_cluster: bool = False) -> Iterator[str]:
 
 
 def say(serving: Serving, key: str, **values: object) -> str:
-    return _WORDS[serving.options.language][key].format(**values)
+    return vocabulary(serving.options.language)[key].format(**values)
 
 
 def commented(lines: Iterator[str]) -> str:

@@ -1,0 +1,108 @@
+"""What the report computes beside the plan: steps in demand, the load curve, one replica fewer, what moves the answer.
+
+In: Plan, its question.    Out: plain numbers. Each is another plan or another point of the same judge, never a guess.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from infrascale.parsing.efficiencies import efficiency
+from infrascale.parsing.scenarios import Question, scenario
+from infrascale.planning import Candidate, Check, Plan, plan
+from infrascale.planning.evaluate import Judge, Outcome
+
+#: Demand in the plots, as shares of what was asked.
+STEPS = tuple(i / 20 for i in range(1, 41))
+#: How far the sensitivity table moves each input.
+MOVE = 0.2
+DEMANDS = ("users", "request_per_s", "agents")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """The planned GPUs under another load. `share`: of the demand asked."""
+
+    share: float
+    ttft_s: float
+    token_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """GPUs when one input is a fifth less or more; None: infeasible then."""
+
+    key: str
+    less: int | None
+    more: int | None
+
+
+def demand_of(asked: Question) -> tuple[str, float]:
+    """The demand as it was asked: its key and number."""
+    return next((key, value) for key in DEMANDS if (value := getattr(asked, key)) is not None)
+
+
+def again(found: Plan, asked: Question, **changes: object) -> Plan:
+    """The plan of a changed question, for the same model and with the winner's kind of GPU."""
+    assert found.best is not None
+    asked = asked.model_copy(update={"gpu": [found.best.deployment.gpu.id], **changes})
+    return plan(scenario(asked, given=found.scenario.model), efficiency(), found.solver)
+
+
+def staircase(found: Plan, asked: Question) -> list[tuple[float, int | None]]:
+    """GPUs needed by demand, from a twentieth to twice of what was asked."""
+    key, value = demand_of(asked)
+    steps = []
+    for share in STEPS:
+        best = again(found, asked, **{key: value * share}).best
+        steps.append((value * share, best.gpus if best else None))
+    return steps
+
+
+def judge_of(found: Plan, best: Candidate, share: float = 1.0) -> Judge:
+    """The winner's judge, at a share of the demand asked, spare demand left out."""
+    demand = found.scenario.demand
+    fields = ("in_flight_requests", "request_per_s", "users")
+    scaled = {f: value * share for f in fields if (value := getattr(demand, f)) is not None}
+    held = replace(found.scenario, demand=replace(demand, **scaled), headroom_fraction=0.0)
+    return Judge(scenario=held, deployment=best.deployment, efficiency=efficiency())
+
+
+def load_curve(found: Plan, best: Candidate) -> list[Point]:
+    """How the planned replicas answer when fewer or more come than was asked."""
+    points = []
+    for share in STEPS:
+        outcome = judge_of(found, best, share).outcome(best.replicas, best.batch_exponent)
+        performance = outcome.performance
+        points.append(
+            Point(share=share, ttft_s=performance.ttft_s.mean_s, token_per_s=performance.token_per_s_per_request)
+        )
+    return points
+
+
+def one_fewer(found: Plan, best: Candidate) -> tuple[Outcome, Check] | None:
+    """With one replica less, at the batch that comes nearest: the outcome, and the check that breaks."""
+    if best.replicas == 1:
+        return None
+    judge = Judge(scenario=found.scenario, deployment=best.deployment, efficiency=efficiency())
+    outcome = judge.outcome(best.replicas - 1, best.batch_exponent)
+    broken = min(outcome.checks, key=lambda check: check.slack_fraction)
+    return (outcome, broken) if not outcome.keeps else None
+
+
+def sensitivity(found: Plan, asked: Question) -> list[Moved]:
+    """GPUs when demand, lengths and promises are each a fifth less or more, the rest as asked."""
+    key, _ = demand_of(asked)
+    speed = "tpot_s" if asked.tpot_s is not None else "tokens_per_s"
+    values = {
+        key: getattr(asked, key),
+        "isl": asked.isl,
+        "osl": asked.osl,
+        speed: asked.tpot_s or found.scenario.promise.token_per_s,
+        "ttft": asked.ttft,
+    }
+    moved = []
+    for name, value in values.items():
+        less, more = (again(found, asked, **{name: value * (1 + sign * MOVE)}).best for sign in (-1, 1))
+        moved.append(Moved(key=name, less=less.gpus if less else None, more=more.gpus if more else None))
+    return moved

@@ -1,0 +1,120 @@
+"""The report's drawings, as SVG with text as outlines, so that they look the same on every screen and paper.
+
+Colours of Okabe and Ito, told apart by the colour-blind; lines also differ in dash or label.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from infrascale.errors import ExportError
+from infrascale.report.facts import Point
+from infrascale.report.wording import Words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, GREY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#767676", "#CC79A7"
+PARTS = (BLUE, ORANGE, "#F0E442", PURPLE, "#CFE8DC", "#D9D9D9")
+WIDTH_IN = 6.6
+
+
+def _canvas(columns: int, height_in: float) -> tuple[Figure, Any]:
+    try:
+        import matplotlib
+    except ImportError:
+        raise ExportError(
+            "a report needs Matplotlib", why="it is not installed", fix="pip install 'infrascale[report]'"
+        ) from None
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    pyplot.rcParams.update(
+        {
+            "font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "path",
+            "svg.hashsalt": "infrascale", "axes.edgecolor": GREY, "axes.labelcolor": "#333333",
+            "xtick.color": "#333333", "ytick.color": "#333333", "axes.grid": True, "grid.color": "#E6E6E6",
+            "axes.axisbelow": True, "lines.linewidth": 1.6,
+        }
+    )  # fmt: skip
+    return pyplot.subplots(1, columns, figsize=(WIDTH_IN, height_in), layout="constrained")
+
+
+def _svg(figure: Figure) -> str:
+    """The drawing without XML header and date."""
+    from matplotlib import pyplot
+
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None})
+    pyplot.close(figure)
+    text = out.getvalue()
+    return re.sub(r"\s*<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+
+
+def _ticks(axes: Axes, words: Words, *, x: bool = True, y: bool = True) -> None:
+    from matplotlib.ticker import FuncFormatter
+
+    short = FuncFormatter(lambda value, _: words.short(value))
+    if x:
+        axes.xaxis.set_major_formatter(short)
+    if y:
+        axes.yaxis.set_major_formatter(short)
+        axes.yaxis.set_minor_formatter("")
+
+
+def staircase(steps: Sequence[tuple[float, int | None]], asked: float, gpus: int, label: str, words: Words) -> str:
+    """GPUs over demand as steps, and where the plan stands."""
+    figure, axes = _canvas(1, 2.35)
+    known = [(x, y) for x, y in steps if y is not None]
+    axes.step([x for x, _ in known], [y for _, y in known], where="pre", color=BLUE)
+    axes.plot([asked], [gpus], "o", color=ORANGE, zorder=3)
+    axes.annotate(
+        words("here", gpus=words.number(gpus)), (asked, gpus), xytext=(8, -12), textcoords="offset points", color=ORANGE
+    )
+    axes.set(xlabel=label, ylabel="GPU" if words.language == "fr" else "GPUs", xlim=(0, None), ylim=(0, None))
+    _ticks(axes, words)
+    return _svg(figure)
+
+
+def load(points: Sequence[Point], ttft_s: float, token_per_s: float, words: Words) -> str:
+    """TTFT and speed over load, each against its promise."""
+    figure, (left, right) = _canvas(2, 2.35)
+    shares = [100 * point.share for point in points]
+    left.plot(shares, [point.ttft_s for point in points], color=BLUE)
+    left.set_yscale("log")
+    right.plot(shares, [point.token_per_s for point in points], color=BLUE)
+    for axes, promise, label in (
+        (left, ttft_s, words("axis_ttft")),
+        (right, token_per_s, words("axis_speed")),
+    ):
+        axes.axhline(promise, color=ORANGE, linestyle="--", linewidth=1)
+        axes.text(200, promise, words("promise_label"), color=ORANGE, ha="right", va="bottom", fontsize=7)
+        axes.axvline(100, color=GREY, linestyle=":", linewidth=1)
+        axes.set(xlabel=words("axis_load"), ylabel=label, xlim=(0, 200))
+        _ticks(axes, words)
+    right.set_ylim(bottom=0)
+    return _svg(figure)
+
+
+def memory(parts: Sequence[tuple[str, float]], words: Words) -> str:
+    """One GPU's memory as a bar, its parts named with their size in GiB."""
+    from matplotlib.patches import Patch
+
+    figure, axes = _canvas(1, 1.05)
+    left = 0.0
+    for (_, size), colour in zip(parts, PARTS, strict=True):
+        axes.barh(0, size, left=left, color=colour, edgecolor="white", height=0.8)
+        left += size
+    axes.set(xlim=(0, left), ylim=(-0.45, 0.45), yticks=[], xlabel="Gio" if words.language == "fr" else "GiB")
+    axes.spines[["left"]].set_visible(False)
+    axes.grid(visible=False)
+    _ticks(axes, words, y=False)
+    handles = [
+        Patch(color=c, label=f"{name} {words.number(size, 1)}") for (name, size), c in zip(parts, PARTS, strict=True)
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize=7.5)
+    return _svg(figure)
