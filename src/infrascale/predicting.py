@@ -12,11 +12,23 @@ from collections.abc import Callable
 from math import ceil, isfinite
 from pathlib import Path
 
-from infrascale.deployment import PhysicsTimer, memory_budget
+from infrascale.deployment import PhysicsTimer, cache_bytes_per_request, memory_budget
 from infrascale.errors import CatalogError, FileError, InfraScaleError, ModelError
+from infrascale.hardware import BETWEEN_SERVERS
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.measurements import Asked, Row, asked, read_rows
-from infrascale.serving import Limits, Regime, Saturated, closed_loop, limits_of, open_loop, steps, tpot_s
+from infrascale.serving import (
+    Limits,
+    Pool,
+    Regime,
+    Saturated,
+    closed_loop,
+    disaggregated,
+    limits_of,
+    open_loop,
+    steps,
+    tpot_s,
+)
 from infrascale.serving.steady_state import decode_batch
 from infrascale.work import Batch, Kind
 
@@ -77,7 +89,9 @@ def _predict(row: Asked) -> Found:
             needed, total = budget.needed_bytes / 1e9, budget.total_bytes / 1e9
             return {"status": "unsupported", "reason": f"needs {needed:.1f} GB a GPU, which has {total:.1f}"}
         limits = Limits(max_num_seqs=1, cached_seqs=1, step_tokens=limits.step_tokens)
-    if row.load_kind == "offline" and row.concurrency:
+    if row.prefill is not None:
+        found = _apart(row, timer, limits)
+    elif row.load_kind == "offline" and row.concurrency:
         found = _static(row, timer, limits)
     elif row.load_kind == "offline":
         found = _saturated(row, timer, limits, row.replicas)
@@ -112,6 +126,23 @@ def _static(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
     tpot = timer(decode_batch(wave, load))
     e2e = waves * (ttft + (load.osl_tokens - 1) * tpot)
     return _cells(ttft, tpot, e2e, batch * load.osl_tokens / e2e, wave)
+
+
+def _apart(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
+    """Pools of prefill and decode engines; the cache of a prompt moves over the network between servers."""
+    assert row.prefill is not None
+    deployment, load = row.prefill, row.workload
+    pool = Pool(
+        timer=PhysicsTimer(deployment=deployment, efficiency=efficiency()),
+        limits=limits_of(deployment, load),
+        engines=row.prefill_engines,
+        lanes=deployment.shard.dp,
+    )
+    answers = Pool(timer=timer, limits=limits, engines=row.decode_engines)
+    moving = cache_bytes_per_request(row.deployment, load.isl_tokens) / BETWEEN_SERVERS.bytes_per_s
+    p = disaggregated(pool, answers, load, timer.host, row.concurrency or 1.0, moving, row.waves)
+    running = p.running_seqs / row.decode_engines
+    return _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, p.output_token_per_s, running)
 
 
 def _saturated(row: Asked, timer: PhysicsTimer, limits: Limits, replicas: float) -> Found:

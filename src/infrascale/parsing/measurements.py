@@ -42,6 +42,9 @@ class Asked:
     replicas: float
     waves: Waves
     assumed: str
+    prefill: Deployment | None = None  # with pools apart: an engine of prompts; `deployment` is one of answers
+    prefill_engines: float = 1
+    decode_engines: float = 1
 
 
 def read_rows(path: str) -> tuple[list[str], list[dict[str, str]]]:
@@ -92,7 +95,7 @@ def asked(row: Row) -> Asked:
     found, card = model(row.get("model", "")), gpu(row.get("gpu", ""))
     notes, engine_name = row.get("notes", ""), _engine_name(row.get("engine", ""))
     if "DISAGG" in notes and not row.get("tp"):
-        shard, share = _decode_pool(notes), True
+        shard, share = _pool(notes, "decode"), True
     else:
         shard, share = _shard(row, notes), False
     quantization = _quantization(found, row.get("weight_precision", ""), row.get("model", ""))
@@ -123,14 +126,16 @@ def asked(row: Row) -> Asked:
         deployment = _smallest_that_fits(deployment, _degree(row, "gpu_count") or 8)
         shard = deployment.shard
     concurrency, gpus = number(row, "concurrency"), number(row, "gpu_count") or shard.gpus
-    workers = _workers(notes, "decode") if share else 1
     return Asked(
         deployment=deployment,
         workload=workload,
         load_kind=row.get("load_kind") or ("open" if row.get("request_rate") else "closed"),
-        concurrency=concurrency / workers if concurrency and share else concurrency,
+        concurrency=concurrency,
         request_per_s=number(row, "request_rate"),
         replicas=max(1.0, gpus // shard.gpus),
+        prefill=replace(deployment, shard=_pool(notes, "prefill")) if share else None,
+        prefill_engines=_workers(notes, "prefill"),
+        decode_engines=_workers(notes, "decode"),
         waves=Waves(count=10.0, length_spread=0.2 / 0.9) if drawn < 1 else Waves(),
         assumed=f"{' and '.join(assumed)} not given: {DEFAULT_ISL:g} and {DEFAULT_OSL:g} taken" if assumed else "",
     )
@@ -196,9 +201,9 @@ def _workers(notes: str, role: str) -> int:
     return int(found.group(1)) if found else 1
 
 
-def _decode_pool(notes: str) -> Shard:
-    """One decode worker of a disaggregated deployment, as its notes spell it."""
-    found = re.search(r"decode=([^\s;]*)", notes)
+def _pool(notes: str, role: str) -> Shard:
+    """One worker of a disaggregated deployment's role, as its notes spell it."""
+    found = re.search(rf"{role}=([^\s;]*)", notes)
     parts = dict(p.split(":") for p in (found.group(1) if found else "").split(",") if ":" in p)
     tp, dp = int(parts.get("tp_size", 1)), int(parts.get("attention_dp_size", 1))
     ep = int(parts.get("moe_ep_size", 1))

@@ -1,5 +1,6 @@
 """Serving: a deployment under a workload. Knows step times, no FLOP."""
 
+from infrascale.serving.disaggregated import Pool, disaggregated
 from infrascale.serving.performance import Performance, Saturated, Spread
 from infrascale.serving.steady_state import (
     Limits,
@@ -16,12 +17,14 @@ from infrascale.serving.steady_state import (
 __all__ = [
     "Limits",
     "Performance",
+    "Pool",
     "Regime",
     "Saturated",
     "Spread",
     "Steps",
     "Waves",
     "closed_loop",
+    "disaggregated",
     "limits_of",
     "open_loop",
     "steps",
