@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import ceil, isfinite
 from pathlib import Path
 
@@ -20,7 +21,6 @@ from infrascale.parsing.measurements import Asked, Row, asked, read_rows
 from infrascale.serving import (
     Limits,
     Pool,
-    Regime,
     Saturated,
     closed_loop,
     disaggregated,
@@ -29,13 +29,25 @@ from infrascale.serving import (
     steps,
     tpot_s,
 )
+from infrascale.serving import Regime as Load
 from infrascale.serving.steady_state import decode_batch
+from infrascale.uncertainty import KNOWN, Regime, intervals
 from infrascale.work import Batch, Kind
 
-_MEASURES = ("ttft_mean_s", "tpot_mean_s", "e2e_mean_s", "output_tok_per_s_total")
-COLUMNS = tuple(f"pred_{m}{end}" for m in _MEASURES for end in ("", "_low", "_high"))
+MEASURES = ("ttft_mean_s", "tpot_mean_s", "e2e_mean_s", "output_tok_per_s_total")
+COLUMNS = tuple(f"pred_{m}{end}" for m in MEASURES for end in ("", "_low", "_high"))
 COLUMNS += ("pred_power_w", "status", "reason")
 Found = dict[str, float | str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """One row's predicted measures, in the regime that tells how sure they are; `power_w` of the engine's GPUs."""
+
+    measures: dict[str, float]
+    power_w: float
+    regime: Regime
+    reason: str = ""
 
 
 def predict_file(path: str, out: str, progress: Callable[[int, int], None] | None = None) -> None:
@@ -61,58 +73,73 @@ def predict_row(row: Row) -> dict[str, str]:
     """The new cells of one row."""
     cells = dict.fromkeys(COLUMNS, "")
     try:
-        found = _predict(asked(row))
+        found = predict(asked(row))
     except (CatalogError, ModelError) as error:
         return {**cells, "status": "unsupported", "reason": _one_line(error)}
     except InfraScaleError as error:
         return {**cells, "status": "error", "reason": _one_line(error)}
     except (ArithmeticError, ValueError) as error:
         return {**cells, "status": "error", "reason": f"the numbers of this row do not go together ({error})"}
-    reason = str(found.pop("reason"))
-    status = str(found.pop("status"))
-    if any(not (isinstance(v, float) and isfinite(v) and v > 0) for v in found.values()):
-        return {**cells, "status": "error", "reason": "no finite prediction"}
-    return {**cells, **{k: f"{v:.6g}" for k, v in found.items()}, "status": status, "reason": reason}
+    for measure, value in found.measures.items():
+        low, high = intervals().of(measure, found.regime).around(value)
+        cells |= {f"pred_{measure}{end}": f"{v:.6g}" for end, v in (("", value), ("_low", low), ("_high", high))}
+    cells["pred_power_w"] = f"{found.power_w:.6g}"
+    return {**cells, "status": "ok", "reason": found.reason}
 
 
 def _one_line(error: InfraScaleError) -> str:
     return f"{error.what}: {error.why}" if error.why else error.what
 
 
-def _predict(row: Asked) -> Found:
+def predict(row: Asked) -> Prediction:
+    """Raises CatalogError where the weights do not fit, ValueError where a number is not finite."""
     limits = limits_of(row.deployment, row.workload)
     timer = PhysicsTimer(deployment=row.deployment, efficiency=efficiency())
-    reason = row.assumed
     if limits.running < 1:
         budget = memory_budget(row.deployment)
         if budget.kv_cache_bytes <= 0:
             needed, total = budget.needed_bytes / 1e9, budget.total_bytes / 1e9
-            return {"status": "unsupported", "reason": f"needs {needed:.1f} GB a GPU, which has {total:.1f}"}
+            raise CatalogError(f"needs {needed:.1f} GB a GPU, which has {total:.1f}", why="", fix="more GPUs")
         limits = Limits(max_num_seqs=1, cached_seqs=1, step_tokens=limits.step_tokens)
-    if row.prefill is not None:
-        found = _apart(row, timer, limits)
-    elif row.load_kind == "offline" and row.concurrency:
-        found = _static(row, timer, limits)
-    elif row.load_kind == "offline":
-        found = _saturated(row, timer, limits, row.replicas)
-    elif row.load_kind == "open" and row.request_per_s:
-        found = _open(row, timer, limits)
-    else:
-        laws = dict(efficiency().laws)
-        p = closed_loop(
-            timer, row.workload, limits, timer.host, laws, row.concurrency or 1.0, Regime.BURST, row.waves
-        )
-        found = _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, p.output_token_per_s, p.running_seqs)
+    kind = kind_of(row)
+    found = _WAYS[kind](row, timer, limits)
     note = str(found.pop("reason", ""))
     running = float(found.pop("running"))
-    power = _power(timer, decode_batch(max(1.0, running), row.workload))
-    words = "; ".join(part for part in (reason, note) if part)
-    return {**found, "pred_power_w": power, "status": "ok", "reason": words}
+    beyond = (row.concurrency or 0.0) > 0.9 * limits.running * row.decode_engines
+    queued = bool(found.pop("queued", False)) or beyond
+    measures = {key: float(value) for key, value in found.items()}
+    if any(not isfinite(value) or value <= 0 for value in measures.values()):
+        raise ValueError("no finite prediction")
+    return Prediction(
+        measures=measures,
+        power_w=_power(timer, decode_batch(max(1.0, running), row.workload)),
+        regime=Regime(
+            kind=kind,
+            engine=row.deployment.engine.name,
+            queued=queued,
+            known=row.deployment.gpu.architecture in KNOWN,
+        ),
+        reason="; ".join(part for part in (row.assumed, note) if part),
+    )
+
+
+def kind_of(row: Asked) -> str:
+    """How the load was offered: closed, pools (disaggregated), open, static (a batch at once), saturated."""
+    if row.prefill is not None:
+        return "pools"
+    if row.load_kind == "offline":
+        return "static" if row.concurrency else "saturated"
+    return "open" if row.load_kind == "open" and row.request_per_s else "closed"
+
+
+def _closed(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
+    laws = dict(efficiency().laws)
+    p = closed_loop(timer, row.workload, limits, timer.host, laws, row.concurrency or 1.0, Load.BURST, row.waves)
+    return _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, p.output_token_per_s, p.running_seqs)
 
 
 def _cells(ttft: float, tpot: float, e2e: float, rate: float, running: float) -> Found:
-    values = dict(zip(_MEASURES, (ttft, tpot, e2e, rate), strict=True))
-    return {**{f"pred_{key}": float(value) for key, value in values.items()}, "running": running}
+    return {**dict(zip(MEASURES, (ttft, tpot, e2e, rate), strict=True)), "running": running}
 
 
 def _static(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
@@ -145,12 +172,12 @@ def _apart(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
     return _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, p.output_token_per_s, running)
 
 
-def _saturated(row: Asked, timer: PhysicsTimer, limits: Limits, replicas: float) -> Found:
+def _saturated(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
     """Everything queued at once: the batch is as full as the cache and the engine allow, throughout."""
     running, load = limits.running, row.workload
     token = tpot_s(steps(timer, load, limits, running), load, running)
     ttft = timer.host.request_s + steps(timer, load, limits, running).prompt_s
-    found = _cells(ttft, token, ttft + load.osl_tokens * token, replicas * running / token, running)
+    found = _cells(ttft, token, ttft + load.osl_tokens * token, row.replicas * running / token, running)
     return {**found, "reason": "saturated: the engine is taken as full throughout"}
 
 
@@ -161,10 +188,10 @@ def _open(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
     note = ""
     if isinstance(p, Saturated):
         note = f"saturated: at most {p.request_per_s * row.replicas:.3g} requests/s are sustained"
-        p = closed_loop(timer, row.workload, limits, timer.host, laws, limits.running, Regime.STEADY)
+        p = closed_loop(timer, row.workload, limits, timer.host, laws, limits.running, Load.STEADY)
     total = p.output_token_per_s * row.replicas
     found = _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, total, p.running_seqs)
-    return {**found, "reason": note}
+    return {**found, "reason": note, "queued": bool(note)}
 
 
 def _power(timer: PhysicsTimer, batch: Batch) -> float:
@@ -178,3 +205,12 @@ def _power(timer: PhysicsTimer, batch: Batch) -> float:
     computing = sum(w.count * w.flop / gpu.rate(w.dtype) for w in works) / step_s
     idle = gpu.idle_power_w or efficiency().laws["idle_power_fraction"] * gpu.power_w
     return timer.deployment.shard.gpus * (idle + (gpu.power_w - idle) * min(1.0, moving + computing))
+
+
+_WAYS: dict[str, Callable[[Asked, PhysicsTimer, Limits], Found]] = {
+    "closed": _closed,
+    "pools": _apart,
+    "open": _open,
+    "static": _static,
+    "saturated": _saturated,
+}

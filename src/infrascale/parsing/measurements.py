@@ -7,6 +7,7 @@ Out: Question per row, or an InfraScaleError that says why it cannot be one.
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import re
 from collections.abc import Mapping
@@ -48,13 +49,15 @@ class Asked:
 
 
 def read_rows(path: str) -> tuple[list[str], list[dict[str, str]]]:
-    """Header and rows of a CSV, comma or semicolon; every cell a string."""
+    """Header and rows of a CSV, comma or semicolon, plain or gzipped; every cell a string."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        raw = Path(path).read_bytes()
+        text = (gzip.decompress(raw) if path.endswith(".gz") else raw).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise FileError(f"{path} is not text", why="it is not UTF-8", fix="give a CSV of measurement rows") from None
-    except OSError as error:
-        raise FileError(f"{path} cannot be read", why=error.strerror or str(error), fix="check the path") from None
+    except (OSError, EOFError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise FileError(f"{path} cannot be read", why=why, fix="check the path") from None
     first = text.split("\n", 1)[0]
     if not first.strip() or "\0" in text:
         raise FileError(f"{path} holds no table", why="there is no header line", fix="give a CSV with a header")
@@ -125,6 +128,8 @@ def asked(row: Row) -> Asked:
     if not share and not row.get("tp"):
         deployment = _smallest_that_fits(deployment, _degree(row, "gpu_count") or 8)
         shard = deployment.shard
+    deployment, changed = _made_to_fit(deployment)
+    shard = deployment.shard
     concurrency, gpus = number(row, "concurrency"), number(row, "gpu_count") or shard.gpus
     return Asked(
         deployment=deployment,
@@ -137,7 +142,14 @@ def asked(row: Row) -> Asked:
         prefill_engines=_workers(notes, "prefill"),
         decode_engines=_workers(notes, "decode"),
         waves=Waves(count=10.0, length_spread=0.2 / 0.9) if drawn < 1 else Waves(),
-        assumed=f"{' and '.join(assumed)} not given: {DEFAULT_ISL:g} and {DEFAULT_OSL:g} taken" if assumed else "",
+        assumed="; ".join(
+            part
+            for part in (
+                f"{' and '.join(assumed)} not given: {DEFAULT_ISL:g} and {DEFAULT_OSL:g} taken" if assumed else "",
+                changed,
+            )
+            if part
+        ),
     )
 
 
@@ -161,6 +173,20 @@ def _smallest_that_fits(deployment: Deployment, gpus: int) -> Deployment:
         if budget.kv_cache_bytes > 0.1 * budget.total_bytes:
             return smaller
     return deployment
+
+
+def _made_to_fit(deployment: Deployment) -> tuple[Deployment, str]:
+    """What was measured did run: a row whose label cannot hold its weights gets more memory, then more GPUs."""
+    if memory_budget(deployment).kv_cache_bytes > 0:
+        return deployment, ""
+    fuller = replace(deployment, engine=replace(deployment.engine, gpu_memory_utilization=0.97))
+    if memory_budget(fuller).kv_cache_bytes > 0:
+        return fuller, "gpu_memory_utilization 0.97 taken: the weights hardly fit"
+    for tp in tensor_parallel_degrees(deployment.model, 64):
+        larger = replace(deployment, shard=Shard(tp=tp))
+        if memory_budget(larger).kv_cache_bytes > 0.1 * deployment.gpu.hbm_bytes:
+            return larger, f"tp={tp} taken: as labelled, the weights do not fit"
+    return deployment, ""
 
 
 def _engine_name(text: str) -> str:

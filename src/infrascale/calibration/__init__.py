@@ -1,0 +1,1 @@
+"""Calibration: measurements become efficiency, intervals and evidence."""

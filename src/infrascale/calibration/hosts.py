@@ -1,0 +1,159 @@
+"""What end-to-end runs alone can tell: an engine's host time, and how requests meet at the start of a benchmark.
+
+In: closed-loop rows (deployment, workload, load, measured TPOT and TTFT).    Out: hosts and laws, with their errors on
+models and on GPUs that took no part.
+Kernel times stay at their measured tables: scaling those to the rows too fits them better and new models worse
+(docs/method.md). Fifteen constants, each held to its prior as if by `HELD` rows, found by robust least squares (SciPy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from infrascale.calibration.columns import Columns, Floats, columns
+from infrascale.calibration.residuals import excluded, warm_up
+from infrascale.errors import InfraScaleError
+from infrascale.hardware import Efficiency
+from infrascale.hardware.efficiency import release_of
+from infrascale.parsing.efficiencies import efficiency
+from infrascale.parsing.measurements import Row, asked
+from infrascale.serving import limits_of
+from infrascale.serving.steady_state import step_batches
+
+ENGINES = ("vllm", "sglang", "trtllm")
+#: Prior and its spread (log): step and sequence times from physics, the rest wide.
+PRIORS: dict[str, tuple[float, float]] = {
+    "vllm.step_s": (1.5e-3, 0.5), "vllm>=0.15.step_s": (0.8e-3, 0.5), "sglang.step_s": (1.2e-3, 0.5),
+    "trtllm.step_s": (1.2e-3, 0.5), "vllm.seq_s": (6e-6, 0.7),
+    "vllm.request_s": (0.03, 0.5), "sglang.request_s": (0.03, 0.5), "trtllm.request_s": (0.03, 0.5),
+    "vllm.prompt_token_s": (6e-6, 0.7), "sglang.prompt_token_s": (6e-6, 0.7), "trtllm.prompt_token_s": (6e-6, 0.7),
+    "burst_residual_step": (1.0, 0.5), "burst_resync": (1.0, 0.5),
+}  # fmt: skip
+HELD = 64.0
+#: Errors beyond these (log) count less and less: TPOT, TTFT.
+SCALES = (0.08, 0.2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Closed-loop rows as columns: even steps decode, odd steps carry a prompt's chunk."""
+
+    steps: Columns
+    numbers: Mapping[str, Floats]
+    engine: Floats
+    new: Floats
+    model: Floats
+    gpu: Floats
+
+    def of(self, values: Mapping[str, float], part: str) -> Floats:
+        """A host constant of every row's engine; where an engine has none, vLLM's."""
+        each = [values.get(f"{name}.{part}", values[f"vllm.{part}"]) for name in ENGINES]
+        found = np.array(each)[self.engine]
+        return np.where(self.new, values["vllm>=0.15.step_s"], found) if part == "step_s" else found
+
+    def predicted(self, values: Mapping[str, float]) -> tuple[Floats, Floats]:
+        """TPOT and TTFT [s]: `serving.steady_state.closed_loop` in its burst regime, over all rows at once."""
+        n, kernels = self.numbers, self.steps.kernels_s({})
+        host = self.of(values, "step_s") + self.of(values, "seq_s") * np.maximum(n["running"], 1)
+        decode, mixed = kernels[0::2] + host, kernels[1::2] + host
+        extra = np.maximum(0.0, n["chunks"] * (mixed - decode))
+        tpot = decode + n["running"] * (1 - 0.5 / n["waves"]) / n["osl"] * extra
+        own = self.of(values, "request_s") + self.of(values, "prompt_token_s") * n["isl"] + n["chunks"] * mixed
+        others = np.minimum(1.0, n["running"] - 1)
+        held = extra + decode * np.minimum(1.0, n["isl"] / n["step_tokens"])
+        first_wave = (n["running"] - 1) / 2 * held
+        apart = n["spread"] * (n["osl"] - 1) * tpot
+        later = np.zeros_like(tpot)
+        for wave in range(1, int(n["waves"].max())):
+            busy = np.minimum(0.98, n["running"] * held / np.hypot(n["running"] * held, wave**0.5 * apart))
+            each = np.minimum(first_wave, held * busy / (2 * (1 - busy)))
+            later += np.where((n["spread"] > 0) & (wave < n["waves"]), each, 0.0)
+        wait = (first_wave + values["burst_resync"] * later) / n["waves"]
+        return tpot, own + values["burst_residual_step"] * decode * others + wait
+
+
+def rows_of(measured: Sequence[Row], curves: Efficiency) -> Rows:
+    """Rows whose requests all run at once (what waits for the cache tells nothing of these constants)."""
+    batches, numbers, engines, names = [], [], [], []
+    for row in measured:
+        try:
+            found = None if excluded(row) or warm_up(row) or "DISAGG" in row["notes"] else asked(row)
+        except InfraScaleError:
+            continue
+        if found is None or not row["tpot_mean_s"] or not row["ttft_mean_s"] or not found.concurrency:
+            continue
+        limits = limits_of(found.deployment, found.workload)
+        if found.concurrency > 0.85 * limits.running:
+            continue
+        step = step_batches(found.workload, limits, found.concurrency)
+        batches += [(found.deployment, step.decode), (found.deployment, step.mixed)]
+        release = release_of(found.deployment.engine.version or "")
+        engine = found.deployment.engine.name
+        engines.append((ENGINES.index(engine), engine == "vllm" and release >= (0, 15)))
+        names.append((row["model"].split("/")[-1], found.deployment.gpu.id))
+        numbers.append(
+            {
+                "running": found.concurrency,
+                "chunks": step.chunks,
+                "isl": found.workload.isl_tokens,
+                "osl": found.workload.osl_tokens,
+                "step_tokens": limits.step_tokens,
+                "waves": found.waves.count,
+                "spread": found.waves.length_spread,
+                "tpot": float(row["tpot_mean_s"]),
+                "ttft": float(row["ttft_mean_s"]),
+            }
+        )
+    return Rows(
+        steps=columns(batches, curves),
+        numbers={key: np.array([row[key] for row in numbers]) for key in numbers[0]},
+        engine=np.array([engine for engine, _ in engines]),
+        new=np.array([new for _, new in engines]),
+        model=np.array([model for model, _ in names]),
+        gpu=np.array([gpu for _, gpu in names]),
+    )
+
+
+def fit(rows: Rows, kept: Floats) -> dict[str, float]:
+    """The constants that these rows and the priors agree on best."""
+    from scipy.optimize import least_squares
+
+    start = np.log([prior for prior, _ in PRIORS.values()])
+    spread = np.array([wide for _, wide in PRIORS.values()])
+
+    def errors(logs: Floats) -> Floats:
+        found = rows.predicted(_named(logs))
+        parts = [
+            _robust(np.log(predicted / rows.numbers[name])[kept] / scale)
+            for predicted, name, scale in zip(found, ("tpot", "ttft"), SCALES, strict=True)
+        ]
+        return np.concatenate([*parts, HELD**0.5 * (logs - start) / spread])
+
+    return _named(least_squares(errors, start, diff_step=1e-4).x)
+
+
+def _named(logs: Floats) -> dict[str, float]:
+    return dict(zip(PRIORS, (float(value) for value in np.exp(logs)), strict=True))
+
+
+def _robust(errors: Floats) -> Floats:
+    """Residuals whose squares are soft_l1's loss: linear where they are large."""
+    return np.sign(errors) * np.sqrt(2 * (np.sqrt(1 + errors**2) - 1))
+
+
+def left_out(rows: Rows, names: Floats) -> tuple[Floats, Floats]:
+    """TPOT and TTFT of every row from constants fitted without its model, or without its GPU."""
+    tpot, ttft = np.zeros(len(names)), np.zeros(len(names))
+    for name in sorted(set(names)):
+        out = names == name
+        found = rows.predicted(fit(rows, ~out))
+        tpot[out], ttft[out] = found[0][out], found[1][out]
+    return tpot, ttft
+
+
+def unscaled() -> Efficiency:
+    """The shipped curves alone."""
+    return replace(efficiency(), scales={})
