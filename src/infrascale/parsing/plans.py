@@ -75,7 +75,7 @@ def command(asked: Question, solver: str = "exact") -> str:
     for key, value in asked.model_dump(exclude_defaults=True).items():
         flag = "--tpot" if key == "tpot_s" else f"--{key.replace('_', '-')}"
         for one in value if isinstance(value, list) else [value]:
-            words += [flag, f"{one:g}" if isinstance(one, float) and float(f"{one:g}") == one else str(one)]
+            words += [flag, str(int(one)) if isinstance(one, float) and one.is_integer() else str(one)]
     return shlex.join(words + (["--solver", solver] if solver != "exact" else []))
 
 

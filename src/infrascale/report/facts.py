@@ -6,14 +6,17 @@ In: Plan, its question.    Out: plain numbers. Each is another plan or another p
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.scenarios import Question, scenario
 from infrascale.planning import Candidate, Check, Plan, plan
 from infrascale.planning.evaluate import Judge, Outcome
+from infrascale.planning.exact import exponents
+from infrascale.workload import in_flight
 
-#: Demand in the plots, as shares of what was asked.
-STEPS = tuple(i / 20 for i in range(1, 41))
+#: Load in the plots, as shares of the demand asked.
+SHARES = tuple(i / 20 for i in range(1, 41))
 #: How far the sensitivity table moves each input.
 MOVE = 0.2
 DEMANDS = ("users", "request_per_s", "agents")
@@ -43,20 +46,48 @@ def demand_of(asked: Question) -> tuple[str, float]:
 
 
 def again(found: Plan, asked: Question, **changes: object) -> Plan:
-    """The plan of a changed question, for the same model and with the winner's kind of GPU."""
+    """The plan of a changed question, for the same model, kind of GPU and GPUs per replica."""
     assert found.best is not None
-    asked = asked.model_copy(update={"gpu": [found.best.deployment.gpu.id], **changes})
+    held = {"gpu": [found.best.deployment.gpu.id], "gpus_per_replica": [found.best.gpus_per_replica]}
+    asked = asked.model_copy(update=held | changes)
     return plan(scenario(asked, given=found.scenario.model), efficiency(), found.solver)
 
 
-def staircase(found: Plan, asked: Question) -> list[tuple[float, int | None]]:
-    """GPUs needed by demand, from a twentieth to twice of what was asked."""
-    key, value = demand_of(asked)
-    steps = []
-    for share in STEPS:
-        best = again(found, asked, **{key: value * share}).best
-        steps.append((value * share, best.gpus if best else None))
-    return steps
+def demand_of_one(found: Plan, best: Candidate) -> float:
+    """Share of the demand asked that one replica of the winner serves within the promise.
+
+    Replicas share the demand evenly, so N of them serve N times as much: steps in demand are this wide.
+    For each batch the most requests in flight are bisected; Little's law turns them into the form of the demand.
+    """
+    judge = Judge(scenario=found.scenario, deployment=best.deployment, efficiency=efficiency())
+    return max(_share_of_one(judge, exponent) for exponent in exponents(judge))
+
+
+def _share_of_one(judge: Judge, exponent: int) -> float:
+    demand, promise = judge.scenario.demand, judge.scenario.promise
+    if judge.memory_check(exponent).slack_fraction < 0:
+        return 0.0
+
+    def keeps(requests: float) -> bool:
+        performance = judge.performance(max(1.0, requests), exponent)
+        slow = performance.token_per_s_per_request < promise.token_per_s * (1 - 1e-9)
+        return not slow and performance.ttft_s.mean_s <= promise.ttft_s * (1 + 1e-9)
+
+    low, high = 0.0, 64.0 * 2**exponent
+    if not keeps(1.0):
+        return 0.0
+    while high - low > 1e-7 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if keeps(middle) else (low, middle)
+    stays_s = judge.performance(max(1.0, low), exponent).e2e_s.mean_s
+    return low / (in_flight(demand, stays_s) * (1 + judge.scenario.headroom_fraction))
+
+
+def staircase(found: Plan, best: Candidate, most: float = 2.0) -> list[tuple[float, int]]:
+    """Where the steps end, as shares of the demand asked, and the GPUs up to there, spares included."""
+    step = demand_of_one(found, best)
+    steps = range(1, ceil(most / step) + 1)
+    return [(min(most, n * step), (n + best.spare_replicas) * best.gpus_per_replica) for n in steps]
 
 
 def judge_of(found: Plan, best: Candidate, share: float = 1.0) -> Judge:
@@ -71,7 +102,7 @@ def judge_of(found: Plan, best: Candidate, share: float = 1.0) -> Judge:
 def load_curve(found: Plan, best: Candidate) -> list[Point]:
     """How the planned replicas answer when fewer or more come than was asked."""
     points = []
-    for share in STEPS:
+    for share in SHARES:
         outcome = judge_of(found, best, share).outcome(best.replicas, best.batch_exponent)
         performance = outcome.performance
         points.append(
@@ -101,8 +132,11 @@ def sensitivity(found: Plan, asked: Question) -> list[Moved]:
         speed: asked.tpot_s or found.scenario.promise.token_per_s,
         "ttft": asked.ttft,
     }
+    # A promise moved alone leaves the users' habits as they are, also where those were derived from it.
+    habits = {"requests_per_user": found.scenario.requests_per_user} if asked.users is not None else {}
     moved = []
     for name, value in values.items():
-        less, more = (again(found, asked, **{name: value * (1 + sign * MOVE)}).best for sign in (-1, 1))
+        held = habits if name in (speed, "ttft") and asked.think_s is None else {}
+        less, more = (again(found, asked, **{name: value * (1 + sign * MOVE)}, **held).best for sign in (-1, 1))
         moved.append(Moved(key=name, less=less.gpus if less else None, more=more.gpus if more else None))
     return moved

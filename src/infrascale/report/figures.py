@@ -66,36 +66,40 @@ def _ticks(axes: Axes, words: Words, *, x: bool = True, y: bool = True) -> None:
         axes.yaxis.set_minor_formatter("")
 
 
-def staircase(steps: Sequence[tuple[float, int | None]], asked: float, gpus: int, label: str, words: Words) -> str:
+def staircase(steps: Sequence[tuple[float, int]], asked: float, gpus: int, label: str, words: Words) -> str:
     """GPUs over demand as steps, and where the plan stands."""
-    figure, axes = _canvas(1, 2.35)
-    known = [(x, y) for x, y in steps if y is not None]
-    axes.step([x for x, _ in known], [y for _, y in known], where="pre", color=BLUE)
+    figure, axes = _canvas(1, 1.95)
+    ends = [0.0, *(share * asked for share, _ in steps)]
+    axes.stairs([count for _, count in steps], ends, color=BLUE, linewidth=1.6, baseline=None)
     axes.plot([asked], [gpus], "o", color=ORANGE, zorder=3)
-    axes.annotate(
-        words("here", gpus=words.number(gpus)), (asked, gpus), xytext=(8, -12), textcoords="offset points", color=ORANGE
-    )
+    here = words("here", gpus=words.number(gpus))
+    axes.annotate(here, (asked, gpus), xytext=(8, -12), textcoords="offset points", color=ORANGE)
     axes.set(xlabel=label, ylabel="GPU" if words.language == "fr" else "GPUs", xlim=(0, None), ylim=(0, None))
+    axes.yaxis.get_major_locator().set_params(integer=True)
     _ticks(axes, words)
     return _svg(figure)
 
 
 def load(points: Sequence[Point], ttft_s: float, token_per_s: float, words: Words) -> str:
     """TTFT and speed over load, each against its promise."""
-    figure, (left, right) = _canvas(2, 2.35)
+    from matplotlib.ticker import LogLocator
+
+    figure, (left, right) = _canvas(2, 1.9)
     shares = [100 * point.share for point in points]
     left.plot(shares, [point.ttft_s for point in points], color=BLUE)
     left.set_yscale("log")
+    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     right.plot(shares, [point.token_per_s for point in points], color=BLUE)
     for axes, promise, label in (
         (left, ttft_s, words("axis_ttft")),
         (right, token_per_s, words("axis_speed")),
     ):
         axes.axhline(promise, color=ORANGE, linestyle="--", linewidth=1)
-        axes.text(200, promise, words("promise_label"), color=ORANGE, ha="right", va="bottom", fontsize=7)
+        axes.text(3, promise, words("promise_label"), color=ORANGE, ha="left", va="bottom", fontsize=7)
         axes.axvline(100, color=GREY, linestyle=":", linewidth=1)
         axes.set(xlabel=words("axis_load"), ylabel=label, xlim=(0, 200))
         _ticks(axes, words)
+    left.set_ylim(0.7 * min(ttft_s, *(point.ttft_s for point in points)), 10 * ttft_s)
     right.set_ylim(bottom=0)
     return _svg(figure)
 

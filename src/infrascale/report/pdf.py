@@ -11,13 +11,13 @@ from infrascale.report.blocks import Answer, Block, Bullets, Code, Figure, Headi
 
 PREAMBLE = """
 #set document(title: TITLE, author: "InfraScale")
-#set page(paper: "a4", margin: (x: 2.1cm, top: 1.9cm, bottom: 1.9cm), footer: context [
+#set page(paper: "a4", margin: (x: 2cm, top: 1.6cm, bottom: 1.7cm), footer: context [
   #set text(8pt, fill: luma(35%))
   #FOOTER #h(1fr) #counter(page).display("1 / 1", both: true)
 ])
 #set text(font: "Libertinus Serif", size: 10pt, lang: LANG)
 #set par(leading: 0.58em, spacing: 0.85em, justify: false)
-#show heading.where(level: 1): it => text(18pt, weight: "bold", it.body)
+#show heading.where(level: 1): it => block(below: 0.5em, text(18pt, weight: "bold", it.body))
 #show heading.where(level: 2): it => block(above: 1.15em, below: 0.6em, sticky: true,
   text(11.5pt, weight: "bold", fill: rgb("#00598c"), it.body))
 #show raw: set text(font: "DejaVu Sans Mono", size: 7.6pt)
@@ -48,7 +48,8 @@ def source(paper: Paper) -> str:
     """The Typst text. Words enter as string literals, so no sign of theirs is markup."""
     head = PREAMBLE.replace("TITLE", quoted(paper.title)).replace("LANG", quoted(paper.language))
     head = head.replace("FOOTER", f"text({quoted(paper.footer)})")
-    body = "\n\n".join(_block(block) for block in paper.blocks)
+    following = (*paper.blocks[1:], None)
+    body = "\n\n".join(_block(block, after) for block, after in zip(paper.blocks, following, strict=True))
     title = f"#heading(level: 1, {content(paper.title)})\n#text(9pt, fill: luma(35%), {content(paper.subtitle)})"
     return f"{head}\n{title}\n\n{body}\n"
 
@@ -63,17 +64,18 @@ def content(text: str) -> str:
     for piece, strong in spans(text):
         for i, part in enumerate(piece.split("`")):
             if part:
-                value = f"raw({quoted(part)})" if i % 2 else f"text({quoted(part)})"
+                value = f"box(raw({quoted(part)}))" if i % 2 else f"text({quoted(part)})"
                 pieces.append(f"strong({value})" if strong else value)
     return "(" + " + ".join(pieces or ['text("")']) + ")"
 
 
-def _block(block: Block) -> str:
+def _block(block: Block, after: Block | None) -> str:
     match block:
         case Heading():
             return f"#heading(level: 2, {content(block.text)})"
         case Text():
-            return f"#par({content(block.text)})"
+            sticky = "true" if isinstance(after, Table | Code) else "false"
+            return f"#block(sticky: {sticky}, {content(block.text)})"
         case Code():
             return f"#block(fill: luma(95%), inset: 6pt, width: 100%, raw(block: true, {quoted(block.text)}))"
         case Bullets():
@@ -104,16 +106,21 @@ def _table(table: Table) -> str:
     def cell(text: str, strong: bool) -> str:
         return f"strong({content(text)})" if strong else content(text)
 
-    columns = ["auto"] * len(table.header)
-    widest = max(range(len(columns)), key=lambda i: max(len(row[i]) for row in table.rows))
-    columns[widest if table.fine else 0] = "1fr"
-    if not table.fine and 0 in table.numeric:
-        columns[0], columns[1] = "auto", "1fr"
-    align = ["right" if i in table.numeric else "left" for i in range(len(columns))]
+    align = ["right" if i in table.numeric else "left" for i in range(len(table.header))]
     header = ", ".join(f"strong({content(text)})" for text in table.header)
     rows = ",\n  ".join(", ".join(cell(text, i in table.strong) for text in row) for i, row in enumerate(table.rows))
-    size = "7.4pt" if table.fine else "9.2pt"
+    size, breaks = ("7.4pt", "true") if table.fine else ("9.2pt", "false")
+    widths = ", ".join(_columns(table))
     return (
-        f"#text({size}, table(columns: ({', '.join(columns)}), align: ({', '.join(align)}),\n"
-        f"  table.header({header}), table.hline(stroke: 0.8pt),\n  {rows},\n  table.hline(stroke: 0.4pt)))"
+        f"#block(breakable: {breaks}, text({size}, table(columns: ({widths}), align: ({', '.join(align)}),\n"
+        f"  table.header({header}), table.hline(stroke: 0.8pt),\n  {rows},\n  table.hline(stroke: 0.4pt))))"
     )
+
+
+def _columns(table: Table) -> list[str]:
+    """Widths: small print gives room to its last column, a table of figures to its longest words."""
+    if table.fine:
+        return ["24%", "22%", "54%"]
+    longest = max(range(len(table.header)), key=lambda i: max(len(row[i]) for row in table.rows))
+    wide = len(table.header) > 4
+    return ["1.6fr" if i == longest else "auto" if wide else "1fr" for i in range(len(table.header))]

@@ -22,6 +22,7 @@ from infrascale.units import GIB
 #: A promise with less slack than this is called tight.
 TIGHT = 0.1
 MOST_OTHERS = 6
+ENGINES = {"vllm": "vLLM", "sglang": "SGLang", "trtllm": "TensorRT-LLM"}
 
 
 def sections(found: Plan, asked: Question, language: str, on: date) -> Paper:
@@ -67,6 +68,17 @@ def in_flight(best: Candidate) -> float:
     return best.load * best.max_batch * best.replicas
 
 
+def replicas_a_server(best: Candidate) -> int:
+    """Whole replicas that a server holds; at least one of a replica that spans several."""
+    return max(1, best.deployment.gpu.gpus_per_server // best.gpus_per_replica)
+
+
+def servers_of(best: Candidate) -> int:
+    """Servers that hold all replicas, none cut between servers without need."""
+    spanned = ceil(best.gpus_per_replica / best.deployment.gpu.gpus_per_server)
+    return ceil((best.replicas + best.spare_replicas) / replicas_a_server(best)) * spanned
+
+
 def answer(found: Plan, best: Candidate, asked: Question, words: Words) -> Answer:
     gpu, performance, promise = best.deployment.gpu, best.performance, found.scenario.promise
     replicas = best.replicas + best.spare_replicas
@@ -77,20 +89,18 @@ def answer(found: Plan, best: Candidate, asked: Question, words: Words) -> Answe
         demand=demand(asked, words),
         replicas=words.count("replicas", replicas),
         size=words.count("gpus", best.gpus_per_replica),
+        spare=words("spare", spare=words.number(best.spare_replicas)) if best.spare_replicas else "",
     )
-    if best.spare_replicas:
-        text += " " + words("spare", spare=words.count("replicas", best.spare_replicas))
     proof = words("proof_exact", gpu="GPU" if words.language == "fr" else "GPUs")
     if found.solver != "exact":
         proof = words("proof_search", excess=words.share(found.excess_fraction))
-    a_server = min(gpu.gpus_per_server, best.gpus)
-    servers = words.count("servers", ceil(best.gpus / a_server))
+    servers = words.count("servers", servers_of(best))
     speed, ttft = performance.token_per_s_per_request, performance.ttft_s.mean_s
     room = next(check for check in best.checks if check.constraint is Constraint.CAPACITY)
     return Answer(
         text=f"{text} {proof}",
         figures=(
-            (words("figure_gpus"), words.number(best.gpus), words("figure_servers", n=servers, of=a_server)),
+            (words("figure_gpus"), words.number(best.gpus), words("figure_servers", n=servers, of=gpu.gpus_per_server)),
             (
                 words("figure_speed"),
                 words.number(speed, 1),
@@ -99,7 +109,7 @@ def answer(found: Plan, best: Candidate, asked: Question, words: Words) -> Answe
             (
                 words("figure_ttft"),
                 words.quantity(ttft, "s"),
-                words("promised", value=words.quantity(promise.ttft_s, "s")),
+                words("promised", value=f"{words.short(promise.ttft_s)} s"),
             ),
             (
                 words("figure_room"),
@@ -115,6 +125,15 @@ def question(found: Plan, best: Candidate, asked: Question, words: Words) -> Ite
     lines = [words("q_demand", demand=demand(asked, words).capitalize(), requests=words.number(in_flight(best)))]
     if scenario.requests_per_user_is_assumed and scenario.requests_per_user:
         lines[0] += " " + words("q_assumed", share=words.number(scenario.requests_per_user, 3))
+    if asked.agents is not None and asked.requests_per_day is not None:
+        lines[0] += " " + words(
+            "q_agents",
+            adoption=words.share(asked.adoption),
+            requests=words.short(asked.requests_per_day),
+            peak=words.share(asked.peak_hour),
+        )
+    if asked.think_s is not None:
+        lines[0] += " " + words("q_think", think=words.short(asked.think_s))
     if scenario.headroom_fraction:
         lines[0] += " " + words("q_headroom", share=words.share(scenario.headroom_fraction))
     lines.append(words("q_request", isl=words.number(load.isl_tokens), osl=words.number(load.osl_tokens)))
@@ -131,7 +150,7 @@ def question(found: Plan, best: Candidate, asked: Question, words: Words) -> Ite
             gpus=kinds,
             model=scenario.model.id,
             precision=precisions,
-            engine=engine.name + (f" {engine.version}" if engine.version else ""),
+            engine=ENGINES[engine.name] + (f" {engine.version}" if engine.version else ""),
         )
     )
     yield Heading(text=words("h_question"))
@@ -160,34 +179,33 @@ def why(found: Plan, best: Candidate, words: Words) -> Iterator[Block]:
     fewer = facts.one_fewer(found, best)
     if fewer:
         check = fewer[1]
+        needed, available = (words.quantity(v, check.unit) for v in (check.needed, check.available))
         yield Text(
             text=words(
-                "fewer",
+                "fewer" if needed != available else "fewer_barely",
                 gpus=words.number(best.gpus - best.gpus_per_replica),
-                name=words(check.constraint.value).lower(),
-                needed=words.quantity(check.needed, check.unit),
-                available=words.quantity(check.available, check.unit),
+                name=words(check.constraint.value),
+                needed=needed,
+                available=available,
             )
         )
     elif best.replicas == 1:
-        yield Text(text=words("alone", name=words(best.binds.value).lower()))
+        yield Text(text=words("alone", name=words(best.binds.value)))
 
 
 def growth(found: Plan, best: Candidate, asked: Question, words: Words) -> Iterator[Block]:
     key, value = facts.demand_of(asked)
-    steps, points = facts.staircase(found, asked), facts.load_curve(found, best)
+    steps, points = facts.staircase(found, best), facts.load_curve(found, best)
     axis, promise = words(f"axis_{key}"), found.scenario.promise
-    gpu = best.deployment.gpu.name
-    known = [(x, y) for x, y in steps if y is not None]
     yield Heading(text=words("h_growth"))
     yield Figure(
         name="steps",
         svg=figures.staircase(steps, value, best.gpus, axis, words),
-        caption=words("f_steps", gpu=gpu),
+        caption=words("f_steps", gpu=best.deployment.gpu.name, size=words.count("gpus", best.gpus_per_replica)),
         alt=words(
             "f_steps_alt",
-            low=known[0][1], x_low=words.short(known[0][0]), gpus=best.gpus, x=words.short(value),
-            high=known[-1][1], x_high=words.short(known[-1][0]), axis=axis,
+            low=steps[0][1], x_low=words.short(steps[0][0] * value), gpus=best.gpus, x=words.short(value),
+            high=steps[-1][1], x_high=words.short(steps[-1][0] * value), axis=axis,
         ),
     )  # fmt: skip
     kept = [p.share for p in points if p.ttft_s <= promise.ttft_s and p.token_per_s >= promise.token_per_s]
@@ -215,7 +233,8 @@ def moves(found: Plan, best: Candidate, asked: Question, words: Words) -> Iterat
 
     rows = [(words(m.key), gpus(m.less), gpus(best.gpus), gpus(m.more)) for m in facts.sensitivity(found, asked)]
     yield Heading(text=words("h_moves"))
-    yield Text(text=words("s_note", gpu=best.deployment.gpu.name))
+    size = words.count("gpus", best.gpus_per_replica)
+    yield Text(text=words("s_note", gpu=best.deployment.gpu.name, size=size))
     yield Table(
         header=tuple(words(f"s_{key}") for key in ("input", "less", "asked", "more")),
         rows=tuple(rows),
@@ -255,13 +274,15 @@ def others(found: Plan, best: Candidate, words: Words) -> Iterator[Block]:
             words(
                 "o_refused_one",
                 way=way(one),
-                name=words(one.constraint.value).lower(),
+                name=words(one.constraint.value),
                 needed=words.quantity(one.needed, one.unit),
                 available=words.quantity(one.available, one.unit),
             )
             for one in found.rejected[:3]
         ]
-        yield Text(text=words("o_refused", list="; ".join(listed) + (" …" if len(found.rejected) > 3 else "")))
+        yield Text(
+            text=words("o_refused", list=words("separator").join(listed) + ("…" if len(found.rejected) > 3 else "."))
+        )
 
 
 def memory(best: Candidate, words: Words) -> Iterator[Block]:
@@ -293,14 +314,12 @@ def risks(found: Plan, best: Candidate, words: Words) -> Iterator[Block]:
         key=lambda check: check.slack_fraction,
     )
     if tight.slack_fraction < TIGHT:
-        lines.append(
-            words("r_slack", name=words(tight.constraint.value).lower(), slack=words.share(tight.slack_fraction))
-        )
+        lines.append(words("r_slack", name=words(tight.constraint.value), slack=words.share(tight.slack_fraction)))
     if scenario.requests_per_user_is_assumed and scenario.users:
         lines.append(words("r_assumed"))
     if not best.spare_replicas:
-        lost = ceil(deployment.gpu.gpus_per_server / best.gpus_per_replica) if best.gpus_per_replica else 1
-        lines.append(words("r_spare", share=words.share(max(0.0, 1 - lost / best.replicas))))
+        left = max(0.0, 1 - replicas_a_server(best) / best.replicas)
+        lines.append(words("r_spare", share=words.share(left)))
     if best.gpus_per_replica > deployment.gpu.gpus_per_server:
         lines.append(words("r_pipeline"))
     if deployment.quantization.precision != scenario.model.native.precision:

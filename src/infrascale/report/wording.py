@@ -55,9 +55,9 @@ class Words:
 
     def short(self, value: float) -> str:
         """A number as an axis has it: as many digits as it needs."""
-        if value and abs(value) < 10 and value != round(value):
-            return self.number(value, 1 if abs(value) >= 0.1 else 2)
-        return self.number(value)
+        if value == round(value) or abs(value) >= 1000:
+            return self.number(value)
+        return self.number(value, 1 if abs(value) >= 0.1 else 2)
 
     def share(self, fraction: float) -> str:
         return self.spaced(f"{self.number(100 * fraction)} %") if self.language == "fr" else f"{fraction:.0%}"

@@ -1,0 +1,282 @@
+"""The decision report: its numbers are the plan's, its plots agree with the solver, its files are whole."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as xml
+from datetime import date
+from functools import cache
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from infrascale import plan
+from infrascale.errors import InfraScaleError
+from infrascale.parsing.plans import asked_as, command
+from infrascale.parsing.scenarios import question
+from infrascale.report import facts, html, markdown, pdf, report
+from infrascale.report.blocks import Answer, Bullets, Code, Figure, Heading, Table, Text
+from infrascale.report.sections import sections, servers_of
+from infrascale.report.wording import NARROW, Words, languages, vocabulary
+from infrascale.screen import plan_json
+
+QUESTIONS = {
+    "users": {"model": "llama-3.3-70b", "gpu": ["h100-sxm", "a100-sxm-80gb"], "users": 5000, "redundancy": 1},
+    "rate": {"model": "llama-3.1-8b", "gpu": ["l40s"], "request_per_s": 30, "headroom": 0.2},
+    "people": {"model": "Qwen/Qwen3-30B-A3B", "gpu": ["mi300x"], "agents": 2e4, "requests_per_day": 8},
+    "thinkers": {"model": "llama-3.1-8b", "gpu": ["h100-sxm"], "users": 3000, "think_s": 60, "prefix_hit": 0.4},
+    "wide": {"model": "meta-llama/Llama-3.1-405B-Instruct", "gpu": ["h100-sxm"], "users": 900, "tokens_per_s": 10,
+             "gpus_per_replica": [16]},
+}  # fmt: skip
+ON = date(2026, 11, 24)
+
+
+@cache
+def made(name: str):
+    keys = QUESTIONS[name]
+    return plan(**keys), question(keys)
+
+
+@cache
+def paper(name: str, language: str):
+    return sections(*made(name), language, ON)
+
+
+def words_of(blocks) -> str:
+    """Everything a reader sees but the drawings."""
+    found = []
+    for block in blocks:
+        match block:
+            case Heading() | Text() | Code():
+                found.append(block.text)
+            case Bullets():
+                found += block.items
+            case Answer():
+                found += [block.text, *(part for figure in block.figures for part in figure)]
+            case Figure():
+                found += [block.alt, block.caption]
+            case Table():
+                found += [*block.header, *(cell for row in block.rows for cell in row)]
+    return "\n".join(found)
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_as_many_replicas_as_the_steps_say_are_those_the_solver_finds(name):
+    found, asked = made(name)
+    step = facts.demand_of_one(found, found.best)
+    key, value = facts.demand_of(asked)
+    assert -(-1 // step) == found.best.replicas
+    for replicas in (1, 3, 17):
+        for nudge, needed in ((1 - 1e-4, replicas), (1 + 1e-4, replicas + 1)):
+            best = facts.again(found, asked, **{key: value * step * replicas * nudge}).best
+            if best.deployment.shard == found.best.deployment.shard:
+                assert best.replicas == needed
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_the_load_curve_passes_through_the_plan_and_only_rises(name):
+    found, _ = made(name)
+    points = facts.load_curve(found, found.best)
+    whole = next(point for point in points if point.share == 1.0)
+    if not found.scenario.headroom_fraction:
+        assert whole.ttft_s == pytest.approx(found.best.performance.ttft_s.mean_s, rel=1e-6)
+        assert whole.token_per_s == pytest.approx(found.best.performance.token_per_s_per_request, rel=1e-6)
+    speeds = [point.token_per_s for point in points]
+    assert all(later <= earlier * (1 + 1e-6) for earlier, later in pairwise(speeds))
+
+
+def test_one_replica_fewer_breaks_a_promise():
+    found, _ = made("users")
+    outcome, check = facts.one_fewer(found, found.best)
+    assert not outcome.keeps and check.slack_fraction < 0
+
+
+def test_more_demand_or_a_faster_promise_never_needs_fewer_gpus():
+    found, asked = made("users")
+    for moved in facts.sensitivity(found, asked):
+        eases = moved.key in ("ttft", "tpot_s")
+        less, more = (moved.more, moved.less) if eases else (moved.less, moved.more)
+        assert (less or 0) <= found.best.gpus <= (more or 10**9)
+
+
+@pytest.mark.parametrize(
+    ("name", "language"), [*((name, "en") for name in QUESTIONS), ("users", "fr"), ("people", "fr")]
+)
+def test_the_report_says_the_plans_own_numbers(name, language):
+    found, asked = made(name)
+    best, text, words = found.best, words_of(paper(name, language).blocks), Words(language)
+    answer = paper(name, language).blocks[0]
+    assert f"**{words.number(best.gpus)} × {best.deployment.gpu.name}**" in answer.text
+    assert words.number(best.performance.token_per_s_per_request, 1) in text
+    for check in best.checks:
+        assert words.quantity(check.needed, check.unit) in text
+    assert command(asked) in text
+    assert found.scenario.model.id in paper(name, language).title
+    assert "2026" in paper(name, language).subtitle
+    for key, sourced in (("hbm_bytes", found.best.deployment.gpu.sources), ("flop_per_s", best.deployment.gpu.sources)):
+        assert sourced[key].at in text
+    assert not re.search(r"{\w+}|\bnan\b|\binf\b|None", text)
+
+
+def test_whole_replicas_are_counted_to_servers():
+    best = made("users")[0].best  # replicas of 4 on servers of 8
+    assert servers_of(best) == -(-(best.replicas + best.spare_replicas) // (8 // best.gpus_per_replica))
+    best = made("wide")[0].best
+    assert servers_of(best) == 2 * best.replicas
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("users", {"en": "Demand is assumed", "fr": "La demande est supposée"}),
+        ("rate", {"en": "No spare replica"}),
+        ("people", {"en": "No kernel table is known for AMD", "fr": "Aucune table de noyaux n’est connue pour AMD"}),
+        ("thinkers", {"en": "40% of the input"}),
+        ("wide", {"en": "Replicas over several servers"}),
+    ],
+)
+def test_what_is_weak_is_said(name, says):
+    assert says["en"] in words_of(paper(name, "en").blocks)
+    assert not all(says["en"] in words_of(paper(other, "en").blocks) for other in QUESTIONS if other != name)
+    if name in ("users", "people"):
+        assert says["fr"] in words_of(paper(name, "fr").blocks)
+
+
+def test_languages_have_the_same_words_and_blanks():
+    def blanks(text):
+        return set(re.findall(r"{(\w+)}", text))
+
+    english = {key: blanks(text) for key, text in vocabulary("en").items()}
+    for language in languages():
+        assert {key: blanks(text) for key, text in vocabulary(language).items()} == english
+
+
+def test_every_word_is_used():
+    source = "".join(p.read_text() for p in Path(sys.modules["infrascale.report"].__file__).parent.glob("*.py"))
+    built = {"demand", "axis", "replicas", "gpus", "servers", "src", "c", "o", "s", "a", "m"}
+    names = {"memory", "throughput", "capacity", "wait", "stock", "support"}  # of constraints
+    names |= {"users", "request_per_s", "agents", "isl", "osl", "tokens_per_s", "tpot_s", "ttft"}  # of inputs
+    for key in vocabulary("en"):
+        assert f'"{key}"' in source or key in names or key.split("_")[0] in built, key
+
+
+def test_french_is_set_as_french():
+    text = words_of(paper("users", "fr").blocks)
+    prose = re.sub(r"https?://\S+|`[^`]*`|infrascale plan .*", "", text)
+    assert not re.search(r"\w [:;?!%]", prose) and not re.search(r"\d\.\d", re.sub(r"\d+\.\d+\.\d+|3\.\d", "", prose))
+    assert f"5{NARROW}000 utilisateurs" in text
+    assert Words("fr").number(1234567.891, 2) == f"1{NARROW}234{NARROW}567,89"
+    assert Words("fr").date(date(2026, 8, 1)) == "1er août 2026"
+
+
+class Page(HTMLParser):
+    """Collects tags and checks that each that opens closes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open, self.tags = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "link", "img", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("language", languages())
+def test_html_is_one_whole_file_that_fetches_nothing_and_speaks(language):
+    text = html.render(paper("users", language))
+    page = Page()
+    page.feed(text)
+    assert not page.open
+    assert ("html", {"lang": language}) in page.tags
+    drawings = [attrs for tag, attrs in page.tags if tag == "svg" and attrs.get("role") == "img"]
+    assert len(drawings) == 3 and all(len(attrs["aria-label"]) > 40 for attrs in drawings)
+    for _, attrs in page.tags:
+        for key in ("src", "href", "xlink:href"):
+            assert attrs.get(key, "#").startswith("#")
+    names = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(names) == len(set(names)), "two drawings share a name"
+    used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', text))
+    assert used <= set(names)
+
+
+def test_a_hostile_model_name_stays_text():
+    config = {"model_type": "llama", "hidden_size": 2048, "num_hidden_layers": 16, "num_attention_heads": 16,
+              "num_key_value_heads": 4, "intermediate_size": 8192, "vocab_size": 32000,
+              "max_position_embeddings": 8192}  # fmt: skip
+    from infrascale.parsing.efficiencies import efficiency
+    from infrascale.parsing.huggingface import parse_config
+    from infrascale.parsing.scenarios import scenario
+    from infrascale.planning import plan as solve
+
+    hostile = '<script>alert(1)</script> #eval("x") | _a_ \\'
+    asked = question({"model": "llama-3.1-8b", "users": 100})
+    found = solve(scenario(asked, given=parse_config(config, id=hostile)), efficiency())
+    said = sections(found, asked, "en", ON)
+    assert hostile in said.title
+    assert "<script>" not in html.render(said)
+    assert "\\<script\\>" in markdown.render(said, "r.md", "r")["r.md"]
+    assert pdf.render(said).startswith(b"%PDF")
+    assert markdown.plain(hostile).count("\\|") == 1
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("name", ["users", "people"])
+def test_pdf_has_two_to_four_tagged_pages(name, language):
+    found = pdf.render(paper(name, language))
+    assert found.startswith(b"%PDF-")
+    pages = len(re.findall(rb"/Type\s*/Page\b", found))
+    assert 2 <= pages <= 4
+    assert b"/StructTreeRoot" in found and b"/Lang" in found
+
+
+def test_markdown_names_drawings_that_are_there():
+    files = markdown.render(paper("people", "fr"), "r.md", "r")
+    named = re.findall(r"!\[.*?\]\((.*?)\)", files["r.md"], re.DOTALL)
+    assert set(named) == set(files) - {"r.md"} and len(named) == 3
+    for name in named:
+        assert xml.fromstring(files[name]).tag.endswith("svg")
+    for line in files["r.md"].splitlines():
+        if line.startswith("|"):
+            assert line.endswith("|")
+
+
+@pytest.mark.parametrize(("to", "language"), [("docx", "en"), ("html", "xx")])
+def test_what_is_not_written_is_refused(to, language):
+    with pytest.raises(InfraScaleError) as error:
+        report(*made("rate"), language=language, to=to, name="r", on=ON)
+    assert error.value.fix
+
+
+def cli(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-c", "from infrascale.cli import main; main()", *words]
+    return subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def test_from_plan_to_paper(tmp_path):
+    found, asked = made("rate")
+    saved = plan_json(found) | asked_as(asked.model_dump(exclude_unset=True), "exact")
+    (tmp_path / "plan.json").write_text(json.dumps(saved))
+    done = cli("report", "plan.json", "--lang", "fr", "-o", "décision.pdf", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "décision.pdf").read_bytes().startswith(b"%PDF")
+    assert cli("report", "plan.json", "--to", "odt", folder=tmp_path).returncode == 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["décision.pdf", "plan.json"]
+
+
+def test_an_infeasible_plan_has_no_report(tmp_path):
+    done = cli("plan", "--model", "llama-3.1-8b", "--users", "9", "--ttft", "0.001", "--json", folder=tmp_path)
+    (tmp_path / "plan.json").write_text(done.stdout)
+    done = cli("report", "plan.json", "-o", "r.html", folder=tmp_path)
+    assert done.returncode == 3 and not (tmp_path / "r.html").exists()
