@@ -8,7 +8,7 @@ from math import isfinite
 import pytest
 
 from infrascale.errors import FileError
-from infrascale.predicting import COLUMNS, predict_file
+from infrascale.predicting import COLUMNS, MEASURES, predict_file
 
 HEADER = "gpu,gpu_count,tp,model,weight_precision,isl,osl,load_kind,concurrency,request_rate,engine,notes"
 GOOD = "H100-SXM-80GB,1,1,meta-llama/Llama-3.1-8B-Instruct,bf16,1000,200,closed,16,,vllm,kept as it is"
@@ -25,7 +25,10 @@ def test_a_row_is_answered_and_kept(tmp_path):
     (row,) = predicted(tmp_path, GOOD)
     assert row["status"] == "ok" and row["notes"] == "kept as it is" and set(COLUMNS) <= set(row)
     values = [float(row[key]) for key in COLUMNS if row[key] and key.startswith("pred_")]
-    assert len(values) == 5 and all(isfinite(v) and v > 0 for v in values)
+    assert len(values) == 13 and all(isfinite(v) and v > 0 for v in values)
+    for measure in MEASURES:
+        low, middle, high = (float(row[f"pred_{measure}{end}"]) for end in ("_low", "", "_high"))
+        assert low < middle < high
     assert 0.004 < float(row["pred_tpot_mean_s"]) < 0.02  # weights alone: 16 GB at 3.35 TB/s
 
 

@@ -80,9 +80,9 @@ def predict_row(row: Row) -> dict[str, str]:
         return {**cells, "status": "error", "reason": _one_line(error)}
     except (ArithmeticError, ValueError) as error:
         return {**cells, "status": "error", "reason": f"the numbers of this row do not go together ({error})"}
-    for measure, value in found.measures.items():
-        low, high = intervals().of(measure, found.regime).around(value)
-        cells |= {f"pred_{measure}{end}": f"{v:.6g}" for end, v in (("", value), ("_low", low), ("_high", high))}
+    for measure, (low, high) in intervals().bounds(found.measures, found.regime).items():
+        values = (("", found.measures[measure]), ("_low", low), ("_high", high))
+        cells |= {f"pred_{measure}{end}": f"{value:.6g}" for end, value in values}
     cells["pred_power_w"] = f"{found.power_w:.6g}"
     return {**cells, "status": "ok", "reason": found.reason}
 

@@ -66,6 +66,27 @@ class Intervals:
         """The interval of the most particular regime with evidence."""
         return next(self.spreads[key] for key in regime.keys(measure) if key in self.spreads)
 
+    def bounds(self, measures: Mapping[str, float], regime: Regime) -> dict[str, tuple[float, float]]:
+        """Low and high end of every measure.
+
+        Where a kind of load has no end-to-end evidence of its own, its time is composed of its parts,
+        e2e = ttft + (osl − 1)·tpot, both at the same end; output tokens per second move the other way.
+        """
+        found = {key: self.of(key, regime).around(measures[key]) for key in ("ttft_mean_s", "tpot_mean_s")}
+        for key in ("e2e_mean_s", "output_tok_per_s_total"):
+            if any(particular in self.spreads for particular in regime.keys(key)[:3]):
+                found[key] = self.of(key, regime).around(measures[key])
+        if "e2e_mean_s" not in found:
+            answer_s = max(0.0, measures["e2e_mean_s"] - measures["ttft_mean_s"]) / measures["tpot_mean_s"]
+            ends = zip(found["ttft_mean_s"], found["tpot_mean_s"], strict=True)
+            low, high = (first_s + answer_s * token_s for first_s, token_s in ends)
+            found["e2e_mean_s"] = low, high
+        if "output_tok_per_s_total" not in found:
+            low, high = found["e2e_mean_s"]
+            share = measures["e2e_mean_s"] * measures["output_tok_per_s_total"]
+            found["output_tok_per_s_total"] = share / high, share / low
+        return found
+
 
 @cache
 def intervals() -> Intervals:

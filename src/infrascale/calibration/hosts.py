@@ -41,6 +41,7 @@ SCALES = (0.08, 0.2)
 class Rows:
     """Closed-loop rows as columns: even steps decode, odd steps carry a prompt's chunk."""
 
+    rows: tuple[Row, ...]
     steps: Columns
     numbers: Mapping[str, Floats]
     engine: Floats
@@ -77,7 +78,7 @@ class Rows:
 
 def rows_of(measured: Sequence[Row], curves: Efficiency) -> Rows:
     """Rows whose requests all run at once (what waits for the cache tells nothing of these constants)."""
-    batches, numbers, engines, names = [], [], [], []
+    batches, numbers, engines, names, kept = [], [], [], [], []
     for row in measured:
         try:
             found = None if excluded(row) or warm_up(row) or "DISAGG" in row["notes"] else asked(row)
@@ -93,6 +94,7 @@ def rows_of(measured: Sequence[Row], curves: Efficiency) -> Rows:
         release = release_of(found.deployment.engine.version or "")
         engine = found.deployment.engine.name
         engines.append((ENGINES.index(engine), engine == "vllm" and release >= (0, 15)))
+        kept.append(row)
         names.append((row["model"].split("/")[-1], found.deployment.gpu.id))
         numbers.append(
             {
@@ -108,6 +110,7 @@ def rows_of(measured: Sequence[Row], curves: Efficiency) -> Rows:
             }
         )
     return Rows(
+        rows=tuple(kept),
         steps=columns(batches, curves),
         numbers={key: np.array([row[key] for row in numbers]) for key in numbers[0]},
         engine=np.array([engine for engine, _ in engines]),

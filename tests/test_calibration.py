@@ -1,0 +1,107 @@
+"""Calibration: columns equal the timers they stand for, intervals cover what they promise, rules read labels only."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+np = pytest.importorskip("numpy")
+
+from infrascale.calibration.columns import columns  # noqa: E402
+from infrascale.calibration.conformal import coverage_left_out, ends, spreads  # noqa: E402
+from infrascale.calibration.hosts import PRIORS, rows_of, unscaled  # noqa: E402
+from infrascale.calibration.residuals import Residual, excluded, residuals, shipped_rows  # noqa: E402
+from infrascale.deployment import PhysicsTimer  # noqa: E402
+from infrascale.hardware import Scale  # noqa: E402
+from infrascale.parsing.measurements import asked  # noqa: E402
+from infrascale.serving import Regime as Load  # noqa: E402
+from infrascale.serving import closed_loop, limits_of  # noqa: E402
+from infrascale.uncertainty import Regime, intervals  # noqa: E402
+from infrascale.work import Batch  # noqa: E402
+
+SILICON = shipped_rows()["aic_silicon"]
+SOME = SILICON[::97]
+
+
+def test_columns_are_the_timers_kernels_under_any_scale():
+    scales = {"gemm": Scale(moving=1.1, computing=0.9), "gemm/fp8": Scale(launch=2.0), "communication": Scale(moving=3)}
+    deployments = [asked(row).deployment for row in SOME]
+    batches = [Batch(decode_seqs=17, context_tokens=9000), Batch(prefill_tokens=800, prefill_seqs=1, decode_seqs=5)]
+    found = columns([(d, b) for d in deployments for b in batches], unscaled()).kernels_s(scales)
+    scaled = replace(unscaled(), scales=scales)
+    expected = [PhysicsTimer(deployment=d, efficiency=scaled).kernels_s(b) for d in deployments for b in batches]
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_fits_formula_is_the_one_that_serves():
+    rows = [row for row in SILICON[::7] if row["engine"] == "vllm" and "DISAGG" not in row["notes"]]
+    values = {name: prior for name, (prior, _) in PRIORS.items()}
+    found = rows_of(rows, unscaled())
+    tpot, ttft = found.predicted(values)
+    assert len(found.rows) > 20
+    for kept, row in enumerate(found.rows):
+        question = asked(row)
+        timer = PhysicsTimer(deployment=question.deployment, efficiency=unscaled())
+        new = bool(found.new[kept])
+        host = replace(
+            timer.host,
+            step_s=values["vllm>=0.15.step_s" if new else "vllm.step_s"],
+            seq_s=values["vllm.seq_s"],
+            request_s=values["vllm.request_s"],
+            prompt_token_s=values["vllm.prompt_token_s"],
+        )
+
+        def step_s(batch, timer=timer, host=host):
+            return timer.kernels_s(batch) + host.step_s + host.seq_s * batch.seqs
+
+        limits = limits_of(question.deployment, question.workload)
+        served = closed_loop(
+            step_s, question.workload, limits, host, values, question.concurrency, Load.BURST, question.waves
+        )
+        assert tpot[kept] == pytest.approx(served.tpot_s.mean_s, rel=1e-9)
+        assert ttft[kept] == pytest.approx(served.ttft_s.mean_s, rel=1e-9)
+
+
+def test_conformal_ends_cover_new_draws_at_the_stated_rate():
+    rng = np.random.default_rng(5)
+    drawn = rng.normal(0.1, 0.3, 100_000)
+    low, high = ends(list(rng.normal(0.1, 0.3, 9_999)))
+    assert np.mean((drawn >= low) & (drawn <= high)) == pytest.approx(0.9, abs=0.015)
+
+
+def residual(model: str, log_ratio: float, known: bool = True) -> Residual:
+    regime = Regime(kind="closed", engine="vllm", queued=False, known=known)
+    return Residual(source="s", measure="tpot_mean_s", regime=regime, version="", gpu="h100", model=model,
+                    predicted=math.exp(log_ratio), measured=1.0)  # fmt: skip
+
+
+def test_models_that_differ_widen_the_interval_beyond_their_rows():
+    rng = np.random.default_rng(1)
+    shifts = {"a": -0.3, "b": 0.0, "c": 0.3, "d": 0.15, "e": -0.15}
+    group = [residual(m, shift + float(rng.normal(0, 0.02))) for m, shift in shifts.items() for _ in range(40)]
+    found = spreads(group)["tpot_mean_s/closed/vllm"]
+    low, high = ends([-r.log_ratio for r in group])
+    assert found.low < low and found.high > high
+    assert coverage_left_out(group, lambda r: r.model, 1.0) < 0.9
+
+
+def test_shipped_intervals_hold_the_prediction_of_the_best_known_regime():
+    regime = Regime(kind="closed", engine="vllm", queued=False, known=True)
+    spread = intervals().of("tpot_mean_s", regime)
+    assert spread.low < 0 < spread.high and spread.rows > 500
+    wide = intervals().of("tpot_mean_s", replace(regime, known=False))
+    assert wide.high - wide.low > spread.high - spread.low  # a GPU without kernel tables is less sure
+
+
+def test_exclusion_reads_labels_and_never_measurements():
+    for row in SILICON[::31]:
+        blind = {key: ("" if key.startswith(("ttft", "tpot", "itl", "e2e", "output")) else v) for key, v in row.items()}
+        assert excluded(blind) == excluded(row)
+
+
+def test_residuals_compare_what_was_measured():
+    found = residuals(SOME, "aic_silicon")
+    assert {r.measure for r in found} == {"tpot_mean_s", "ttft_mean_s"}
+    assert all(r.predicted > 0 and r.measured > 0 for r in found)
