@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import ceil, isfinite
 from pathlib import Path
 
-from infrascale.deployment import PhysicsTimer, cache_bytes_per_request, memory_budget
+from infrascale.deployment import PhysicsTimer, busy_power_w, cache_bytes_per_request, memory_budget
 from infrascale.errors import CatalogError, FileError, InfraScaleError, ModelError
 from infrascale.hardware import BETWEEN_SERVERS
 from infrascale.parsing.efficiencies import efficiency
@@ -32,7 +32,7 @@ from infrascale.serving import (
 from infrascale.serving import Regime as Load
 from infrascale.serving.steady_state import decode_batch
 from infrascale.uncertainty import KNOWN, Regime, intervals
-from infrascale.work import Batch, Kind
+from infrascale.work import Batch
 
 MEASURES = ("ttft_mean_s", "tpot_mean_s", "e2e_mean_s", "output_tok_per_s_total")
 COLUMNS = tuple(f"pred_{m}{end}" for m in MEASURES for end in ("", "_low", "_high"))
@@ -112,7 +112,7 @@ def predict(row: Asked) -> Prediction:
         raise ValueError("no finite prediction")
     return Prediction(
         measures=measures,
-        power_w=_power(timer, decode_batch(max(1.0, running), row.workload)),
+        power_w=busy_power_w(timer, decode_batch(max(1.0, running), row.workload)),
         regime=Regime(
             kind=kind,
             engine=row.deployment.engine.name,
@@ -192,19 +192,6 @@ def _open(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
     total = p.output_token_per_s * row.replicas
     found = _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, total, p.running_seqs)
     return {**found, "reason": note, "queued": bool(note)}
-
-
-def _power(timer: PhysicsTimer, batch: Batch) -> float:
-    """Mean power of the replica's GPUs while decoding [W]: idle, and the rest by how busy both walls are.
-
-    idle + (limit − idle) · min(1, share of bandwidth + share of arithmetic)
-    """
-    gpu, step_s = timer.deployment.gpu, timer(batch)
-    works = [w for w in timer.works(batch) if w.kind is not Kind.COMMUNICATION]
-    moving = sum(w.count * w.hbm_bytes for w in works) / gpu.hbm_bytes_per_s / step_s
-    computing = sum(w.count * w.flop / gpu.rate(w.dtype) for w in works) / step_s
-    idle = gpu.idle_power_w or efficiency().laws["idle_power_fraction"] * gpu.power_w
-    return timer.deployment.shard.gpus * (idle + (gpu.power_w - idle) * min(1.0, moving + computing))
 
 
 _WAYS: dict[str, Callable[[Asked, PhysicsTimer, Limits], Found]] = {

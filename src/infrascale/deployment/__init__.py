@@ -15,6 +15,7 @@ from infrascale.deployment.memory import (
     memory_budget,
     requests_that_fit,
 )
+from infrascale.deployment.power import busy_power_w, idle_power_w
 from infrascale.deployment.timer import PhysicsTimer, StepTimer, remembered
 
 __all__ = [
@@ -23,8 +24,10 @@ __all__ = [
     "MemoryBudget",
     "PhysicsTimer",
     "StepTimer",
+    "busy_power_w",
     "cache_bytes_per_request",
     "default_engine",
+    "idle_power_w",
     "kv_cache_dtypes",
     "longest_request_tokens",
     "memory_budget",
