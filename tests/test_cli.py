@@ -24,7 +24,7 @@ def test_a_plan_is_one_screen(tmp_path):
     lines = done.stdout.splitlines()
     assert len(lines) <= 50 and max(map(len, lines)) <= 80
     for word in (
-        "replicas (N)",
+        "replica (N)",
         "GPUs (S)",
         "2^B",
         "Q =",

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from infrascale.cli import catalog, export, planning, predict, report
+from infrascale.cli import catalog, export, language, planning, predict, report
 from infrascale.errors import InfraScaleError
 
 app = typer.Typer(
@@ -20,7 +20,8 @@ app = typer.Typer(
     help="How many GPUs does serving a language model need?",
 )
 for verb in (planning.plan, planning.capacity, catalog.catalog, predict.predict, export.export, report.report):
-    app.command()(verb)
+    app.command()(language.speaking(verb))
+app.callback()(language.spoken)
 
 
 def main() -> None:
@@ -28,5 +29,7 @@ def main() -> None:
     try:
         app()
     except InfraScaleError as error:
-        print(error, file=sys.stderr)
+        from infrascale.screen import error_lines
+
+        print("\n".join(error_lines(error)), file=sys.stderr)
         raise SystemExit(2) from None

@@ -75,21 +75,15 @@ def capacity(
     """What GPUs that you own can serve within the promise."""
     flags = {k: v for k, v in locals().items() if k not in ("file", "as_json", "gpus")}
     from infrascale import api
-    from infrascale.screen import candidate_json, cut
+    from infrascale.screen import candidate_json, capacity_lines
 
     asked = api.ask(needs_demand=False, **keys_of(file, flags))
     found = api.capacity(gpus, asked)
-    share = asked.requests_per_user or 1.0
     if as_json:
+        share = asked.requests_per_user or 1.0
         rows = [{"requests_in_flight": n, "users": n / share, **candidate_json(c)} for c, n in found]
         print(json.dumps({"gpus": gpus, "feasible": bool(found), "ways": rows}, indent=2))
-    elif found:
-        best, most = found[0]
-        print(f"{gpus} GPUs serve {most:,.0f} requests in flight of {asked.model.id}")
-        print(f"  about {most / share:,.0f} connected users at {share:.3f} requests in flight each")
-        for candidate, requests in found[:6]:
-            print(f"  {requests:>8,.0f}{candidate.replicas:>4} × {cut(candidate):<40} "[:80])
     else:
-        print("These GPUs cannot keep the promise, not even for one request.")
+        print("\n".join(capacity_lines(gpus, asked, found)))
     if not found:
         raise typer.Exit(3)

@@ -1,0 +1,100 @@
+"""The words of one language.
+
+In: its texts by key and its CLDR locale.    Out: sentences, numbers, dates, amounts.
+Idea: texts are ours, every rule of a language (plural forms, separators, where the currency stands) is CLDR's by Babel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from babel import Locale, dates, numbers
+
+from infrascale.units import GIB
+
+Text = str | Mapping[str, str]  # a sentence, or one for each plural form
+
+FORMS = {"zero", "one", "two", "few", "many", "other"}  # CLDR's plural categories
+
+
+def flattened(tables: Mapping[str, object], prefix: str = "") -> dict[str, Text]:
+    """{"plan": {"cut": "…"}} as {"plan.cut": "…"}; a table of plural forms is one text."""
+    found: dict[str, Text] = {}
+    for name, value in tables.items():
+        if isinstance(value, Mapping) and not ("other" in value and set(value) <= FORMS):
+            found |= flattened(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A word of the field and what it means, in a sentence."""
+
+    term: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """`texts` by key, in `language` where it has them, else in English. `locale` as CLDR names it: fr_FR."""
+
+    language: str
+    locale: str
+    texts: Mapping[str, Text]
+
+    def say(self, key: str, **values: object) -> str:
+        """The text with its blanks filled: numbers as `short` writes them, anything else as it is."""
+        text = self.texts[key]
+        if not isinstance(text, str):
+            form = Locale.parse(self.locale).plural_form(values["n"])
+            text = text.get(form, text["other"])
+        return text.format(**{name: self.short(v) if type(v) in (int, float) else v for name, v in values.items()})
+
+    def short(self, value: float) -> str:
+        """A count of anything: 1,000; 146.7 as 147; 2.5 as 2.50."""
+        return self.number(value, 0 if value == round(value) or abs(value) >= 100 else 2)
+
+    def number(self, value: float, digits: int = 0) -> str:
+        """12000.5 with one digit: 12,000.5 in English, 12 000,5 in French."""
+        pattern = "#,##0" + ("." + "0" * digits if digits else "")
+        return numbers.format_decimal(value, pattern, locale=self.locale)
+
+    def percent(self, fraction: float, digits: int = 0, *, signed: bool = False) -> str:
+        """0.125 with one digit: 12.5% in English, 12,5 % in French. `signed` puts + before a gain."""
+        pattern = Locale.parse(self.locale).percent_formats[None].pattern
+        if digits:
+            pattern = pattern.replace("#0", "#0." + "0" * digits)
+        return numbers.format_percent(fraction, f"+{pattern};-{pattern}" if signed else pattern, locale=self.locale)
+
+    def money(self, value: float, currency: str, digits: int = 2) -> str:
+        """950 euros without cents: €950 in English, 950 € in French. `currency` by its ISO 4217 code."""
+        pattern = Locale.parse(self.locale).currency_formats["standard"].pattern
+        pattern = pattern.replace("0.00", "0." + "0" * digits if digits else "0")
+        return numbers.format_currency(value, currency, pattern, locale=self.locale, currency_digits=False)
+
+    def date(self, on: date) -> str:
+        """24 November 2026, 24 novembre 2026."""
+        return dates.format_date(on, "long", locale=self.locale)
+
+    def quantity(self, value: float, unit: str) -> str:
+        """An amount as people read it: bytes as GiB, short times as ms, counts of what `[unit]` names."""
+        if unit == "bytes":
+            return self.say("unit.gib", n=self.number(value / GIB, 1))
+        if unit == "s":
+            if abs(value) < 0.1:
+                return self.say("unit.ms", n=self.number(value * 1000))
+            return self.say("unit.s", n=self.number(value, 2 if abs(value) < 1000 else 0))
+        if isinstance(self.texts[f"unit.{unit}"], str):  # a rate
+            digits = 2 if abs(value) < 1 else 1 if round(abs(value), 1) < 1000 else 0
+            return self.say(f"unit.{unit}", n=self.number(value, digits))
+        return self.say(f"unit.{unit}", n=round(value))
+
+    @property
+    def glossary(self) -> dict[str, Entry]:
+        """The words of the field, by code."""
+        codes = dict.fromkeys(key.split(".")[1] for key in self.texts if key.startswith("glossary."))
+        return {c: Entry(term=self.say(f"glossary.{c}.term"), meaning=self.say(f"glossary.{c}.meaning")) for c in codes}

@@ -1,0 +1,107 @@
+"""A Plan as plain dictionaries, for machines: codes and numbers, the same in every language.
+
+In: Plan.    Out: what `--json` prints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from infrascale.planning import Candidate, Constraint, Plan, Rejection
+
+
+def cut(candidate: Candidate | Rejection) -> str:
+    """How one replica is run: GPUs, degrees, format."""
+    shard = candidate.deployment.shard
+    degrees = f"TP {shard.tp}" + (f" PP {shard.pp}" if shard.pp > 1 else "")
+    return f"{candidate.deployment.gpu.id}, {degrees}, {candidate.deployment.quantization.precision}"
+
+
+def nearest_changes(plan: Plan) -> list[dict[str, Any]]:
+    """Per constraint that refused, the smallest change of the promise or purchase that would do: `value` in `unit`."""
+    closest = {
+        Constraint.WAIT: lambda r: r.available,
+        Constraint.THROUGHPUT: lambda r: -r.available,
+        Constraint.STOCK: lambda r: r.needed,
+        Constraint.MEMORY: lambda r: r.needed / r.available,
+    }
+    found = []
+    for constraint, distance in closest.items():
+        refused = [r for r in plan.rejected if r.constraint is constraint]
+        if refused:
+            best = min(refused, key=distance)
+            reached = constraint in (Constraint.WAIT, Constraint.THROUGHPUT)
+            value = best.available if reached else best.needed
+            found.append({"constraint": constraint.value, "value": value, "unit": best.unit, "way": cut(best)})
+    return found
+
+
+def candidate_json(candidate: Candidate) -> dict[str, Any]:
+    deployment, found = candidate.deployment, candidate.performance
+    return {
+        "gpu": deployment.gpu.id,
+        "gpus": candidate.gpus,
+        "gpus_per_replica": candidate.gpus_per_replica,
+        "replicas": candidate.replicas,
+        "spare_replicas": candidate.spare_replicas,
+        "batch_exponent": candidate.batch_exponent,
+        "max_batch": candidate.max_batch,
+        "load": candidate.load,
+        "tp": deployment.shard.tp,
+        "pp": deployment.shard.pp,
+        "dp": deployment.shard.dp,
+        "ep": deployment.shard.ep,
+        "engine": asdict(deployment.engine),
+        "precision": deployment.quantization.precision,
+        "binding": candidate.binding.constraint.value,
+        "token_per_s_per_request": found.token_per_s_per_request,
+        "ttft_mean_s": found.ttft_s.mean_s,
+        "tpot_mean_s": found.tpot_s.mean_s,
+        "e2e_mean_s": found.e2e_s.mean_s,
+        "output_token_per_s": found.output_token_per_s * candidate.replicas,
+        "request_per_s": found.request_per_s * candidate.replicas,
+        "constraints": [
+            {
+                "constraint": c.constraint.value,
+                "needed": c.needed,
+                "available": c.available,
+                "unit": c.unit,
+                "slack_fraction": c.slack_fraction,
+            }
+            for c in candidate.checks
+        ],
+        "memory_bytes": {
+            "total": candidate.memory.total_bytes,
+            "reserved": candidate.memory.reserved_bytes,
+            "weights": candidate.memory.weights_bytes,
+            "activations": candidate.memory.activations_bytes,
+            "graphs": candidate.memory.graphs_bytes,
+            "runtime": candidate.memory.runtime_bytes,
+        },
+    }
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    return {
+        "model": plan.scenario.model.id,
+        "feasible": plan.best is not None,
+        "solver": plan.solver,
+        "excess_fraction": plan.excess_fraction,
+        "requests_per_user": plan.scenario.requests_per_user,
+        "requests_per_user_is_assumed": plan.scenario.requests_per_user_is_assumed,
+        "best": candidate_json(plan.best) if plan.best else None,
+        "others": [candidate_json(other) for other in plan.others],
+        "rejected": [
+            {
+                "way": cut(r),
+                "gpus_per_replica": r.deployment.shard.gpus,
+                "constraint": r.constraint.value,
+                "needed": r.needed,
+                "available": r.available,
+                "unit": r.unit,
+            }
+            for r in plan.rejected
+        ],
+        "nearest_changes": [] if plan.best else nearest_changes(plan),
+    }

@@ -1,0 +1,247 @@
+"""A Plan as one screen of text in the reader's language. No number is computed here but margins.
+
+In: Plan, Words.    Out: lines within 80 columns; the answer first, then the promise, the constraints, the memory.
+Idea: every text is a key of `infrascale.locales`; names are cut to their column, numbers never are.
+Knows nothing of how an answer was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from textwrap import wrap
+
+from infrascale.errors import InfraScaleError
+from infrascale.locales import Words, words
+from infrascale.planning import Candidate, Check, Constraint, Plan, Rejection, Scenario
+from infrascale.screen.record import cut, nearest_changes
+
+WIDTH = 80
+BAR = 24  # columns of a full GPU
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """Between which numbers of GPUs the need lies, with which confidence."""
+
+    low_gpus: int
+    high_gpus: int
+    confidence_fraction: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Measurements close to the plan, and the mean absolute error of predicting them."""
+
+    measurements: int
+    error_fraction: float
+
+
+def plan_lines(
+    plan: Plan, say: Words | None = None, *, interval: Interval | None = None, evidence: Evidence | None = None
+) -> list[str]:
+    """The screen of `infrascale plan`, by default in the reader's language."""
+    w = say or words()
+    if plan.best is None:
+        return _infeasible(w, plan)
+    best = plan.best
+    return [
+        *_answer(w, plan, best, interval),
+        "",
+        *_asked(w, plan.scenario, best),
+        "",
+        *_promises(w, plan.scenario, best),
+        "",
+        *_constraints(w, best),
+        "",
+        *_memory(w, best),
+        *_losers(w, plan, best),
+        "",
+        *_paragraph(_evidence(w, evidence), "  "),
+    ]
+
+
+def capacity_lines(
+    gpus: int, scenario: Scenario, found: Sequence[tuple[Candidate, float]], say: Words | None = None
+) -> list[str]:
+    """The screen of `infrascale capacity`: the most requests at once, then what each way serves."""
+    w = say or words()
+    if not found:
+        return [w.say("capacity.none")]
+    most, share = found[0][1], scenario.requests_per_user or 1.0
+    answer = w.say("capacity.answer", gpus=w.quantity(gpus, "gpus"), n=round(most), model=scenario.model.id)
+    users = w.say("capacity.users", n=round(most / share), share=w.number(share, 3))
+    ways = [
+        f"  {w.quantity(requests, 'requests'):>18}{w.number(candidate.replicas):>6} × {_fit(cut(candidate), 44)}"
+        for candidate, requests in found[:6]
+    ]
+    return [*_paragraph(answer, ""), f"  {users}", "", *ways]
+
+
+def _answer(w: Words, plan: Plan, best: Candidate, interval: Interval | None) -> list[str]:
+    replicas = w.quantity(best.replicas, "replicas")
+    size = w.quantity(best.gpus_per_replica, "gpus")
+    batch = w.say("plan.batch", n=best.max_batch)
+    letters = w.say("plan.letters", b=best.batch_exponent, load=w.number(best.load, 2))
+    exact = plan.solver == "exact"
+    proof = w.say("plan.exact") if exact else w.say("plan.inexact", excess=w.percent(plan.excess_fraction))
+    counts = {"gpus": best.gpus, "gpu": best.deployment.gpu.name, "replicas": replicas, "size": size, "proof": proof}
+    spare = best.spare_replicas
+    answer = w.say("plan.answer_spare", n=spare, **counts) if spare else w.say("plan.answer", **counts)
+    lines = _paragraph(answer, "")
+    lines += _paragraph(f"{batch} ({letters})", "  ")
+    if interval:
+        low, high, sure = interval.low_gpus, interval.high_gpus, w.percent(interval.confidence_fraction)
+        lines.append("  " + w.say("plan.interval", low=low, high=high, confidence=sure))
+    name = w.say(f"constraint.{best.binding.constraint.value}")
+    alone = best.replicas == 1
+    why = w.say("plan.binds_alone", name=name) if alone else w.say(f"plan.binds_{best.binding.constraint.value}")
+    return [*lines, *_paragraph(why, "  ")]
+
+
+def _asked(w: Words, scenario: Scenario, best: Candidate) -> list[str]:
+    demand, load = scenario.demand, scenario.workload
+    sizes = {"isl": w.number(load.isl_tokens), "osl": w.number(load.osl_tokens)}
+    if demand.request_per_s is not None:
+        asked = w.say("plan.demand_rate", rate=w.quantity(demand.request_per_s, "request_per_s"), **sizes)
+    elif demand.users is not None:
+        users, think = w.quantity(demand.users, "users"), w.quantity(demand.think_s or 0.0, "s")
+        asked = w.say("plan.demand_users", users=users, think=think, **sizes)
+    else:
+        asked = w.say("plan.demand_in_flight", n=demand.in_flight_requests, **sizes)
+    rows = [("model", f"{scenario.model.id}, {cut(best)}"), ("demand", asked)]
+    if scenario.headroom_fraction:
+        rows.append(("headroom", w.say("plan.headroom_share", share=w.percent(scenario.headroom_fraction))))
+    if scenario.requests_per_user_is_assumed and scenario.users:
+        share = w.number(scenario.requests_per_user or 0.0, 3)
+        rows.append(("assumed", w.say("plan.assumed_share", share=share) + " " + w.say("plan.assumed_yours")))
+    return [line for key, text in rows for line in _paragraph(text, f"  {w.say(f'plan.{key}'):<12}")]
+
+
+def _promises(w: Words, scenario: Scenario, best: Candidate) -> list[str]:
+    found, promise = best.performance, scenario.promise
+    tokens = w.quantity(found.output_token_per_s * best.replicas, "token_per_s")
+    requests = w.quantity(found.request_per_s * best.replicas, "request_per_s")
+    speed, ttft = found.token_per_s_per_request, found.ttft_s.mean_s
+    rows = [
+        ("", w.say("plan.found"), w.say("plan.promise"), w.say("plan.margin")),
+        (
+            w.say("plan.speed"),
+            w.quantity(speed, "token_per_s"),
+            w.quantity(promise.token_per_s, "token_per_s"),
+            w.percent(speed / promise.token_per_s - 1, signed=True),
+        ),
+        (
+            w.say("plan.ttft"),
+            w.quantity(ttft, "s"),
+            w.quantity(promise.ttft_s, "s"),
+            w.percent(1 - ttft / promise.ttft_s, signed=True),
+        ),
+        (w.say("plan.e2e"), w.quantity(found.e2e_s.mean_s, "s"), "", ""),
+    ]
+    lines = [f"  {name:<22}{value:>17}{asked:>17}{margin:>12}".rstrip() for name, value, asked, margin in rows]
+    return [*lines, f"  {w.say('plan.total'):<22}  " + w.say("plan.total_value", tokens=tokens, requests=requests)]
+
+
+def _constraints(w: Words, best: Candidate) -> list[str]:
+    names = [w.say(f"plan.{key}") for key in ("constraint", "needed", "available", "margin")]
+    head = f"  {names[0]:<14}{names[1]:>17}{names[2]:>17}{names[3]:>12}"
+    return [head, *(_check(w, check, check is best.binding) for check in best.checks)]
+
+
+def _check(w: Words, check: Check, binds: bool) -> str:
+    mark = "  " + w.say("plan.binds") if binds else ""
+    name = w.say(f"constraint.{check.constraint.value}")
+    needed, available = w.quantity(check.needed, check.unit), w.quantity(check.available, check.unit)
+    return f"  {name:<14}{needed:>17}{available:>17}{w.percent(check.slack_fraction):>12}{mark}"
+
+
+def _memory(w: Words, best: Candidate) -> list[str]:
+    memory = best.memory
+    check = next(c for c in best.checks if c.constraint is Constraint.MEMORY)
+    parts = {
+        "weights": memory.weights_bytes,
+        "cache": check.needed - memory.needed_bytes,
+        "activations": memory.activations_bytes,
+        "runtime": memory.graphs_bytes + memory.runtime_bytes,
+        "free": check.available - check.needed,
+        "reserved": memory.reserved_bytes,
+    }
+    lines = ["  " + w.say("plan.memory_of", size=w.quantity(memory.total_bytes, "bytes"))]
+    for key, size in parts.items():
+        bar = "█" * round(BAR * max(0.0, size) / memory.total_bytes)
+        lines.append(f"    {w.say(f'plan.{key}'):<33}{w.quantity(size, 'bytes'):>11}  {bar}".rstrip())
+    return lines
+
+
+def _losers(w: Words, plan: Plan, best: Candidate) -> list[str]:
+    """The other ways that keep the promise, then some that cannot."""
+    rows = [_other(w, best, other) for other in plan.others[:5]]
+    rows += [_refused(w, refused) for refused in plan.rejected[: max(0, 7 - len(plan.others))]]
+    return ["", "  " + w.say("plan.others"), *rows] if rows else []
+
+
+def _other(w: Words, best: Candidate, other: Candidate) -> str:
+    more = other.gpus - best.gpus
+    speed = w.quantity(other.performance.token_per_s_per_request, "token_per_s")
+    name = w.say(f"constraint.{other.binding.constraint.value}")
+    why = w.say("plan.other_more", n=more, name=name) if more else w.say("plan.other_same", speed=speed, name=name)
+    return _row(w.quantity(other.gpus, "gpus"), cut(other), why)
+
+
+def _refused(w: Words, refused: Rejection) -> str:
+    if refused.constraint is Constraint.SUPPORT:
+        return _row("–", cut(refused), w.say("plan.refused_support"))
+    name = w.say(f"constraint.{refused.constraint.value}")
+    needed, available = w.quantity(refused.needed, refused.unit), w.quantity(refused.available, refused.unit)
+    return _row("–", cut(refused), w.say("plan.refused", name=name, needed=needed, available=available))
+
+
+def _row(gpus: str, way: str, why: str) -> str:
+    room = WIDTH - 16 - len(why)
+    return f"  {gpus:>10}  {_fit(way, room):<{min(26, room)}}  {why}"
+
+
+def _evidence(w: Words, evidence: Evidence | None) -> str:
+    if evidence is None:
+        return w.say("plan.evidence")
+    return w.say("plan.evidence_near", n=evidence.measurements, error=w.percent(evidence.error_fraction))
+
+
+def _infeasible(w: Words, plan: Plan) -> list[str]:
+    names = (w.say("infeasible.way"), w.say("plan.constraint"), w.say("plan.needed"), w.say("infeasible.best"))
+    rows = [names]
+    for refused in plan.rejected[:14]:
+        name = w.say(f"constraint.{refused.constraint.value}")
+        amounts = (w.quantity(refused.needed, refused.unit), w.quantity(refused.available, refused.unit))
+        rows.append((cut(refused), name, *(amounts if refused.constraint is not Constraint.SUPPORT else ("", ""))))
+    table = [f"  {_fit(way, 31):<32}{name:<13}{need:>16}{best:>16}".rstrip() for way, name, need, best in rows]
+    title = _paragraph(w.say("infeasible.title", model=plan.scenario.model.id), "")
+    return [*title, "", *table, "", *(line for text in _nearest(w, plan) for line in _paragraph(text, "  "))]
+
+
+def _nearest(w: Words, plan: Plan) -> list[str]:
+    changes = [
+        w.say(f"infeasible.{c['constraint']}", value=w.quantity(c["value"], c["unit"]), way=c["way"])
+        for c in nearest_changes(plan)
+    ]
+    return [w.say("infeasible.nearest", change=change) for change in changes or [w.say("infeasible.support")]]
+
+
+def _paragraph(text: str, start: str) -> list[str]:
+    return wrap(text, WIDTH, initial_indent=start, subsequent_indent=" " * max(2, len(start)), break_on_hyphens=False)
+
+
+def _fit(name: str, width: int) -> str:
+    """A name within its column."""
+    return name if len(name) <= width else name[: max(0, width - 1)] + "…"
+
+
+def error_lines(error: InfraScaleError) -> list[str]:
+    """What, why, fix: the labels in the reader's language, the rest as it was raised."""
+    try:
+        w = words()
+    except InfraScaleError:  # the language itself is what is wrong
+        w = words("en")
+    labelled = [(w.say("error.why"), error.why), (w.say("error.fix"), error.fix)]
+    return [error.what, *(f"  {label} {text}" for label, text in labelled if text)]
