@@ -1,0 +1,45 @@
+"""What a person pays and where: prices, currency, terms, site and day together, and the bill of any candidate.
+
+In: Quotes and choices.    Out: Bill for a Candidate, or None where its GPU has no price.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from infrascale.economics.cost import Bill, Terms, bought, rented
+from infrascale.economics.energy import Footprint, Site
+from infrascale.economics.money import Currency, Rate
+from infrascale.economics.prices import HOURLY, Offer, Quote, latest
+from infrascale.economics.usage import Day, Usage
+from infrascale.planning import Candidate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """`offers`: what to look for, in order of preference. `quotes`: the catalog's and the person's own.
+
+    `tariff_on`: the day of the catalog's price of electricity, where that stands in for the person's.
+    """
+
+    quotes: tuple[Quote, ...]
+    offers: tuple[Offer, ...]
+    currency: Currency
+    rate: Rate | None
+    terms: Terms
+    site: Site
+    day: Day
+    today: date
+    tariff_on: date | None = None
+
+    def quote(self, gpu: str) -> Quote | None:
+        return latest(self.quotes, gpu, self.offers, self.today)
+
+    def bill(self, candidate: Candidate, usage: Usage, found: Footprint) -> Bill | None:
+        quote = self.quote(candidate.deployment.gpu.id)
+        if quote is None:
+            return None
+        if quote.offer in HOURLY:
+            return rented(candidate, usage, quote, self.currency, self.rate)
+        return bought(candidate, usage, quote, self.terms, found.kwh, found.peak_kw, self.currency, self.rate)

@@ -1,0 +1,178 @@
+"""Decisions as screens of text within 80 columns, and as JSON. All wording of this room is here; nothing computes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infrascale.economics import HOURLY, Bill, Span
+from infrascale.economics.apis import BreakEven
+from infrascale.economics.decision import Option
+from infrascale.economics.prices import STALE_AFTER_DAYS
+from infrascale.planning import Candidate
+from infrascale.studies.costing import Costing
+
+
+def way(candidate: Candidate) -> str:
+    shard = candidate.deployment.shard
+    degrees = f"TP {shard.tp}" + (f" PP {shard.pp}" if shard.pp > 1 else "")
+    return f"{candidate.deployment.gpu.id}, {degrees}, {candidate.deployment.quantization.precision}"
+
+
+def _range(pair: tuple[float, float], unit: str) -> str:
+    return f"{pair[0]:,.0f} – {pair[1]:,.0f} {unit}"
+
+
+def _per(pair: tuple[float, float], count: float) -> str:
+    return f"{pair[0] / count:.3g} – {pair[1] / count:.3g}"
+
+
+def cost_lines(found: Costing) -> list[str]:
+    best = found.options[0]
+    gpus, usage, foot = best.candidate.gpus, best.usage, best.footprint
+    lines = [
+        f"{gpus:,} × {best.candidate.deployment.gpu.name}  for {found.plan.scenario.model.id}"[:80],
+        f"  {way(best.candidate)}; chosen by {found.objective.value} of {len(found.options)} ways",
+        f"  {usage.requests:,.0f} requests a month, {usage.million_tokens:,.0f} million tokens in and out",
+        f"  use of the peak's capacity: {usage.utilisation_fraction:.0%} "
+        f"(peak hour {usage.day.peak_fraction:.0%} of a day, "
+        f"{usage.day.active_days:.4g} days)",
+        "",
+        *(_bill(best.bill, found) if best.bill else [_unpriced(best)]),
+        "",
+        f"  electricity        {_range(foot.kwh, 'kWh a month')}, a GPU draws {foot.mean_gpu_w:.0f} W on average",
+        f"  carbon             {_range(foot.kg_co2e, 'kg CO2e a month')}, of it {foot.kg_co2e_embodied:,.0f} hardware",
+        f"  per million tokens {_per(foot.kwh, usage.million_tokens)} kWh, "
+        f"{_per(foot.kg_co2e, usage.million_tokens)} kg CO2e",
+    ]
+    if foot.water_l:
+        lines.append(f"  water              {_range(foot.water_l, 'litres a month')}")
+    site = foot.site
+    lines.append(
+        f"  grid {site.country}: {site.kg_co2e_per_kwh:g} kg CO2e/kWh ({site.source}), "
+        f"PUE {site.pue[0]:g} – {site.pue[1]:g}"
+    )
+    if len(found.options) > 1:
+        lines += ["", "  other ways                                  a month          kWh   kg CO2e"]
+        lines += [_other(one, one in found.pareto) for one in found.options[:8]]
+        lines.append("  * beaten by none in GPUs, cost, energy, carbon and speed at once")
+    return lines + _api_lines(found)
+
+
+def _unpriced(best: Option) -> str:
+    gpu = best.candidate.deployment.gpu.id
+    return f"  no price of {gpu} is known: give yours, --price {gpu}=2.10eur/h"
+
+
+def _bill(bill: Bill, found: Costing) -> list[str]:
+    usage, today, quote = bill.usage, found.market.today, bill.quote
+    lines = [f"  {line.name:<22}{line.per_month!s:>34} a month" for line in bill.lines]
+    lines.append(f"  {'in all':<22}{bill.per_month!s:>34} a month")
+    if bill.per_user:
+        lines.append(f"  {'per user':<22}{bill.per_user!s:>34} a month ({usage.users:,.0f} at the peak)")
+    lines.append(f"  {'per million tokens':<22}{bill.per_million_tokens!s:>34} in and out")
+    lines.append(f"  {'':<22}{bill.per_million_output_tokens!s:>34} of output")
+    unit = "a GPU-hour" if quote.offer in HOURLY else "a server" if quote.offer == "server" else "a GPU"
+    lines.append(f"  price: {quote.price} {unit}, {quote.offer.value}, {quote.on}; {quote.source}"[:80])
+    if quote.stale(today):
+        lines.append(f"  STALE: that price is {quote.age_days(today)} days old; ask for a quote, then --price")
+    if quote.offer not in HOURLY and (on := found.market.tariff_on):
+        old = "STALE: " if (today - on).days > STALE_AFTER_DAYS else ""
+        lines.append(f"  {old}electricity at the EU's non-household average of {on} (Eurostat); set yours")
+    if found.market.rate:
+        lines.append(f"  rate: {found.market.rate.usd_per_eur:g} USD for one EUR, {found.market.rate.on}")
+    if bill.unpriced:
+        lines.append(f"  not in the sum, no price given: {', '.join(bill.unpriced)}"[:80])
+    return lines
+
+
+def _other(one: Option, on_front: bool) -> str:
+    month = f"{one.bill.per_month.middle.amount:,.0f} {one.bill.per_month.currency}" if one.bill else "no price"
+    kwh, carbon = sum(one.footprint.kwh) / 2, sum(one.footprint.kg_co2e) / 2
+    mark = "*" if on_front else " "
+    return f"{mark} {one.candidate.gpus:>5,} GPUs {way(one.candidate):<29}{month:>15}{kwh:>12,.0f}{carbon:>10,.0f}"
+
+
+def _api_lines(found: Costing) -> list[str]:
+    if not found.apis:
+        return []
+    lines = ["", "  the same requests by API, the same weights or as you declared, a month"]
+    for offer, charge in found.apis[:8]:
+        cached = (
+            "" if offer.cached_is_priced or not found.plan.scenario.workload.prefix_hit_fraction else "  cache unpriced"
+        )
+        lines.append(f"  {charge!s:>22}  {offer.provider}/{offer.model}{cached}"[:80])
+        if offer.on and (found.market.today - offer.on).days > STALE_AFTER_DAYS:
+            lines.append(f"  {'':>22}  STALE: price of {offer.on}")
+    if len(found.apis) > 8:
+        lines.append(f"  and {len(found.apis) - 8} dearer; --json lists all")
+    if found.break_even and found.against:
+        lines += ["", *_break_even(found.break_even, f"{found.against.provider}/{found.against.model}")]
+    return lines
+
+
+def _break_even(found: BreakEven, name: str) -> list[str]:
+    def users(number: float | None) -> str:
+        return f"{number:,.0f}" if number is not None else f"more than {found.curve[-1].users:,.0f}"
+
+    low, high = users(found.users_at_low), users(found.users_at_high)
+    between = low if low == high else f"{low} (at the lowest price) – {high} (at the highest)"
+    lines = [f"  against {name}"[:80], f"  hosting costs less from {between} users on"[:80]]
+    lines.append("         users        hosting, a month              API")
+    for point in found.curve:
+        mine = str(point.own) if point.own else "no plan keeps the promise"
+        lines.append(f"  {point.users:>12,.0f}{mine:>32}{point.api.middle.amount:>17,.2f}")
+    return lines
+
+
+def _span_json(amount: Span | None) -> dict[str, Any] | None:
+    if amount is None:
+        return None
+    return {"low": amount.low.amount, "high": amount.high.amount, "currency": amount.currency.value}
+
+
+def option_json(one: Option) -> dict[str, Any]:
+    foot, bill = one.footprint, one.bill
+    return {
+        "gpus": one.candidate.gpus,
+        "way": way(one.candidate),
+        "requests_per_month": one.usage.requests,
+        "million_tokens_per_month": one.usage.million_tokens,
+        "utilisation_fraction": one.usage.utilisation_fraction,
+        "kwh_per_month": foot.kwh,
+        "kg_co2e_per_month": foot.kg_co2e,
+        "water_l_per_month": foot.water_l,
+        "mean_gpu_w": foot.mean_gpu_w,
+        "peak_kw": foot.peak_kw,
+        "cost": None if bill is None else {
+            "per_month": _span_json(bill.per_month),
+            "per_user": _span_json(bill.per_user),
+            "per_million_tokens": _span_json(bill.per_million_tokens),
+            "per_million_output_tokens": _span_json(bill.per_million_output_tokens),
+            "lines": {line.name: _span_json(line.per_month) for line in bill.lines},
+            "unpriced": bill.unpriced,
+            "quote": {"price": _span_json(bill.quote.price), "offer": bill.quote.offer.value,
+                      "on": bill.quote.on.isoformat(), "source": bill.quote.source},
+        },
+    }  # fmt: skip
+
+
+def cost_json(found: Costing) -> dict[str, Any]:
+    even = found.break_even
+    return {
+        "model": found.plan.scenario.model.id,
+        "objective": found.objective.value,
+        "options": [option_json(one) for one in found.options],
+        "pareto": [found.options.index(one) for one in found.pareto],
+        "stale": [q.gpu for one in found.options if one.bill and (q := one.bill.quote).stale(found.market.today)],
+        "apis": [
+            {"provider": o.provider, "model": o.model, "same_model": o.same_model, "per_month": _span_json(charge),
+             "cached_is_priced": o.cached_is_priced, "source": o.source}
+            for o, charge in found.apis
+        ],
+        "break_even": None if even is None else {
+            "against": f"{found.against.provider}/{found.against.model}" if found.against else None,
+            "users_at_low": even.users_at_low,
+            "users_at_high": even.users_at_high,
+            "curve": [{"users": p.users, "own": _span_json(p.own), "api": _span_json(p.api)} for p in even.curve],
+        },
+    }  # fmt: skip

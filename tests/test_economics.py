@@ -1,0 +1,321 @@
+"""Money to the cent, energy and carbon held against EcoLogits, prices dated, currencies apart, APIs and break-even."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from importlib.util import find_spec
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infrascale import api
+from infrascale.economics import Currency, Money, Offer, Quote, Rate, Terms, bought, converted, latest, rented, span
+from infrascale.economics.apis import break_even, per_request
+from infrascale.economics.decision import Objective, options, ordered, pareto
+from infrascale.economics.energy import footprint, footprint_of, mean_gpu_w, running_at
+from infrascale.economics.usage import HOURS_PER_MONTH, monthly_usage, peaked_day
+from infrascale.errors import InfraScaleError, ScenarioError
+from infrascale.parsing import prices
+from infrascale.parsing.apis import api_offers, weights_name
+from infrascale.parsing.efficiencies import efficiency
+from infrascale.parsing.gpus import all_gpus, gpu
+from infrascale.workload import Workload
+
+TODAY = date(2026, 11, 24)
+EUR, USD = Currency.EUR, Currency.USD
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return api.plan(model="llama-3.1-8b", gpu=["h100-sxm", "l40s"], request_per_s=20.0, gpus_per_replica=[1])
+
+
+@pytest.fixture(scope="module")
+def usage(plan):
+    return monthly_usage(plan.scenario, plan.best, peaked_day(0.15))
+
+
+def quote(offer, price, on=TODAY, gpu_id="h100-sxm", own=False):
+    return Quote(gpu=gpu_id, offer=offer, price=price, on=on, source="test", own=own)
+
+
+def resized(candidate, replicas):
+    return replace(candidate, replicas=replicas, spare_replicas=0)
+
+
+def test_a_month_of_requests_is_the_peak_hour_over_its_share(plan, usage):
+    # 20 requests/s · 3600 s / 0.15 · 30.4375 days = 14 610 000; 1 000 + 400 tokens each
+    assert usage.requests == pytest.approx(14_610_000)
+    assert usage.million_tokens == pytest.approx(14_610_000 * 1400 / 1e6)
+    assert usage.utilisation_fraction == pytest.approx(1 / (24 * 0.15))
+
+
+def test_rental_by_hand_to_the_cent(plan, usage):
+    candidate = resized(plan.best, 2)  # of one GPU each
+    bill = rented(candidate, usage, quote(Offer.ON_DEMAND, span(2.10, EUR)), EUR, None)
+    assert candidate.gpus == 2
+    assert round(bill.per_month.low.amount, 2) == 3068.10  # 2 · 2.10 · 730.5 h
+    assert round(bill.per_million_tokens.low.amount, 4) == 0.1500  # 3 068.10 / 20 454
+    assert round(bill.per_million_output_tokens.low.amount, 3) == 0.525  # 3 068.10 / 5 844
+
+
+def test_purchase_by_hand_to_the_cent(plan, usage):
+    """16 GPUs at 30 000 USD in two servers, everything priced, at 1.25 USD for one EUR.
+
+    GPUs 16 · 30 000 / 1.25 = 384 000 EUR; servers 2 · 60 000 = 120 000; network 2 · 18 000 = 36 000; sum 540 000
+      · 0.9 / 36 months               = 9 600.00 + 3 000.00 + 900.00
+    maintenance 5 % of 540 000 / 12   = 2 250.00
+    electricity 10 000 … 12 000 kWh · 0.15        = 1 500.00 … 1 800.00
+    hosting 14.4 kW · 180             = 2 592.00
+    staff                             = 4 000.00          in all 23 842.00 … 24 142.00
+    """
+    terms = Terms(
+        residual_fraction=0.1,
+        server=span(60_000, EUR),
+        network=span(18_000, EUR),
+        hosting_per_kw=span(180, EUR),
+        electricity_per_kwh=span(0.15, EUR),
+        maintenance_fraction_per_year=0.05,
+        staff_per_month=span(4000, EUR),
+    )
+    rate = Rate(usd_per_eur=1.25, on=TODAY)
+    price = quote(Offer.PURCHASE, span(30_000, USD))
+    bill = bought(resized(plan.best, 16), usage, price, terms, (10_000, 12_000), 14.4, EUR, rate)
+    by_name = {line.name: round(line.per_month.low.amount, 2) for line in bill.lines}
+    assert by_name == {
+        "GPUs": 9600.00, "servers": 3000.00, "network": 900.00, "maintenance": 2250.00,
+        "electricity": 1500.00, "hosting": 2592.00, "staff": 4000.00,
+    }  # fmt: skip
+    assert (round(bill.per_month.low.amount, 2), round(bill.per_month.high.amount, 2)) == (23_842.00, 24_142.00)
+    assert bill.unpriced == ()
+
+
+def test_whole_servers_are_bought_and_what_nobody_priced_is_named(plan, usage):
+    price = quote(Offer.SERVER, span(288_000, EUR))
+    bill = bought(resized(plan.best, 9), usage, price, Terms(), (1.0, 1.0), 1.0, EUR, None)
+    assert bill.per_month.low.amount == pytest.approx(2 * 288_000 / 36)  # 9 GPUs: two servers of 8
+    assert set(bill.unpriced) == {"network", "maintenance", "electricity", "hosting", "staff"}
+
+
+def test_currencies_never_mix():
+    with pytest.raises(ScenarioError, match="do not add"):
+        Money(amount=1, currency=EUR) + Money(amount=1, currency=USD)
+    with pytest.raises(ScenarioError, match="is not in EUR"):
+        converted(span(1, USD), EUR, None)
+    assert converted(span(1000, EUR), USD, Rate(usd_per_eur=1.16, on=TODAY)).low.amount == pytest.approx(1160)
+
+
+@given(amount=st.floats(0.01, 1e9), rate=st.floats(0.5, 2))
+def test_there_and_back_is_the_same_money(amount, rate):
+    dated = Rate(usd_per_eur=rate, on=TODAY)
+    back = converted(converted(span(amount, EUR), USD, dated), EUR, dated)
+    assert back.low.amount == pytest.approx(amount)
+
+
+@pytest.mark.parametrize("low,high", [(-1, 2), (3, 2), (float("nan"), 1), (1, float("inf"))])
+def test_impossible_spans_are_refused(low, high):
+    with pytest.raises(ScenarioError):
+        span(low, EUR, high)
+
+
+def test_the_newest_price_counts_an_old_day_repeats_an_old_answer_and_ones_own_beats_all():
+    old = quote(Offer.ON_DEMAND, span(3, USD), date(2025, 1, 1))
+    new = quote(Offer.ON_DEMAND, span(2, USD), date(2026, 10, 1))
+    mine = quote(Offer.ON_DEMAND, span(9, EUR), date(2024, 1, 1), own=True)
+    offers = (Offer.ON_DEMAND,)
+    assert latest([old, new], "h100-sxm", offers, TODAY) is new
+    assert latest([old, new], "h100-sxm", offers, date(2025, 6, 1)) is old
+    assert latest([old, new, mine], "h100-sxm", offers, TODAY) is mine
+    assert latest([new], "l40s", offers, TODAY) is None
+    assert old.stale(TODAY) and not new.stale(TODAY) and not mine.stale(TODAY)
+
+
+def test_a_quote_in_words():
+    found = prices.own_price("h100=2.10eur/h", TODAY)
+    assert (found.gpu, found.offer, found.price.low.amount, found.price.currency) == (
+        "h100-sxm", Offer.ON_DEMAND, 2.10, EUR)  # fmt: skip
+    assert prices.own_price("h100=27000-32000USD", TODAY).offer is Offer.PURCHASE
+    assert prices.own_price("h100=250000eur/server", TODAY).offer is Offer.SERVER
+    for word in (
+        "h100",
+        "h100=",
+        "h100=2.10",
+        "h100=-1eur/h",
+        "h100=1e9eur",
+        "h100=5-2eur/h",
+        "h100=1.2.3eur",
+        "x=1eur",
+    ):
+        with pytest.raises(InfraScaleError):
+            prices.own_price(word, TODAY)
+    for word in ("nan", "0", "-1", "1.1@yesterday", "inf", "50"):
+        with pytest.raises(InfraScaleError):
+            prices.own_rate(word, TODAY)
+
+
+def test_every_price_and_site_of_the_catalog_reads_and_is_not_of_the_future():
+    today = date.today()
+    for one in all_gpus():
+        for found in prices.gpu_quotes(one):
+            assert found.on <= max(today, TODAY) and found.source
+    assert prices.gpu_quotes(gpu("b200"))  # from its own entry, as no dated one exists
+    assert prices.site("fra").kg_co2e_per_kwh == pytest.approx(0.04144)
+    assert prices.site("FRA", pue=1.3).pue == (1.3, 1.3)
+    for bad in (dict(country="XXX"), dict(country="FRA", pue=0.5), dict(country="FRA", kg_co2e_per_kwh=99)):
+        with pytest.raises(InfraScaleError):
+            prices.site(**bad)
+
+
+def test_electricity_of_a_month_by_hand():
+    # 8 H100 at 500 W and 150 W of server each: model error 0.84 … 1.19, so 420.2 … 595.2 W; PUE 1.09 … 1.20
+    found = footprint_of(8, 500.0, gpu("h100-sxm"), prices.site("FRA"))
+    assert found.kwh[0] == pytest.approx(8 * (500 / 1.19 + 150) / 1000 * 730.5 * 1.09)
+    assert found.kwh[1] == pytest.approx(8 * (500 / 0.84 + 150) / 1000 * 730.5 * 1.20)
+    assert found.kg_co2e_use[0] == pytest.approx(found.kwh[0] * 0.04144)
+    assert found.peak_kw == pytest.approx(8 * 0.85)
+
+
+def test_power_lies_between_idle_and_limit_and_rises_with_load(plan, usage):
+    one = plan.best
+    idle, limit = one.deployment.gpu.idle_power_w, one.deployment.gpu.power_w
+    found = []
+    for share in (0.02, 0.2, 0.6, 1.0):
+        less = replace(usage, peak_request_per_s=usage.peak_request_per_s * share)
+        found.append(mean_gpu_w(plan.scenario, one, less, efficiency()))
+    assert all(idle <= watts <= limit for watts in found)
+    assert found == sorted(found)
+    assert running_at(plan.scenario, one, efficiency(), 0.0) == 0
+
+
+def test_an_idle_day_draws_idle_power(plan):
+    never = monthly_usage(plan.scenario, plan.best, peaked_day(0.15, active_days=1e-9))
+    watts = mean_gpu_w(plan.scenario, plan.best, never, efficiency())
+    assert watts == pytest.approx(plan.best.deployment.gpu.idle_power_w, rel=1e-3)
+
+
+@pytest.mark.skipif(find_spec("ecologits") is None, reason="the extra 'carbon' is not installed")
+def test_factors_are_those_of_ecologits():
+    from ecologits.electricity_mix_repository import electricity_mixes
+    from ecologits.impacts import llm
+
+    from infrascale import catalog
+    from infrascale.economics import energy
+
+    for zone, mix in catalog.entries("carbon")["electricity_mixes"]["zones"].items():
+        theirs = electricity_mixes.find_electricity_mix(zone)
+        assert (mix["kg_co2e"], mix["water_l"]) == (theirs.gwp, theirs.wue), zone
+    embodied = llm.SERVER_EMBODIED_IMPACT_GWP / llm.SERVER_GPUS + llm.GPU_EMBODIED_IMPACT_GWP
+    assert embodied == energy.EMBODIED_KG_PER_GPU
+    assert pytest.approx(llm.SERVER_POWER * 1000 / llm.SERVER_GPUS) == energy.SERVER_W_PER_GPU
+    assert energy.LIFETIME_MONTHS == llm.HARDWARE_LIFESPAN / (365 * 24 * 3600) * 12
+
+
+@pytest.mark.skipif(find_spec("ecologits") is None, reason="the extra 'carbon' is not installed")
+@pytest.mark.parametrize("name,billions", [("llama-3.1-8b", 8.03), ("llama-3.3-70b", 70.6)])
+def test_energy_of_a_token_is_that_of_ecologits_at_its_batch(name, billions):
+    """At EcoLogits' batch of 64, one GPU's energy of an output token, by two unrelated routes, within a factor 2.5."""
+    from ecologits.impacts.llm import compute_llm_impacts_dag
+
+    from infrascale.deployment import PhysicsTimer, busy_power_w
+    from infrascale.serving.steady_state import decode_batch
+
+    found = api.plan(model=name, gpu="h100-sxm", requests_per_user=1.0, users=64, isl=200, osl=400, tokens_per_s=5)
+    deployment = found.best.deployment
+    timer = PhysicsTimer(deployment=deployment, efficiency=efficiency())
+    batch = decode_batch(64.0, found.scenario.workload)
+    ours_j = busy_power_w(timer, batch) * timer(batch) / 64
+    theirs = compute_llm_impacts_dag(
+        model_active_parameter_count=billions, model_total_parameter_count=billions, output_token_count=1,
+        request_latency=float("inf"), if_electricity_mix_adpe=0, if_electricity_mix_pe=0, if_electricity_mix_gwp=0,
+        if_electricity_mix_wue=0, datacenter_pue=1, datacenter_wue=0,
+    )  # fmt: skip
+    theirs_j = theirs["gpu_energy"] * theirs["gpu_required_count"] * 3.6e6
+    assert 1 / 2.5 < ours_j / theirs_j < 2.5
+
+
+@pytest.fixture(scope="module")
+def market():
+    return prices.market(
+        (gpu("h100-sxm"), gpu("l40s")), {}, own=("h100-sxm=2eur/h", "l40s=0.2eur/h"), where=prices.site("FRA"),
+        peak_fraction=0.15, today=TODAY,
+    )  # fmt: skip
+
+
+def test_an_objective_chooses_its_own_best_and_nothing_on_the_front_is_beaten(plan, market):
+    found = options(plan, market.day, market.site, efficiency(), market.bill)
+    assert len(found) == 1 + len(plan.others)
+    for objective in Objective:
+        best = ordered(found, objective)[0]
+        assert best.score(objective) == min(one.score(objective) for one in found)
+        assert any(one.score(objective) == best.score(objective) for one in pareto(found))
+    assert ordered(found, Objective.COST)[0].candidate.deployment.gpu.id == "l40s"  # ten times cheaper here
+    for one in pareto(found):
+        for other in found:
+            no_worse = all(other.score(o) <= one.score(o) for o in Objective)
+            faster = (
+                other.candidate.performance.token_per_s_per_request > one.candidate.performance.token_per_s_per_request
+            )
+            assert not (no_worse and faster)
+
+
+def test_a_power_budget_is_kept(plan, market):
+    found = options(plan, market.day, market.site, efficiency(), market.bill)
+    least = min(one.footprint.peak_kw * market.site.pue[1] for one in found)
+    kept = options(plan, market.day, market.site, efficiency(), market.bill, most_kw=least)
+    assert kept and all(one.footprint.peak_kw * market.site.pue[1] <= least for one in kept)
+    assert not options(plan, market.day, market.site, efficiency(), market.bill, most_kw=least * 0.99)
+
+
+def test_footprint_without_requests_a_second_is_monotone_in_gpus(plan, usage):
+    site = prices.site("FRA")
+    small = footprint(plan.scenario, plan.best, usage, efficiency(), site)
+    more = footprint(plan.scenario, resized(plan.best, plan.best.replicas * 3), usage, efficiency(), site)
+    assert more.kwh[0] > small.kwh[0] and more.kg_co2e_embodied == pytest.approx(3 * small.kg_co2e_embodied)
+
+
+def test_one_request_by_hand_cached_input_at_its_own_price():
+    load = Workload(isl_tokens=1000, osl_tokens=400, prefix_hit_fraction=0.5)
+    full, cheap = Money(amount=0.90, currency=EUR), Money(amount=0.09, currency=EUR)
+    assert per_request(load, full, full).amount == pytest.approx(0.00126)
+    assert per_request(load, full, full, cheap).amount == pytest.approx((500 * 0.9 + 500 * 0.09 + 400 * 0.9) / 1e6)
+
+
+def test_names_of_the_same_weights_meet_and_others_do_not():
+    llama = weights_name("meta-llama/Llama-3.3-70B-Instruct")
+    hosted = "groq/llama-3.3-70b-versatile", "Meta-Llama-3_3-70B-Instruct", "databricks-meta-llama-3-3-70b-instruct"
+    for name in hosted:
+        assert weights_name(name) == llama
+    assert weights_name("Llama-3.1-70B-Instruct") != llama
+    assert weights_name("Qwen3-235B-A22B-Instruct-2507") != weights_name("Qwen3-235B-A22B")
+    assert weights_name("Mistral-Small-3.2-24B-Instruct-2506") == weights_name("mistral-small-3.2-24b-instruct")
+
+
+@pytest.mark.skipif(find_spec("genai_prices") is None, reason="the extra 'apis' is not installed")
+def test_genai_prices_agree_with_our_arithmetic_and_cache_is_counted():
+    load = Workload(isl_tokens=1000, osl_tokens=400)
+    cached = Workload(isl_tokens=1000, osl_tokens=400, prefix_hit_fraction=0.5)
+    names = "mistral", "mistral-large-2512"
+    plain, half = (
+        next(o for o in api_offers(one, "x", TODAY) if (o.provider, o.model) == names) for one in (load, cached)
+    )
+    assert plain.per_request.amount == pytest.approx((1000 * 0.5 + 400 * 1.5) / 1e6)
+    assert half.per_request.amount == pytest.approx((500 * 0.5 + 500 * 0.05 + 400 * 1.5) / 1e6)
+    assert len(api_offers(load, "llama-3.3-70b", TODAY)) > 1000
+
+
+def test_break_even_is_where_the_staircase_last_loses():
+    def own(users):  # 100 a step of 10 users
+        return span(100.0 * -(-users // 10), EUR, 300.0 * -(-users // 10))
+
+    found = break_even(own, span(20.0, EUR), [1, 2, 4, 8, 16, 32, 64])
+    # API 20 a user; at low prices one step (100) pays from 5 users on, two (200) from 10, and so on: 5
+    assert found.users_at_low == pytest.approx(5, abs=1)
+    assert found.users_at_high is None  # 300 for ten users is above 200, at any size
+    assert [point.users for point in found.curve] == [1, 2, 4, 8, 16, 32, 64]
+    assert break_even(lambda users: None, span(20.0, EUR), [1, 2]).users_at_low is None
+
+
+def test_hours_of_a_month():
+    assert pytest.approx(730.5) == HOURS_PER_MONTH
