@@ -1,13 +1,19 @@
-"""Write catalog/data/intervals.toml from the shipped measurements.    python benchmarks/intervals.py"""
+"""Write intervals.toml and evidence.csv of catalog/data.    python benchmarks/intervals.py"""
 
 from __future__ import annotations
 
+import csv
+from collections import defaultdict
+from statistics import median
+
 from infrascale import catalog
 from infrascale.calibration.conformal import spreads
-from infrascale.calibration.residuals import residuals, shipped_rows
+from infrascale.calibration.residuals import Residual, residuals, shipped_rows
+from infrascale.parsing.gpus import gpu
+from infrascale.parsing.models import model
 
-HEAD = """# 90 % intervals by regime, printed by benchmarks/intervals.py: log ratios of measured over predicted, from the shipped
-# measurements, widened until models left out are covered (calibration/conformal.py).
+HEAD = """# 90 % intervals by regime, from benchmarks/intervals.py: log ratios of measured over predicted, from the
+# shipped measurements, widened until models left out are covered (calibration/conformal.py).
 origin = "{rows} comparisons of {sets} published sets"
 
 """
@@ -20,6 +26,25 @@ def main() -> None:
     for key, spread in spreads(compared).items():
         lines.append(f'"{key}" = {{ low = {spread.low:.4f}, high = {spread.high:.4f}, rows = {spread.rows} }}')
     (catalog.DATA / "intervals.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    evidence(compared)
+
+
+def evidence(compared: list[Residual]) -> None:
+    """Closed-loop TPOT by model, GPU and engine: how many were measured, and the median error there."""
+    groups: dict[tuple[str, ...], list[Residual]] = defaultdict(list)
+    for residual in compared:
+        if residual.measure == "tpot_mean_s" and residual.regime.kind == "closed":
+            card = gpu(residual.gpu)
+            found = model(residual.model)
+            key = (found.id.split("/")[-1], str(found.params), card.id, card.architecture, residual.regime.engine)
+            groups[key].append(residual)
+    with (catalog.DATA / "evidence.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("model", "params", "gpu", "architecture", "engine", "measurements", "tpot_error", "versions"))
+        for key, group in sorted(groups.items()):
+            versions = sorted({r.version for r in group if r.version[:1].isdigit()})
+            errors = [abs(r.predicted / r.measured - 1) for r in group]
+            writer.writerow((*key, len(group), f"{median(errors):.4f}", " ".join(versions)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,121 @@
+"""How sure a plan is: between which numbers of GPUs the need lies, and what was measured nearest to it.
+
+In: Plan.    Out: Certainty, from the 90 % intervals of predictions in the plan's regime.
+Idea: if every request really took e^h times as long as predicted, the promise would have to be kept by predictions
+e^h times as quick. So the cautious number of GPUs is the plan for a promise that much tighter, and the bold one for a
+promise that much looser, on the same GPU and format: each proven as the plan itself is.
+Knows only the error of predictions: demand, lengths and prices are the person's (`studies` varies those).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from math import exp
+
+from infrascale import catalog
+from infrascale.hardware import Efficiency
+from infrascale.planning import Candidate, Plan, plan
+from infrascale.uncertainty import COVERAGE, KNOWN, Regime, intervals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Published measurements nearest to a plan, by what they share with it: `near` is model, gpu or architecture.
+
+    `error_fraction`: median absolute error of predicting TPOT there.
+    """
+
+    near: str
+    measurements: int
+    error_fraction: float
+    versions: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certainty:
+    """GPUs at the bold and the cautious end; None where no number would do. Speed and TTFT at both ends."""
+
+    confidence_fraction: float
+    low_gpus: int | None
+    high_gpus: int | None
+    token_per_s: tuple[float, float]
+    ttft_s: tuple[float, float]
+    evidence: Evidence | None
+
+
+def regime_of(candidate: Candidate) -> Regime:
+    deployment = candidate.deployment
+    known = deployment.gpu.architecture in KNOWN
+    return Regime(kind="closed", engine=deployment.engine.name, queued=candidate.load > 1, known=known)
+
+
+def certainty(found: Plan, efficiency: Efficiency) -> Certainty | None:
+    """None for an infeasible plan: there is no number to be sure of."""
+    best = found.best
+    if best is None:
+        return None
+    regime = regime_of(best)
+    token, first = (intervals().of(measure, regime) for measure in ("tpot_mean_s", "ttft_mean_s"))
+    speed, ttft_s = best.performance.token_per_s_per_request, best.performance.ttft_s.mean_s
+    return Certainty(
+        confidence_fraction=COVERAGE,
+        low_gpus=_gpus(found, efficiency, token.low, first.low),
+        high_gpus=_gpus(found, efficiency, token.high, first.high),
+        token_per_s=(speed * exp(-token.high), speed * exp(-token.low)),
+        ttft_s=first.around(ttft_s),
+        evidence=nearest(best),
+    )
+
+
+def _gpus(found: Plan, efficiency: Efficiency, token: float, first: float) -> int | None:
+    """GPUs of the same kind that keep the promise when TPOT and TTFT are e^token and e^first times the predicted."""
+    promise = found.scenario.promise
+    asked = replace(
+        found.scenario,
+        promise=replace(promise, token_per_s=promise.token_per_s * exp(token), ttft_s=promise.ttft_s * exp(-first)),
+        gpus=(found.best.deployment.gpu,) if found.best else found.scenario.gpus,
+        precisions=(found.best.deployment.quantization.precision,) if found.best else (),
+        most_gpus=None,
+    )
+    answer = plan(asked, efficiency).best
+    return answer.gpus if answer else None
+
+
+@cache
+def _measured() -> tuple[dict[str, str], ...]:
+    with (catalog.DATA / "evidence.csv").open(encoding="utf-8", newline="") as file:
+        return tuple(csv.DictReader(file))
+
+
+def nearest(candidate: Candidate) -> Evidence | None:
+    """Closed-loop measurements with the same engine of the same GPU and model, else GPU, else architecture.
+
+    Models of one shape are one: Llama 3.1 and 3.3 of 70 B differ in their weights only.
+    """
+    deployment = candidate.deployment
+    own = [row for row in _measured() if row["engine"] == deployment.engine.name]
+    for near, value in (
+        ("model", (str(deployment.model.params), deployment.gpu.id)),
+        ("gpu", (deployment.gpu.id,)),
+        ("architecture", (deployment.gpu.architecture,)),
+    ):
+        keys = {"model": ("params", "gpu"), "gpu": ("gpu",), "architecture": ("architecture",)}[near]
+        rows = [row for row in own if tuple(row[key] for key in keys) == value]
+        if rows:
+            return _joined(near, rows)
+    return None
+
+
+def _joined(near: str, rows: Iterable[dict[str, str]]) -> Evidence:
+    counts = [(int(row["measurements"]), float(row["tpot_error"])) for row in rows]
+    total = sum(count for count, _ in counts)
+    versions = sorted({word for row in rows for word in row["versions"].split(" ") if word})
+    return Evidence(
+        near=near,
+        measurements=total,
+        error_fraction=sum(count * error for count, error in counts) / total,
+        versions=f"{versions[0]}–{versions[-1]}" if len(versions) > 1 else "".join(versions),
+    )
