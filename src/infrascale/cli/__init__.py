@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from infrascale.cli import catalog, cost, export, language, planning, predict, report
+from infrascale.cli import catalog, cost, export, language, planning, predict, report, serve, usage, validate
 from infrascale.errors import InfraScaleError
 
 app = typer.Typer(
@@ -19,7 +19,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="How many GPUs does serving a language model need?",
 )
-for verb in (planning.plan, planning.capacity, catalog.catalog, cost.cost, predict.predict, export.export, report.report):
+for verb in (
+    planning.plan,
+    planning.capacity,
+    catalog.catalog,
+    cost.cost,
+    predict.predict,
+    export.export,
+    report.report,
+    serve.serve,
+    usage.usage,
+    validate.validate,
+):
     app.command()(language.speaking(verb))
 app.callback()(language.spoken)
 

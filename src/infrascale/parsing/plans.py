@@ -58,15 +58,20 @@ class Saved(BaseModel):
 
 
 def asked_as(keys: Mapping[str, Any], solver: str) -> dict[str, Any]:
-    """What a plan file adds to the answer: the version, the whole question, the config.json of a model of one's own."""
+    """What a plan file adds to the answer, for the keys that a person gave."""
     asked = question(keys)
+    config = local_config(asked.model)
+    return provenance(asked, solver, config[1] if config else None)
+
+
+def provenance(asked: Question, solver: str, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The version, the whole question, its command, and the config.json of a model of one's own."""
     found: dict[str, Any] = {
         "infrascale_version": VERSION,
         "question": asked.model_dump(exclude_none=True),
         "command": command(asked, solver),
     }
-    config = local_config(asked.model)
-    return found | ({"model_config_json": config[1]} if config else {})
+    return found | ({"model_config_json": config} if config else {})
 
 
 def command(asked: Question, solver: str = "exact") -> str:

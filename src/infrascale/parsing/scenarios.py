@@ -56,7 +56,7 @@ class Question(BaseModel):
     max_num_seqs: Annotated[int, Field(ge=1, le=1 << 20)] | None = None
     max_num_batched_tokens: Annotated[int, Field(ge=16, le=1 << 24)] | None = None
     max_model_len: Annotated[int, Field(ge=1, le=1 << 30)] | None = None
-    gpu_memory_utilization: Fraction | None = None
+    gpu_memory_utilization: Annotated[float, Field(ge=0.01, le=1, allow_inf_nan=False)] | None = None
     kv_cache_dtype: Literal["auto", "fp8", "bf16"] = "auto"
     engine: Literal["vllm", "sglang", "trtllm"] = "vllm"
     engine_version: str | None = None
@@ -84,6 +84,7 @@ def read_toml(path: str) -> dict[str, Any]:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise FileError(f"{path} is not TOML", why=str(error), fix="mend that line") from None
+    found.pop("usage", None)  # the evidence of a workload file: `infrascale usage` wrote it for people
     for key in ("gpu", "precision", "gpus_per_replica"):
         if key in found and not isinstance(found[key], list):
             found[key] = [found[key]]
