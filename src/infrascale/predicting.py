@@ -173,24 +173,35 @@ def _apart(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
 
 
 def _saturated(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
-    """Everything queued at once: the batch is as full as the cache and the engine allow, throughout."""
+    """Everything queued at once: the batch is as full as the cache and the engine allow, throughout.
+
+    Of n requests that leave at a rate μ the average one waits half of what the run takes beyond its own time.
+    """
     running, load = limits.running, row.workload
-    token = tpot_s(steps(timer, load, limits, running), load, running)
-    ttft = timer.host.request_s + steps(timer, load, limits, running).prompt_s
-    found = _cells(ttft, token, ttft + load.osl_tokens * token, row.replicas * running / token, running)
-    return {**found, "reason": "saturated: the engine is taken as full throughout"}
+    found = steps(timer, load, limits, running)
+    token = tpot_s(found, load, running)
+    own, answer = timer.host.request_s + found.prompt_s, load.osl_tokens * token
+    rate = row.replicas * running / answer
+    wait = max(0.0, (row.requests or 0.0) / rate - own - answer) / 2
+    cells = _cells(own + wait, token, own + wait + answer, rate * load.osl_tokens, running)
+    return {**cells, "reason": "saturated: the engine is taken as full throughout"}
 
 
 def _open(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
+    """Arrivals at a rate λ; beyond the most that is sustained, μ, a run of n requests queues ever longer.
+
+    The average request then waits n/2 · (1/μ − 1/λ).
+    """
     rate = (row.request_per_s or 0.0) / row.replicas
     laws = dict(efficiency().laws)
     p = open_loop(timer, row.workload, limits, timer.host, laws, rate)
-    note = ""
+    note, wait = "", 0.0
     if isinstance(p, Saturated):
         note = f"saturated: at most {p.request_per_s * row.replicas:.3g} requests/s are sustained"
+        wait = (row.requests or 0.0) / row.replicas / 2 * (1 / p.request_per_s - 1 / rate)
         p = closed_loop(timer, row.workload, limits, timer.host, laws, limits.running, Load.STEADY)
     total = p.output_token_per_s * row.replicas
-    found = _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, total, p.running_seqs)
+    found = _cells(p.ttft_s.mean_s + wait, p.tpot_s.mean_s, p.e2e_s.mean_s + wait, total, p.running_seqs)
     return {**found, "reason": note, "queued": bool(note)}
 
 

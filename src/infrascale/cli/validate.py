@@ -23,8 +23,8 @@ def validate(
     from dataclasses import asdict
 
     from infrascale.calibration import validation as room
+    from infrascale.calibration.table import accuracy_lines
     from infrascale.errors import ScenarioError
-    from infrascale.screen.accuracy import accuracy_lines
 
     if by not in room.GROUPINGS:
         raise ScenarioError(f"cannot group by {by[:30]}", why="there are four ways", fix=", ".join(room.GROUPINGS))

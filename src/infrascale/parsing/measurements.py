@@ -41,6 +41,7 @@ class Asked:
     concurrency: float | None
     request_per_s: float | None
     replicas: float
+    requests: float | None  # sent in the whole run
     waves: Waves
     assumed: str
     prefill: Deployment | None = None  # with pools apart: an engine of prompts; `deployment` is one of answers
@@ -138,6 +139,7 @@ def asked(row: Row) -> Asked:
         concurrency=concurrency,
         request_per_s=number(row, "request_rate"),
         replicas=max(1.0, gpus // shard.gpus),
+        requests=number(row, "n_requests"),
         prefill=replace(deployment, shard=_pool(notes, "prefill")) if share else None,
         prefill_engines=_workers(notes, "prefill"),
         decode_engines=_workers(notes, "decode"),

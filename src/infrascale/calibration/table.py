@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from infrascale.calibration.validation import Score, Validation
 from infrascale.locales import words
-
-if TYPE_CHECKING:
-    from infrascale.calibration.validation import Score, Validation
 
 SHORT = {"tpot_mean_s": "TPOT", "ttft_mean_s": "TTFT", "e2e_mean_s": "E2E", "output_tok_per_s_total": "tokens/s"}
 
