@@ -134,3 +134,11 @@ def test_a_language_that_was_asked_for_wins():
 def test_a_language_without_a_file_is_refused():
     with pytest.raises(ScenarioError, match="no words in 'tlh'"):
         words("tlh")
+
+
+@pytest.mark.parametrize("language", languages())
+def test_the_glossary_explains_each_word_in_one_sentence(language):
+    entries = words(language).glossary
+    assert {"ttft", "tpot", "kv_cache", "tp", "pp", "goodput", "preemption", "s", "n", "b", "q"} <= entries.keys()
+    for code, entry in entries.items():
+        assert entry.term and entry.meaning.endswith(".") and len(entry.meaning) < 240, code

@@ -18,6 +18,7 @@ MISTRAL = {"model": "mistralai/Mistral-Small-3.1-24B-Instruct-2503", "gpu": ["h1
 QUESTIONS = {
     "one replica": MISTRAL | {"users": 1000},
     "many": MISTRAL | {"request_per_s": 200, "redundancy": 2, "headroom": 0.3},
+    "a nation": MISTRAL | {"users": 10_000_000},
     "thinkers": MISTRAL | {"users": 900, "think_s": 30.0},
     "any": {"model": "deepseek-r1", "gpu": ["any"], "users": 3000},
     "too small": {"model": "llama-3.3-70b", "gpu": ["l4"], "users": 1000},

@@ -139,13 +139,13 @@ def _promises(w: Words, scenario: Scenario, best: Candidate) -> list[str]:
         ),
         (w.say("plan.e2e"), w.quantity(found.e2e_s.mean_s, "s"), "", ""),
     ]
-    lines = [f"  {name:<22}{value:>17}{asked:>17}{margin:>12}".rstrip() for name, value, asked, margin in rows]
+    lines = [f"  {name:<22}{value:>17}{asked:>17}{margin:>11}".rstrip() for name, value, asked, margin in rows]
     return [*lines, f"  {w.say('plan.total'):<22}  " + w.say("plan.total_value", tokens=tokens, requests=requests)]
 
 
 def _constraints(w: Words, best: Candidate) -> list[str]:
     names = [w.say(f"plan.{key}") for key in ("constraint", "needed", "available", "margin")]
-    head = f"  {names[0]:<14}{names[1]:>17}{names[2]:>17}{names[3]:>12}"
+    head = f"  {names[0]:<14}{names[1]:>18}{names[2]:>18}{names[3]:>11}"
     return [head, *(_check(w, check, check is best.binding) for check in best.checks)]
 
 
@@ -153,7 +153,7 @@ def _check(w: Words, check: Check, binds: bool) -> str:
     mark = "  " + w.say("plan.binds") if binds else ""
     name = w.say(f"constraint.{check.constraint.value}")
     needed, available = w.quantity(check.needed, check.unit), w.quantity(check.available, check.unit)
-    return f"  {name:<14}{needed:>17}{available:>17}{w.percent(check.slack_fraction):>12}{mark}"
+    return f"  {name:<14}{needed:>18} {available:>17}{w.percent(check.slack_fraction):>11}{mark}"
 
 
 def _memory(w: Words, best: Candidate) -> list[str]:
