@@ -5,15 +5,21 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from infrascale import ask, capacity, plan
+from infrascale.deployment import PhysicsTimer
 from infrascale.errors import InfraScaleError
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.gpus import all_gpus, gpu
 from infrascale.planning import Constraint
 from infrascale.planning.evaluate import Judge
 from infrascale.planning.planner import deployments
+from infrascale.work import Batch
 
+BLOCKS = ["llama-3.1-8b", "google/gemma-3-27b-it", "deepseek-ai/DeepSeek-R1", "openai/gpt-oss-120b",
+          "nemotron-h-56b-base-8k", "qwen3-next-80b-a3b-instruct"]  # fmt: skip
 BASE = {"model": "llama-3.1-8b", "gpu": ["h100-sxm"], "users": 1000, "isl": 1000, "osl": 400}
 SCENARIOS = 500
 
@@ -98,7 +104,7 @@ def test_an_infeasible_question_names_the_best_there_is():
 
 
 def test_what_is_planned_is_what_capacity_says():
-    best, most = capacity(4, **{**BASE, "users": None})[0]
+    _, most = capacity(4, **{**BASE, "users": None})[0]
     again = plan(**{**BASE, "requests_per_user": 1.0, "users": most})
     assert again.best.gpus <= 4
     more = plan(**{**BASE, "requests_per_user": 1.0, "users": most * 1.05})
@@ -138,3 +144,28 @@ def test_nelder_mead_keeps_the_constraints_and_never_beats_the_proof(users):
     assert searched.best.gpus >= exact.best.gpus
     assert searched.excess_fraction == pytest.approx(searched.best.gpus / exact.best.gpus - 1)
     assert all(check.needed <= check.available * (1 + 1e-9) for check in searched.best.checks)
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+@settings(max_examples=40, deadline=None)
+@given(
+    prompt=st.sampled_from([0.0, 1.0, 100.0, 5000.0]),
+    past=st.integers(0, 9000),
+    seqs=st.floats(0, 2000),
+    context=st.integers(1, 20000),
+    gpu_id=st.sampled_from(["h100-sxm", "l40s", "mi300x"]),
+    pick=st.integers(0, 30),
+)
+def test_recorded_operators_take_the_time_of_plain_ones(name, prompt, past, seqs, context, gpu_id, pick):
+    """Grouped, latent and windowed attention, recurrent layers, dense and sparse feed-forward, every cut."""
+    ways = list(deployments(ask(model=name, gpu=[gpu_id], users=1), gpu(gpu_id)))
+    timer = PhysicsTimer(deployment=ways[pick % len(ways)], efficiency=efficiency())
+    batch = Batch(
+        prefill_tokens=prompt,
+        prefill_seqs=1.0 if prompt else 0.0,
+        prefill_past_tokens=past if prompt else 0.0,
+        decode_seqs=seqs,
+        context_tokens=seqs * context,
+    )
+    assert timer._forms(batch) is not None  # recorded, not the plain way
+    assert timer.kernels_s(batch) == pytest.approx(timer.plain_kernels_s(batch), rel=1e-12)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from infrascale.deployment.deployment import Deployment
+from infrascale.deployment.forms import Operator, Region, forms_of
 from infrascale.hardware import Collective, Curve, Efficiency, Host, Link
 from infrascale.work import Batch, Kind, Work
 
@@ -31,9 +32,18 @@ def remembered(timer: StepTimer) -> StepTimer:
     return step_s
 
 
+class _Asked:
+    """Stands in for a Work or a Message, filled anew each time: what curves read and nothing else."""
+
+    __slots__ = ("depth", "dtype", "flop", "format", "gpus", "hbm_bytes", "kind", "message_bytes", "pattern", "rows")
+
+    def __init__(self, of: Operator) -> None:
+        self.kind, self.dtype, self.format, self.pattern, self.gpus = of.kind, of.dtype, of.format, of.pattern, of.gpus
+
+
 @dataclass(frozen=True, kw_only=True)
 class PhysicsTimer:
-    """A StepTimer from operators and efficiency curves."""
+    """A StepTimer from operators and efficiency curves. Operators come as closed forms where they can be recorded."""
 
     deployment: Deployment
     efficiency: Efficiency
@@ -50,28 +60,70 @@ class PhysicsTimer:
         return {}
 
     @cached_property
-    def _links(self) -> dict[int, tuple[Collective, Link]]:
+    def _links(self) -> dict[tuple[str, int], tuple[Collective, Link]]:
+        return {}
+
+    @cached_property
+    def _forms(self) -> Callable[[Batch], tuple[Region, tuple[tuple[float, ...], ...]] | None]:
+        deployment = self.deployment
+        return forms_of(deployment.model, deployment.shard, deployment.numerics)
+
+    @cached_property
+    def _asked(self) -> dict[Region, list[tuple[_Asked, Curve | Collective, Link | None]]]:
         return {}
 
     def works(self, batch: Batch) -> list[Work]:
         deployment = self.deployment
         return list(deployment.model.work(batch, deployment.shard, deployment.numerics))
 
+    def _link(self, pattern: str, gpus: int) -> tuple[Collective, Link]:
+        found = self._links.get((pattern, gpus))
+        if found is None:
+            gpu = self.deployment.gpu
+            link = gpu.link_for(self.deployment.shard.gpus if pattern == "p2p" else gpus)
+            found = self._links[pattern, gpus] = (self.efficiency.collective(link, gpu.architecture), link)
+        return found
+
+    def _curve(self, kind: Kind, format: str) -> Curve:
+        found = self._curves.get((kind, format))
+        if found is None:
+            found = self.efficiency.curve(kind, format, self.deployment.gpu.architecture)
+            self._curves[kind, format] = found
+        return found
+
     def seconds(self, work: Work) -> float:
         """All executions of one operator in a step [s]."""
-        gpu = self.deployment.gpu
         if work.message is not None:
-            gpus = work.message.gpus
-            if gpus not in self._links:
-                link = gpu.link_for(self.deployment.shard.gpus if work.message.pattern == "p2p" else gpus)
-                self._links[gpus] = (self.efficiency.collective(link, gpu.architecture), link)
-            collective, link = self._links[gpus]
+            collective, link = self._link(work.message.pattern, work.message.gpus)
             return work.count * collective.seconds(work.message, link)
-        key = (work.kind, work.format)
-        curve = self._curves.get(key)
-        if curve is None:
-            curve = self._curves[key] = self.efficiency.curve(work.kind, work.format, gpu.architecture)
-        return work.count * curve.seconds(work, gpu)
+        return work.count * self._curve(work.kind, work.format).seconds(work, self.deployment.gpu)
+
+    def plain_kernels_s(self, batch: Batch) -> float:
+        """All operators of a step, one by one: what `kernels_s` must equal [s]."""
+        return sum(map(self.seconds, self.works(batch)))
 
     def kernels_s(self, batch: Batch) -> float:
-        return sum(map(self.seconds, self.works(batch)))
+        """All operators of a step [s]."""
+        found = self._forms(batch)
+        if found is None:
+            return self.plain_kernels_s(batch)
+        region, amounts = found
+        gpu, total = self.deployment.gpu, 0.0
+        for (asked, law, link), row in zip(self._bound(region), amounts, strict=True):
+            if link is not None:
+                asked.message_bytes = row[1]
+                total += row[0] * law.seconds(asked, link)
+            else:
+                _, asked.flop, asked.hbm_bytes, asked.rows, asked.depth = row
+                total += row[0] * law.seconds(asked, gpu)
+        return total
+
+    def _bound(self, region: Region) -> list[tuple[_Asked, Curve | Collective, Link | None]]:
+        """The operators of a region with this GPU's curve or link for each."""
+        bound = self._asked.get(region)
+        if bound is None:
+            bound = self._asked[region] = [
+                (_Asked(of), *(self._link(of.pattern, of.gpus) if of.gpus else (self._curve(of.kind, of.format), None)))
+                for of in region.operators
+            ]
+        return bound

@@ -4,13 +4,18 @@ In: Scenario, Deployment, replicas N, batch exponent B.    Out: Outcome: load Q,
 
     1 memory      weights + activations + runtime + cache of 2^B requests  ≤  usable memory of a GPU
     2 throughput  target  ≤  tokens/s of one request while min(Q, 1)·2^B run
-    3 capacity    requests in flight  ≤  N · Q · 2^B, Q as the engine would queue them
+    3 capacity    requests in flight  ≤  N · Q · 2^B
     4 wait        target  ≥  TTFT + max(0, Q − 1) · time of one batch
+
+Q is the load of one replica: its requests in flight over 2^B. Capacity ties the demand to it and takes two readings,
+both kept: at the answer Q is the load there is, so 2 and 4 are judged at it; what N replicas may carry is N · Q* · 2^B,
+with Q* the largest load that keeps 2 and 4, and that is what the demand is checked against. Either way the same N do.
+Knows no catalog and no words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,6 +34,9 @@ from infrascale.planning.scenario import Scenario
 from infrascale.serving import Limits, Performance, Regime, closed_loop
 from infrascale.workload import in_flight
 
+#: Relative width that a promise is kept to: what floating point leaves.
+TOLERANCE = 1e-9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -38,7 +46,7 @@ class Outcome:
 
     @property
     def keeps(self) -> bool:
-        return all(check.needed <= check.available * (1 + 1e-9) for check in self.checks)
+        return all(check.needed <= check.available * (1 + TOLERANCE) for check in self.checks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,82 +70,83 @@ class Judge:
         return memory_budget(self.deployment)
 
     @cached_property
-    def _laws(self) -> Mapping[str, float]:
-        return self.efficiency.laws
+    def _laws(self) -> dict[str, float]:
+        return dict(self.efficiency.laws)
 
     @cached_property
     def _performances(self) -> dict[tuple[float, int], Performance]:
         return {}
 
     @cached_property
-    def memory_checks(self) -> dict[int, Check]:
-        return {}
+    def _cache_bytes(self) -> tuple[float, float]:
+        """Cache of a request of average length; of the longest that must fit: one whole, or max_model_len if given."""
+        workload, fixed = self.scenario.workload, self.scenario.knobs.max_model_len or 0
+        longest = max(workload.max_context_tokens, fixed)
+        return (
+            cache_bytes_per_request(self.deployment, workload.mean_context_tokens),
+            cache_bytes_per_request(self.deployment, longest),
+        )
 
     def memory_check(self, exponent: int) -> Check:
-        """Cache of 2^B requests, each as long as it is on average, and never less than one whole request."""
-        if exponent not in self.memory_checks:
-            workload, shard = self.scenario.workload, self.deployment.shard
-            mean = cache_bytes_per_request(self.deployment, workload.mean_context_tokens)
-            whole = cache_bytes_per_request(self.deployment, workload.max_context_tokens)
-            cache = max(2**exponent / shard.dp * mean, whole)
-            self.memory_checks[exponent] = Check(
-                constraint=Constraint.MEMORY,
-                needed=self.memory.needed_bytes + cache,
-                available=self.memory.total_bytes - self.memory.reserved_bytes,
-                unit="bytes",
-            )
-        return self.memory_checks[exponent]
+        """Cache of 2^B requests, each as long as it is on average, and never less than one of the longest."""
+        mean, longest = self._cache_bytes
+        return Check(
+            constraint=Constraint.MEMORY,
+            needed=self.memory.needed_bytes + max(2**exponent / self.deployment.shard.dp * mean, longest),
+            available=self.memory.total_bytes - self.memory.reserved_bytes,
+            unit="bytes",
+        )
 
     def performance(self, requests: float, exponent: int) -> Performance:
-        """A replica with `requests` in flight of which at most 2^B run."""
-        key = (requests, exponent)
-        if key not in self._performances:
+        """A replica with `requests` in flight, at least one, of which at most 2^B run."""
+        key = (max(1.0, requests), exponent)
+        found = self._performances.get(key)
+        if found is None:
             batch = float(2**exponent)
-            engine = self.deployment.engine
-            limits = Limits(
-                max_num_seqs=batch,
-                cached_seqs=batch,
-                step_tokens=engine.max_num_batched_tokens * self.deployment.shard.dp,
+            step_tokens = self.deployment.engine.max_num_batched_tokens * self.deployment.shard.dp
+            limits = Limits(max_num_seqs=batch, cached_seqs=batch, step_tokens=step_tokens)
+            found = self._performances[key] = closed_loop(
+                self._step_s, self.scenario.workload, limits, self.timer.host, self._laws, key[0], Regime.STEADY
             )
-            self._performances[key] = closed_loop(
-                self._step_s,
-                self.scenario.workload,
-                limits,
-                self.timer.host,
-                dict(self._laws),
-                requests,
-                Regime.STEADY,
-            )
-        return self._performances[key]
+        return found
+
+    def comfort(self, found: Performance) -> float:
+        """Slack of the tighter of the two promises, as a share; below 0 one is broken."""
+        promise = self.scenario.promise
+        quick = 1 - promise.token_per_s * found.tpot_s.mean_s
+        return min(quick, 1 - found.ttft_s.mean_s / promise.ttft_s)
+
+    def replicas_for(self, requests: float, exponent: int) -> float:
+        """Replicas, not rounded, that leave `requests` in flight in each (Little's law where a rate is asked)."""
+        stays_s = self.performance(requests, exponent).e2e_s.mean_s
+        return in_flight(self.scenario.demand, stays_s) * (1 + self.scenario.headroom_fraction) / requests
+
+    def beyond(self, exponent: int) -> float:
+        """Requests in one replica of which the last waits longer than the promise allows, whatever else."""
+        batch = float(2**exponent)
+        return batch * (1 + self.scenario.promise.ttft_s / self.performance(batch, exponent).e2e_s.mean_s)
 
     def requests_per_replica(self, replicas: float, exponent: int) -> float:
-        """Requests in flight in one replica: given, or the fixed point of Little's law, which queueing raises."""
-        demand, extra = self.scenario.demand, 1 + self.scenario.headroom_fraction
+        """Requests in flight in one replica: given, or where Little's law and the replica's speed meet.
+
+        Where more arrives than is ever served they pile up; twice what the promise bears is then returned.
+        """
+        demand = self.scenario.demand
         if demand.in_flight_requests is not None:
-            return demand.in_flight_requests * extra / replicas
-        most = 64.0 * 2**exponent
-
-        def surplus(requests: float) -> float:
-            stays = self.performance(requests, exponent).e2e_s.mean_s
-            return in_flight(demand, stays) * extra / replicas - requests
-
-        if surplus(most) > 0:
+            return demand.in_flight_requests * (1 + self.scenario.headroom_fraction) / replicas
+        alone = self.replicas_for(1.0, exponent) / replicas
+        if alone <= 1:
+            return alone
+        most = max(2.0, 2 * self.beyond(exponent))
+        if self.replicas_for(most, exponent) > replicas:
             return most
-        low, high = 0.0, most
-        tiny = 1e-6
-        if surplus(tiny) <= 0:
-            return tiny
-        while high - low > 1e-6 * max(1.0, high):
-            middle = (low + high) / 2
-            low, high = (middle, high) if surplus(middle) > 0 else (low, middle)
-        return high
+        low, high = crossing(lambda requests: self.replicas_for(requests, exponent) / replicas - 1, 1.0, most)
+        return (low + high) / 2
 
     def outcome(self, replicas: float, exponent: int) -> Outcome:
         promise = self.scenario.promise
         requests = self.requests_per_replica(replicas, exponent)
-        batch = float(2**exponent)
-        load = requests / batch
-        found = self.performance(max(requests, 1e-9), exponent) if requests >= 1 else self.performance(1.0, exponent)
+        found = self.performance(requests, exponent)
         checks = (
             self.memory_check(exponent),
             Check(
@@ -146,12 +155,52 @@ class Judge:
                 available=found.token_per_s_per_request,
                 unit="token_per_s",
             ),
-            Check(
-                constraint=Constraint.CAPACITY,
-                needed=requests * replicas,
-                available=replicas * max(1.0, load) * batch,
-                unit="requests",
-            ),
             Check(constraint=Constraint.WAIT, needed=found.ttft_s.mean_s, available=promise.ttft_s, unit="s"),
         )
-        return Outcome(load=load, performance=found, checks=checks)
+        return Outcome(load=requests / 2**exponent, performance=found, checks=checks)
+
+    def capacity_check(self, replicas: int, exponent: int, requests: float, bracket: tuple[float, float]) -> Check:
+        """What the demand puts in flight, and what N replicas that keep the promise at it could carry: N · Q* · 2^B.
+
+        Found from below, to a hundredth, within the `bracket` known to hold Q* · 2^B.
+        """
+        most, _ = crossing(
+            lambda load: self.comfort(self.performance(load, exponent)) + TOLERANCE,
+            max(requests, bracket[0]),
+            max(requests, bracket[1]),
+            lambda low, high: high - low <= 1e-2 * high,
+        )
+        return Check(
+            constraint=Constraint.CAPACITY,
+            needed=requests * replicas,
+            available=most * replicas,
+            unit="requests",
+        )
+
+
+def crossing(
+    falls: Callable[[float], float],
+    low: float,
+    high: float,
+    enough: Callable[[float, float], bool] = lambda low, high: high - low <= 1e-9 * high,
+) -> tuple[float, float]:
+    """Where a falling function passes zero: the last point found with f ≥ 0 and the first with f < 0.
+
+    Regula falsi with the Illinois rule, halving when it stalls. f(low) ≥ 0 is given.
+    """
+    at_low, at_high = falls(low), falls(high)
+    if at_high >= 0:
+        return high, high
+    for turn in range(200):
+        if enough(low, high):
+            break
+        share = 0.5 if turn % 3 == 2 else at_low / (at_low - at_high)
+        middle = low + (high - low) * min(max(share, 1e-10), 1 - 1e-10)
+        if not low < middle < high:
+            break
+        at_middle = falls(middle)
+        if at_middle >= 0:
+            low, at_low, at_high = middle, at_middle, at_high / 2
+        else:
+            high, at_high, at_low = middle, at_middle, at_low / 2
+    return low, high

@@ -1,123 +1,189 @@
 """The exact solver: the fewest GPUs, proven by monotonicity and enumeration.
 
-For a deployment and a batch 2^B, more replicas mean fewer requests in each, so every constraint only gets easier:
-the smallest N is found by bisection. B and the deployments are few and all are looked at. A replica that cannot
-keep the promise with one request in flight never can.
+In: Judge (one deployment).    Out: its cheapest Candidate, or the Rejection that says why there is none.
+Idea: the larger a replica's load, the slower it answers, so for each batch 2^B there is one largest load within the
+promise, whatever the demand; the fewest replicas follow from it by Little's law. Their number is proven when the
+bracket around that load leaves no other integer: at one replica fewer each would carry more than it can.
+
+Of the batches: a larger one than holds the whole load is that same load. A smaller one queues, and carries at most
+2^B · (1 + promised TTFT / time of one request alone): where even that needs more replicas, none below is looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil, floor
 
-from infrascale.planning.evaluate import Judge, Outcome
+from infrascale.planning.evaluate import TOLERANCE, Judge, Outcome, crossing
 from infrascale.planning.plan import Candidate, Constraint, Rejection
+from infrascale.workload import in_flight
 
-MOST_REPLICAS = 1 << 40
 
-
-def exponents(judge: Judge) -> Iterator[int]:
+def exponents(judge: Judge) -> range:
     """Batches the engine may be given: powers of two up to max_num_seqs of all attention ranks."""
-    most = judge.deployment.engine.max_num_seqs * judge.deployment.shard.dp
-    exponent = 0
-    while 2**exponent <= most:
-        yield exponent
-        exponent += 1
+    return range((judge.deployment.engine.max_num_seqs * judge.deployment.shard.dp).bit_length())
 
 
-def fewest_replicas(judge: Judge, exponent: int, most: int = MOST_REPLICAS) -> tuple[int, Outcome] | None:
-    """The smallest N that keeps the promise with batch 2^B, or None."""
-    if judge.memory_check(exponent).slack_fraction < 0:
-        return None
-    high, found = 1, judge.outcome(1, exponent)
-    if found.keeps:
-        return 1, found
-    low = 1
-    while not found.keeps:
-        if high >= most or judge.requests_per_replica(high, exponent) <= 1:
-            return None
-        low, high = high, min(high * 4, most)
-        found = judge.outcome(high, exponent)
-    while high - low > 1:
+def held_exponents(judge: Judge) -> range:
+    """Those of them whose cache fits: a larger batch never needs less."""
+    low, high = 0, len(exponents(judge))
+    while low < high:
         middle = (low + high) // 2
-        trial = judge.outcome(middle, exponent)
-        if trial.keeps:
-            high, found = middle, trial
-        else:
-            low = middle
-    return high, found
+        low, high = (middle + 1, high) if judge.memory_check(middle).slack_fraction >= 0 else (low, middle)
+    return range(low)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The fewest replicas at one batch. `bracket` holds the most requests one replica bears within the promise."""
+
+    replicas: int
+    exponent: int
+    outcome: Outcome
+    bracket: tuple[float, float]
+
+    @property
+    def requests(self) -> float:
+        """In flight in one replica."""
+        return self.outcome.load * 2**self.exponent
+
+
+def fewest_replicas(judge: Judge, exponent: int) -> Found | None:
+    """The smallest N that keeps the promise with batch 2^B, or None."""
+
+    def spare(requests: float) -> float:
+        return judge.comfort(judge.performance(requests, exponent)) + TOLERANCE
+
+    def replicas(requests: float) -> int:
+        return max(1, ceil(judge.replicas_for(requests, exponent) * (1 - 1e-12)))
+
+    if judge.memory_check(exponent).slack_fraction < 0 or spare(1.0) < 0:
+        return None
+    batch = float(2**exponent)
+    if spare(batch) >= 0:
+        low, high = batch, judge.beyond(exponent)
+    else:
+        low, high = batch / 2 if batch > 2 and spare(batch / 2) >= 0 else 1.0, batch
+    low, high = crossing(
+        spare, low, high, lambda low, high: high - low <= 1e-13 * high or replicas(low) == replicas(high)
+    )
+    fewest = replicas(low)
+    found = judge.outcome(fewest, exponent)
+    while not found.keeps:  # a rounding away
+        fewest += 1
+        found = judge.outcome(fewest, exponent)
+    return Found(replicas=fewest, exponent=exponent, outcome=found, bracket=(low, high))
+
+
+def most_requests(judge: Judge, exponent: int) -> int:
+    """The most whole requests in flight in one replica with batch 2^B within the promise; 0 where one is too many."""
+
+    def spare(requests: float) -> float:
+        return judge.comfort(judge.performance(requests, exponent)) + TOLERANCE
+
+    if spare(1.0) < 0:
+        return 0
+    low, _ = crossing(spare, 1.0, max(1.0, judge.beyond(exponent)), lambda low, high: floor(low) == floor(high))
+    return floor(low)
 
 
 def solve(judge: Judge) -> Candidate | Rejection:
     """The cheapest N and B of one deployment; equal N: the batch whose tightest promise has the most slack."""
-    best: tuple[int, int, Outcome] | None = None
-    for exponent in exponents(judge):
-        found = fewest_replicas(judge, exponent)
-        if found is None:
-            continue
-        if best is None or (found[0], -_comfort(found[1])) < (best[0], -_comfort(best[2])):
-            best = (found[0], exponent, found[1])
-    if best is None:
+    held = held_exponents(judge)
+    if not held or judge.comfort(judge.performance(1.0, 0)) < -TOLERANCE:
         return rejection(judge)
-    return candidate_of(judge, *best)
+    alone_s = judge.performance(1.0, 0).e2e_s.mean_s
+    least = in_flight(judge.scenario.demand, alone_s) * (1 + judge.scenario.headroom_fraction)
+    stretch = 1 + judge.scenario.promise.ttft_s / alone_s
+    best: Found | None = None
+
+    def order(found: Found) -> tuple[int, float, int]:
+        return found.replicas, -judge.comfort(found.outcome.performance), found.exponent
+
+    for exponent in candidates(judge, held):
+        if best is not None and least > best.replicas * 2**exponent * stretch:
+            break
+        if best is not None and best.replicas == 1 and exponent > smallest_holding(best.requests):
+            continue  # holds the same requests as the last
+        found = fewest_replicas(judge, exponent)
+        if found is not None and (best is None or order(found) < order(best)):
+            best = found
+    return candidate_of(judge, best) if best else rejection(judge)
 
 
-def candidate_of(judge: Judge, replicas: int, exponent: int, outcome: Outcome) -> Candidate | Rejection:
+def candidates(judge: Judge, held: range) -> list[int]:
+    """Batches worth a look, largest first: up to the first that cannot be full within the promise."""
+    low, high = 0, len(held) - 1
+    while low < high:
+        middle = (low + high) // 2
+        full = judge.comfort(judge.performance(2.0**middle, middle)) >= -TOLERANCE
+        low, high = (middle + 1, high) if full else (low, middle)
+    return list(range(low, -1, -1))
+
+
+def smallest_holding(requests: float) -> int:
+    """The smallest B whose batch 2^B holds them all."""
+    return max(0, ceil(requests) - 1).bit_length()
+
+
+def candidate_of(judge: Judge, found: Found) -> Candidate | Rejection:
     """The point as a Candidate, or a Rejection when it needs more GPUs than may be bought."""
-    scenario = judge.scenario
-    candidate = Candidate(
-        deployment=judge.deployment,
-        replicas=replicas,
-        spare_replicas=scenario.redundancy,
-        batch_exponent=exponent,
-        load=outcome.load,
-        performance=outcome.performance,
-        memory=judge.memory,
-        checks=outcome.checks,
-        binds=binding(judge, replicas, outcome),
-    )
-    if scenario.most_gpus is not None and candidate.gpus > scenario.most_gpus:
+    scenario, outcome = judge.scenario, found.outcome
+    gpus = (found.replicas + scenario.redundancy) * judge.deployment.shard.gpus
+    if scenario.most_gpus is not None and gpus > scenario.most_gpus:
         return Rejection(
             deployment=judge.deployment,
             constraint=Constraint.STOCK,
-            needed=candidate.gpus,
+            needed=gpus,
             available=scenario.most_gpus,
             unit="gpus",
         )
-    return candidate
+    memory, throughput, wait = outcome.checks
+    capacity = judge.capacity_check(found.replicas, found.exponent, found.requests, found.bracket)
+    return Candidate(
+        deployment=judge.deployment,
+        replicas=found.replicas,
+        spare_replicas=scenario.redundancy,
+        batch_exponent=found.exponent,
+        load=outcome.load,
+        performance=outcome.performance,
+        memory=judge.memory,
+        checks=(memory, throughput, capacity, wait),
+        binds=binding(judge, found.replicas, found.exponent, outcome),
+    )
 
 
-def binding(judge: Judge, replicas: int, outcome: Outcome) -> Constraint:
+def binding(judge: Judge, replicas: int, exponent: int, outcome: Outcome) -> Constraint:
     """What stops one replica fewer, at the batch that comes nearest; for a single replica, the least slack.
 
-    A batch that would do but for its cache is stopped by memory.
+    A batch that would do but for its cache is stopped by memory. Where no batch the engine allows holds them all, and
+    only the wait for a place breaks the promise, it is capacity.
     """
     if replicas > 1:
-        fewer = [judge.outcome(replicas - 1, exponent) for exponent in exponents(judge)]
-        nearest = max(fewer, key=_comfort)
-        return min(nearest.checks, key=lambda check: check.slack_fraction).constraint
-    promised = [check for check in outcome.checks if check.constraint is not Constraint.CAPACITY]
-    return min(promised, key=lambda check: check.slack_fraction).constraint
-
-
-def _comfort(outcome: Outcome) -> float:
-    """Slack of the tightest promise made to users."""
-    promised = (Constraint.THROUGHPUT, Constraint.WAIT)
-    return min(check.slack_fraction for check in outcome.checks if check.constraint in promised)
+        tried = [exponent, exponent + 1, smallest_holding(judge.requests_per_replica(replicas - 1, exponent))]
+        most = len(exponents(judge)) - 1
+        fewer = [judge.outcome(replicas - 1, min(most, one)) for one in sorted(set(tried))]
+        outcome = max(fewer, key=lambda one: judge.comfort(one.performance))
+    tightest = min(outcome.checks, key=lambda check: check.slack_fraction).constraint
+    if tightest is Constraint.WAIT and outcome.load > 1 and replicas > 1:
+        unqueued = outcome.performance.running_seqs
+        if judge.comfort(judge.performance(unqueued, len(exponents(judge)) - 1)) >= 0:
+            return Constraint.CAPACITY
+    return tightest
 
 
 def rejection(judge: Judge) -> Rejection:
     """What stops even a single request on an idle replica, and the best value there is."""
-    first = judge.memory_check(0)
-    if first.slack_fraction < 0:
-        broken = first
-    else:
-        checks = judge.outcome(MOST_REPLICAS, 0).checks
-        broken = min(checks, key=lambda check: check.slack_fraction)
-    lower_is_better = broken.constraint is Constraint.WAIT
-    return Rejection(
-        deployment=judge.deployment,
-        constraint=broken.constraint,
-        needed=broken.available if lower_is_better else broken.needed,
-        available=broken.needed if lower_is_better else broken.available,
-        unit=broken.unit,
-    )
+    def refused(constraint: Constraint, needed: float, available: float, unit: str) -> Rejection:
+        return Rejection(
+            deployment=judge.deployment, constraint=constraint, needed=needed, available=available, unit=unit
+        )
+
+    memory = judge.memory_check(0)
+    if memory.slack_fraction < 0:
+        return refused(Constraint.MEMORY, memory.needed, memory.available, "bytes")
+    promise, found = judge.scenario.promise, judge.performance(1.0, 0)
+    speed, ttft_s = found.token_per_s_per_request, found.ttft_s.mean_s
+    if ttft_s / promise.ttft_s >= promise.token_per_s / speed:
+        return refused(Constraint.WAIT, promise.ttft_s, ttft_s, "s")
+    return refused(Constraint.THROUGHPUT, promise.token_per_s, speed, "token_per_s")

@@ -7,6 +7,7 @@ how far above the exact answer it stays.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 
 from infrascale.planning.evaluate import Judge
@@ -34,13 +35,12 @@ def solve(judge: Judge) -> Candidate | Rejection:
     found = min((minimize(cost, start, method="Nelder-Mead", options=options) for start in STARTS), key=lambda r: r.fun)
     replicas = max(1, ceil(2 ** min(40.0, max(0.0, found.x[0])) - 1e-6))
     around = {min(most, max(0, round(found.x[1]) + step)) for step in (-1, 0, 1)}
-    best: tuple[int, int] | None = None
-    for exponent in sorted(around):
-        if judge.outcome(replicas, exponent).keeps:
-            best = (replicas, exponent)
-    if best is None:  # repair: the fewest replicas at the batches around the point
-        repaired = [(fix[0], e) for e in sorted(around) if (fix := fewest_replicas(judge, e))]
-        if not repaired:
-            return rejection(judge)
-        best = min(repaired)
-    return candidate_of(judge, best[0], best[1], judge.outcome(*best))
+    fewest = [found for exponent in sorted(around) if (found := fewest_replicas(judge, exponent))]
+    if not fewest:
+        return rejection(judge)
+    kept = [found for found in fewest if found.replicas <= replicas]
+    if not kept:  # repair: the fewest replicas at the batches around the point
+        return candidate_of(judge, min(fewest, key=lambda found: found.replicas))
+    last = kept[-1]
+    outcome = judge.outcome(replicas, last.exponent)
+    return candidate_of(judge, replace(last, replicas=replicas, outcome=outcome))

@@ -9,9 +9,10 @@ from infrascale.deployment import Deployment, default_engine, runs, shards
 from infrascale.hardware import Efficiency, Gpu
 from infrascale.model import LAYER_PARTS, Quantization
 from infrascale.planning.evaluate import Judge
-from infrascale.planning.exact import solve
+from infrascale.planning.exact import Found, candidate_of, held_exponents, most_requests, solve
 from infrascale.planning.plan import Candidate, Plan, Rejection
 from infrascale.planning.scenario import Scenario
+from infrascale.workload import Demand
 
 #: GPUs of one replica that are tried when nobody sets a limit: a server, and two joined by the network.
 MOST_GPUS_PER_REPLICA = 16
@@ -81,51 +82,23 @@ def _plan(
 def capacity(scenario: Scenario, efficiency: Efficiency, gpus: int) -> list[tuple[Candidate, float]]:
     """What `gpus` cards serve within the promise: for each deployment, the most requests in flight, best first.
 
-    A replica's own limit is found by bisection over its load, for every batch; replicas multiply it.
+    A replica's own limit, in whole requests, is the largest of any batch; replicas multiply it.
     """
-    from infrascale.workload import Demand
-
     found = []
     for gpu in scenario.gpus:
         for deployment in deployments(replace(scenario, most_gpus=gpus), gpu):
             replicas = gpus // deployment.shard.gpus - scenario.redundancy
-            if replicas < 1:
+            judge = Judge(scenario=scenario, deployment=deployment, efficiency=efficiency)
+            held = held_exponents(judge)
+            limits = [(most_requests(judge, exponent), -exponent) for exponent in held]
+            if replicas < 1 or not limits or max(limits)[0] < 1:
                 continue
-            best = _most_requests(scenario, deployment, efficiency)
-            if best is None:
-                continue
-            requests, exponent = best
-            held = replace(scenario, demand=Demand(in_flight_requests=requests * replicas), headroom_fraction=0.0)
-            judge = Judge(scenario=held, deployment=deployment, efficiency=efficiency)
+            each, exponent = max(limits)[0], -max(limits)[1]
+            demand = Demand(in_flight_requests=float(each * replicas))
+            judge = replace(judge, scenario=replace(scenario, demand=demand, headroom_fraction=0.0, most_gpus=None))
             outcome = judge.outcome(replicas, exponent)
-            candidate = Candidate(
-                deployment=deployment,
-                replicas=replicas,
-                spare_replicas=scenario.redundancy,
-                batch_exponent=exponent,
-                load=outcome.load,
-                performance=outcome.performance,
-                memory=judge.memory,
-                checks=outcome.checks,
-                binds=min(outcome.checks, key=lambda check: check.slack_fraction).constraint,
-            )
-            found.append((candidate, requests * replicas))
+            point = Found(replicas=replicas, exponent=exponent, outcome=outcome, bracket=(each, each + 1))
+            candidate = candidate_of(judge, point)
+            assert isinstance(candidate, Candidate)  # nothing limits its GPUs
+            found.append((candidate, each * replicas))
     return sorted(found, key=lambda pair: -pair[1])
-
-
-def _most_requests(scenario: Scenario, deployment: Deployment, efficiency: Efficiency) -> tuple[int, int] | None:
-    """Most requests in flight that one replica serves within the promise, and the batch that does."""
-    from infrascale.planning.exact import exponents
-    from infrascale.workload import Demand
-
-    best: tuple[int, int] | None = None
-    for exponent in exponents(Judge(scenario=scenario, deployment=deployment, efficiency=efficiency)):
-        low, high = 0, 2**exponent * 64
-        while high - low > 1:
-            middle = (low + high) // 2
-            held = replace(scenario, demand=Demand(in_flight_requests=float(middle)), headroom_fraction=0.0)
-            keeps = Judge(scenario=held, deployment=deployment, efficiency=efficiency).outcome(1, exponent).keeps
-            low, high = (middle, high) if keeps else (low, middle)
-        if low and (best is None or low > best[0]):
-            best = (low, exponent)
-    return best

@@ -1,0 +1,229 @@
+"""Several models on an inventory of real servers: which replicas go where and what must be bought, proven.
+
+In: Problem (servers owned and to buy, needs, evaluated ways to serve them).    Out: Solution with its optimality gap.
+Idea: an integer programme over replicas x_w of each way and servers y_k in use of each kind, solved by HiGHS:
+
+    every need n      Σ serves_w · x_w  −  serves_v · [x_v > 0]·spares  ≥  demand_n      for every v of n's ways
+    every kind k      Σ gpus_w · x_w  ≤  gpus_k · y_k,     y_k ≤ owned_k + bought_k ≤ most_k
+    power             Σ kw_k · y_k  ≤  most_kw
+
+First the cheapest purchase, then with it the fewest GPUs in use. Replicas that halve or double each other fill whole
+servers without gaps, so GPUs may be counted per kind; other sizes are refused. Knows no model and no GPU, only sizes.
+For more than one spare the loss counts as if all were of the strongest kind in use: never too few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Any
+
+from infrascale.errors import ScenarioError
+
+MOST_SERVERS = 100_000
+#: How far demands may be scaled when asking what an inventory can serve.
+MOST_SCALE = 1000.0
+SERVED = 1e-7  # what rounding of the solver may leave unserved, as a share of the demand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A kind of server. `most` in all, owned included; equal to `owned`: none may be bought. `price` of one."""
+
+    id: str
+    gpus: int
+    owned: int = 0
+    most: int = 0
+    price: float = 0.0
+    kw: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One replica of a need's model on a kind of server: `gpus` of it serve `serves` units of the need's demand."""
+
+    need: str
+    server: str
+    gpus: int
+    serves: float
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """A demand in any unit, the same as its ways' `serves`; `spares`: replicas that may fail and leave it served."""
+
+    id: str
+    demand: float
+    spares: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    servers: tuple[Server, ...]
+    needs: tuple[Need, ...]
+    ways: tuple[Way, ...]
+    most_kw: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """`replicas` of each way that is used; servers in use and bought, by kind. `gap_fraction` 0: proven optimal.
+
+    `scale`: the share of every demand that is served; 1 where all is.
+    """
+
+    replicas: tuple[tuple[Way, int], ...]
+    used: dict[str, int]
+    bought: dict[str, int]
+    price: float
+    gap_fraction: float
+    scale: float = 1.0
+
+    @property
+    def gpus(self) -> int:
+        return sum(way.gpus * count for way, count in self.replicas)
+
+
+def fits(gpus: int, server: Server) -> bool:
+    """Whether replicas of this size share servers without gaps: halves, quarters … of a server, or whole servers."""
+    if gpus > server.gpus:
+        return gpus % server.gpus == 0
+    share = server.gpus // gpus
+    return server.gpus % gpus == 0 and share & (share - 1) == 0
+
+
+def cheapest(problem: Problem) -> Solution | None:
+    """The cheapest purchase that serves every need, and with it the fewest GPUs in use; None if none does."""
+    first = _Programme(problem)
+    price = first.expression([(server.price, first.bought[server.id]) for server in problem.servers])
+    if not first.minimise(price):
+        return None
+    bought = {server.id: first.value(first.bought[server.id]) for server in problem.servers}
+    second = _Programme(problem, bought=bought)
+    gpus = second.expression([(way.gpus, count) for way, count in second.replicas])
+    if not second.minimise(gpus):
+        raise RuntimeError("the second stage lost the first one's solution")
+    found = second.solution()
+    return replace(found, gap_fraction=max(first.gap_fraction, second.gap_fraction))
+
+
+def most_served(problem: Problem) -> Solution:
+    """The largest equal share of every demand that the servers owned can serve, nothing bought."""
+    owned = replace(problem, servers=tuple(replace(s, most=s.owned) for s in problem.servers))
+    programme = _Programme(owned, scaled=True)
+    programme.minimise(programme.expression([(-1.0, programme.scale)]))
+    return programme.solution()
+
+
+def smallest_purchase(problem: Problem) -> Solution | None:
+    """What to buy, of any kind listed and beyond its quota, so that every need is served; fewest GPUs without prices."""
+    free = any(server.price <= 0 for server in problem.servers)
+    opened = tuple(
+        replace(s, most=MOST_SERVERS, price=float(s.gpus) if free else s.price) for s in problem.servers
+    )
+    return cheapest(replace(problem, servers=opened))
+
+
+class _Programme:
+    """The integer programme in HiGHS: variables, constraints, and its answer as a Solution."""
+
+    def __init__(self, problem: Problem, *, bought: dict[str, int] | None = None, scaled: bool = False) -> None:
+        try:
+            import highspy
+        except ImportError:
+            raise ScenarioError(
+                "a fleet needs HiGHS", why="it is not installed", fix="pip install 'infrascale[fleet]'"
+            ) from None
+        self.problem = problem
+        self.solver: Any = highspy.Highs()
+        self.solver.silent()
+        self.solver.setOptionValue("mip_rel_gap", 0.0)
+        self.solver.setOptionValue("mip_abs_gap", 1e-9)
+        self.solver.setOptionValue("mip_feasibility_tolerance", 1e-9)
+        self.solver.setOptionValue("threads", 1)
+        self._optimal = highspy.HighsModelStatus.kOptimal
+        kinds = {server.id: server for server in problem.servers}
+        for way in problem.ways:
+            if not fits(way.gpus, kinds[way.server]):
+                raise ScenarioError(
+                    f"{way.gpus} GPUs do not fill servers of {kinds[way.server].gpus}",
+                    why="replicas would leave gaps that this programme does not see",
+                    fix="use halves, quarters … of a server, or whole servers",
+                )
+        self.scale = self.solver.addVariable(lb=0, ub=MOST_SCALE) if scaled else None
+        self.bought = {s.id: self._bought(s, bought) for s in problem.servers}
+        self.used = {s.id: self.solver.addIntegral(lb=0, ub=max(s.most, s.owned)) for s in problem.servers}
+        self.replicas = [(way, self.solver.addIntegral(lb=0, ub=self._most(way, kinds))) for way in problem.ways]
+        self._room()
+        for need in problem.needs:
+            self._serve(need, kinds)
+
+    def _bought(self, server: Server, fixed: dict[str, int] | None) -> Any:
+        most = max(0, server.most - server.owned)
+        low, high = (fixed[server.id], fixed[server.id]) if fixed else (0, most)
+        return self.solver.addIntegral(lb=low, ub=high)
+
+    def _most(self, way: Way, kinds: dict[str, Server]) -> int:
+        """Replicas beyond which neither room nor demand could want more."""
+        server = kinds[way.server]
+        room = max(server.most, server.owned) * server.gpus // way.gpus
+        need = next(n for n in self.problem.needs if n.id == way.need)
+        if self.scale is not None:
+            return room
+        return min(room, int(need.demand / way.serves) + 2 + need.spares)
+
+    def expression(self, terms: Sequence[tuple[float, Any]]) -> Any:
+        return sum((factor * variable for factor, variable in terms), start=0.0 * self.used[next(iter(self.used))])
+
+    def _room(self) -> None:
+        """Replicas inside servers in use, those inside what is owned and bought, all within the power."""
+        for server in self.problem.servers:
+            inside = [(way.gpus, x) for way, x in self.replicas if way.server == server.id]
+            if inside:
+                self.solver.addConstr(self.expression(inside) <= server.gpus * self.used[server.id])
+            self.solver.addConstr(self.used[server.id] <= server.owned + 1.0 * self.bought[server.id])
+        if self.problem.most_kw is not None:
+            draws = self.expression([(s.kw, self.used[s.id]) for s in self.problem.servers])
+            self.solver.addConstr(draws <= self.problem.most_kw)
+
+    def _serve(self, need: Need, kinds: dict[str, Server]) -> None:
+        """The demand met, and met still when `spares` of any way in use are lost. In shares of the demand."""
+        ways = [(way, x) for way, x in self.replicas if way.need == need.id]
+        total = self.expression([(way.serves / need.demand, x) for way, x in ways])
+        wanted = self.scale * 1.0 if self.scale is not None else 1.0 - SERVED
+        self.solver.addConstr(total >= wanted)
+        if not need.spares:
+            return
+        for way, x in ways:
+            in_use = self.solver.addBinary()
+            self.solver.addConstr(x <= self._most(way, kinds) * in_use)
+            self.solver.addConstr(total - need.spares * way.serves / need.demand * in_use >= wanted)
+
+    def minimise(self, expression: Any) -> bool:
+        self.solver.minimize(expression)
+        return self.solver.getModelStatus() == self._optimal
+
+    @property
+    def gap_fraction(self) -> float:
+        gap = self.solver.getInfo().mip_gap
+        return 0.0 if gap == inf else max(0.0, gap)
+
+    def value(self, variable: Any) -> int:
+        return round(self.solver.val(variable))
+
+    def solution(self) -> Solution:
+        bought = {server.id: self.value(self.bought[server.id]) for server in self.problem.servers}
+        inside = dict.fromkeys(bought, 0)
+        counts = [(way, self.value(x)) for way, x in self.replicas]
+        for way, count in counts:
+            inside[way.server] += way.gpus * count
+        return Solution(
+            replicas=tuple((way, count) for way, count in counts if count),
+            used={server.id: -(-inside[server.id] // server.gpus) for server in self.problem.servers},
+            bought=bought,
+            price=sum(server.price * bought[server.id] for server in self.problem.servers),
+            gap_fraction=self.gap_fraction,
+            scale=self.solver.val(self.scale) if self.scale is not None else 1.0,
+        )
