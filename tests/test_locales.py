@@ -29,9 +29,20 @@ def blanks(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
+def screens(keys) -> set[str]:
+    return {key.split(".")[0] for key in keys}
+
+
+def test_french_has_the_keys_of_english():
+    assert texts("fr").keys() == texts("en").keys()
+
+
 @pytest.mark.parametrize("language", OTHERS)
-def test_a_language_has_the_keys_of_english(language):
-    assert texts(language).keys() == texts("en").keys()
+def test_a_screen_is_translated_whole_or_not_at_all(language):
+    """Half a screen in another language is worse than an English one. The plan and the glossary speak all languages."""
+    own = texts(language)
+    assert screens(own) >= {"language", "unit", "constraint", "plan", "infeasible", "capacity", "error", "glossary"}
+    assert own.keys() == {key for key in texts("en") if key.split(".")[0] in screens(own)}
 
 
 @pytest.mark.parametrize("language", OTHERS)

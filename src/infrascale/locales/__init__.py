@@ -9,7 +9,8 @@ In: a key with named values, or a number with its unit.    Out: text.
     w.quantity(8e9, "bytes"), w.quantity(33.5, "token_per_s"), w.quantity(147, "requests")
     w.glossary                                  # {"ttft": Entry(term="TTFT", meaning="Time from…")}
 
-To add a text: put its key under its screen's table in en.toml and in every other file, with the same {names}.
+To add a text: put its key under its screen's table in en.toml, fr.toml and each other file that has this table, with
+the same {names}. German, Spanish and Italian may lack whole tables, which then read English; never a part of one.
 A text that counts is a table `{ one = "{n} replica", other = "{n} replicas" }`. tests/test_locales.py tells what is
 missing. To add a unit: a key under `[unit]`, plain for a rate, with plural forms for things that are counted.
 
