@@ -2,7 +2,8 @@
 
     python benchmarks/plan_speed.py
 
-Medians of processor time (one thread, so wall time of an idle machine) in a warm process; every repetition asks other lengths, so no step time is known from before.
+Medians of processor time (one thread: what an idle machine takes) in a warm process. Every repetition asks other
+lengths, so no step time is known from before.
 """
 
 from __future__ import annotations

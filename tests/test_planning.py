@@ -169,3 +169,30 @@ def test_recorded_operators_take_the_time_of_plain_ones(name, prompt, past, seqs
     )
     assert timer._forms(batch) is not None  # recorded, not the plain way
     assert timer.kernels_s(batch) == pytest.approx(timer.plain_kernels_s(batch), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["deepseek-ai/DeepSeek-R1", "openai/gpt-oss-120b", "llama-3.1-8b"])
+def test_experts_spread_only_over_what_vllm_can_start(name):
+    """Its expert parallelism is tensor times data parallelism; attention ranks make no sense for a dense model."""
+    asked = ask(model=name, gpu=["h200-sxm"], users=1)
+    shards = [way.shard for way in deployments(asked, gpu("h200-sxm"))]
+    assert len(set(shards)) == len(shards)
+    assert all(shard.ep in (1, shard.tp * shard.dp) and asked.model.heads % shard.tp == 0 for shard in shards)
+    assert any(shard.dp > 1 for shard in shards) == asked.model.is_moe
+
+
+def test_attention_ranks_keep_a_latent_cache_from_being_copied():
+    asked = ask(model="deepseek-ai/DeepSeek-R1", gpu=["h200-sxm"], users=1)
+    judges = [Judge(scenario=asked, deployment=one, efficiency=efficiency())
+              for one in deployments(asked, gpu("h200-sxm")) if one.shard.gpus == 8]  # fmt: skip
+    cache = {judge.deployment.shard.dp: judge.memory_check(8).needed - judge.memory.needed_bytes for judge in judges}
+    assert cache[8] == pytest.approx(cache[1] / 8)
+
+
+def test_a_fixed_max_model_len_must_fit_as_one_request():
+    """70 billion parameters in bf16 leave two H100 too little for 131,072 tokens of cache; four hold them."""
+    keys = {**BASE, "model": "llama-3.3-70b", "users": 1, "tokens_per_s": 1, "gpu_memory_utilization": 0.95}
+    assert plan(**keys, gpus_per_replica=[2]).best is not None
+    refused = plan(**keys, gpus_per_replica=[2], max_model_len=131072)
+    assert refused.best is None and refused.rejected[0].constraint is Constraint.MEMORY
+    assert plan(**keys, gpus_per_replica=[4], max_model_len=131072).best is not None

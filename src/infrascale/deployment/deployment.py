@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from math import gcd
 
 from infrascale.deployment.engine import Engine
 from infrascale.hardware import Gpu
 from infrascale.model import Model, Quantization, numerics
+from infrascale.model.blocks import Moe
 from infrascale.precision import KV_BYTES_PER_ELEMENT
 from infrascale.work import Numerics, Shard
 
@@ -50,16 +52,24 @@ def tensor_parallel_degrees(model: Model, most: int) -> list[int]:
     return [tp for tp in (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 32) if tp <= most and legal(tp)]
 
 
-def shards(model: Model, gpu: Gpu, most_gpus: int, *, experts_parallel: bool = False) -> Iterator[Shard]:
-    """Every way to cut one replica: tensor parallel within a server's link, then pipelined over servers."""
+def shards(model: Model, gpu: Gpu, most_gpus: int) -> Iterator[Shard]:
+    """Every way to cut one replica: tensor parallel within a server's link, then pipelined over servers.
+
+    A mixture of experts may also spread its experts whole over the GPUs (vLLM: --enable-expert-parallel), with
+    attention cut (tensor parallel) or each request's attention on one rank (--data-parallel-size), which keeps a
+    latent cache from being copied. Pipelines over servers take the widest cut inside one.
+    """
     inside = max(1, min(gpu.gpus_per_server, most_gpus))
     degrees = [tp for tp in tensor_parallel_degrees(model, inside) if inside % tp == 0 or tp == inside]
     for tp in degrees:
-        yield Shard(tp=tp, ep=tp if experts_parallel and model.is_moe else 1)
+        yield Shard(tp=tp)
     for pp in (2, 4, 8):
-        tp = degrees[-1]
-        if pp <= model.layers and tp * pp <= most_gpus:
-            yield Shard(tp=tp, pp=pp, ep=tp if experts_parallel and model.is_moe else 1)
+        if pp <= model.layers and degrees[-1] * pp <= most_gpus:
+            yield Shard(tp=degrees[-1], pp=pp)
+    experts = gcd(*(block.experts for _, block in model.blocks if isinstance(block, Moe)))
+    for gpus in (2, 4, 8, 16, 32):
+        if experts and experts % gpus == 0 and gpus <= most_gpus:
+            yield from (Shard(tp=tp, dp=gpus // tp, ep=gpus) for tp in degrees if gpus % tp == 0)
 
 
 #: Weight-only kernels (Marlin and kin) and native ones: what vLLM runs where. Source: vLLM's "Supported Hardware"

@@ -96,7 +96,13 @@ def scenario(asked: Question, *, needs_demand: bool = True, given: Model | None 
     found_model = given or model(asked.model)
     gpus = tuple(all_gpus()) if "any" in asked.gpu else tuple(dict.fromkeys(map(gpu, asked.gpu)))
     workload = Workload(isl_tokens=asked.isl, osl_tokens=asked.osl, prefix_hit_fraction=asked.prefix_hit)
-    longest = min(found_model.max_model_len, asked.max_model_len or found_model.max_model_len)
+    longest = asked.max_model_len or found_model.max_model_len
+    if longest > found_model.max_model_len:
+        raise ScenarioError(
+            f"max_model_len = {longest:,} is beyond {found_model.id}",
+            why=f"its context ends at {found_model.max_model_len:,} tokens",
+            fix=f"give at most {found_model.max_model_len}, or leave it out",
+        )
     if workload.max_context_tokens > longest:
         raise ScenarioError(
             f"{workload.max_context_tokens:,.0f} tokens do not fit {found_model.id}",
