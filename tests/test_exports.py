@@ -23,7 +23,7 @@ import yaml
 from infrascale import plan
 from infrascale.errors import InfraScaleError
 from infrascale.exports import Options, render, serving, targets
-from infrascale.exports.header import languages, vocabulary
+from infrascale.locales import languages
 from infrascale.parsing.plans import asked_as, command, read_plan
 from infrascale.parsing.scenarios import question
 from infrascale.screen import plan_json
@@ -275,15 +275,6 @@ def test_every_file_says_what_it_is_of_in_every_language(target, language):
     plain = [line for t in files(target, language="en").values() for line in t.splitlines() if line[:2] != "# "]
     again = [line for t in files(target, language=language).values() for line in t.splitlines() if line[:2] != "# "]
     assert plain == again, "a language changes comments only"
-
-
-def test_languages_have_the_same_words_and_blanks():
-    def blanks(text):
-        return set(re.findall(r"{(\w+)}", text))
-
-    for language in languages():
-        said, english = vocabulary(language), vocabulary("en")
-        assert {k: blanks(v) for k, v in said.items()} == {k: blanks(v) for k, v in english.items()}
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

@@ -5,31 +5,11 @@ In: Serving.    Out: lines in the reader's language, without comment signs.
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterator, Mapping
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterator
 
-from infrascale.errors import ExportError
 from infrascale.exports.serving import Serving
+from infrascale.locales import words
 from infrascale.parsing.plans import VERSION
-
-
-@cache
-def vocabulary(language: str) -> Mapping[str, str]:
-    """Every text of a language by key."""
-    path = Path(__file__).parent / "words" / f"{language}.toml"
-    if language not in languages():
-        raise ExportError(
-            f"no comments in {language[:20]!r}", why="nobody has written them", fix=f"--lang {', '.join(languages())}"
-        )
-    return tomllib.loads(path.read_text(encoding="utf-8"))
-
-
-@cache
-def languages() -> tuple[str, ...]:
-    """Those that have a file."""
-    return tuple(sorted(path.stem for path in (Path(__file__).parent / "words").glob("*.toml")))
 
 
 def header(serving: Serving, *, in_cluster: bool = False) -> Iterator[str]:
@@ -54,7 +34,7 @@ def header(serving: Serving, *, in_cluster: bool = False) -> Iterator[str]:
 
 
 def say(serving: Serving, key: str, **values: object) -> str:
-    return vocabulary(serving.options.language)[key].format(**values)
+    return words(serving.options.language).say(f"export.{key}", **values)
 
 
 def commented(lines: Iterator[str]) -> str:

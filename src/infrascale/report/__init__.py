@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+from infrascale.economics.market import Market
 from infrascale.errors import ExportError
 from infrascale.parsing.scenarios import Question
 from infrascale.planning import Plan
@@ -16,19 +17,19 @@ from infrascale.planning import Plan
 FORMATS = ("html", "md", "pdf")
 
 
-def report(plan: Plan, asked: Question, *, language: str, to: str, name: str, on: date) -> dict[str, str | bytes]:
-    """The report's files: one, and for Markdown its figures beside it. `name`: the file's, with its ending."""
+def report(
+    plan: Plan, asked: Question, *, language: str, to: str, name: str, on: date, market: Market | None = None
+) -> dict[str, str | bytes]:
+    """The report's files: one, and for Markdown its figures beside it. `name`: the file's, with its ending.
+
+    `market`: prices and site; without one the report says nothing of cost and carbon.
+    """
     from infrascale.report import html, markdown, pdf
     from infrascale.report.sections import sections
-    from infrascale.report.wording import languages
 
     if to not in FORMATS:
         raise ExportError(f"no format {to[:20]!r}", why="nothing writes it", fix=f"--to {', '.join(FORMATS)}")
-    if language not in languages():
-        raise ExportError(
-            f"no report in {language[:20]!r}", why="nobody has written it", fix=f"--lang {', '.join(languages())}"
-        )
-    paper = sections(plan, asked, language, on)
+    paper = sections(plan, asked, language, on, market)
     if to == "md":
         return markdown.render(paper, name, Path(name).stem)
     return {name: html.render(paper) if to == "html" else pdf.render(paper)}

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from infrascale.errors import ExportError
+from infrascale.locales import Words
 from infrascale.report.facts import Point
-from infrascale.report.wording import Words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +58,10 @@ def _svg(figure: Figure) -> str:
 def _ticks(axes: Axes, words: Words, *, x: bool = True, y: bool = True) -> None:
     from matplotlib.ticker import FuncFormatter
 
-    short = FuncFormatter(lambda value, _: words.short(value))
+    def shortest(value: float, _: int) -> str:
+        return words.number(value, next((d for d in (0, 1, 2) if abs(value - round(value, d)) < 1e-9), 3))
+
+    short = FuncFormatter(shortest)
     if x:
         axes.xaxis.set_major_formatter(short)
     if y:
@@ -72,9 +75,9 @@ def staircase(steps: Sequence[tuple[float, int]], asked: float, gpus: int, label
     ends = [0.0, *(share * asked for share, _ in steps)]
     axes.stairs([count for _, count in steps], ends, color=BLUE, linewidth=1.6, baseline=None)
     axes.plot([asked], [gpus], "o", color=ORANGE, zorder=3)
-    here = words("here", gpus=words.number(gpus))
+    here = words.say("report.here", gpus=words.number(gpus))
     axes.annotate(here, (asked, gpus), xytext=(8, -12), textcoords="offset points", color=ORANGE)
-    axes.set(xlabel=label, ylabel="GPU" if words.language == "fr" else "GPUs", xlim=(0, None), ylim=(0, None))
+    axes.set(xlabel=label, ylabel=words.say("report.figure_gpus"), xlim=(0, None), ylim=(0, None))
     axes.yaxis.get_major_locator().set_params(integer=True)
     _ticks(axes, words)
     return _svg(figure)
@@ -91,13 +94,13 @@ def load(points: Sequence[Point], ttft_s: float, token_per_s: float, words: Word
     left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     right.plot(shares, [point.token_per_s for point in points], color=BLUE)
     for axes, promise, label in (
-        (left, ttft_s, words("axis_ttft")),
-        (right, token_per_s, words("axis_speed")),
+        (left, ttft_s, words.say("report.axis_ttft")),
+        (right, token_per_s, words.say("report.axis_speed")),
     ):
         axes.axhline(promise, color=ORANGE, linestyle="--", linewidth=1)
-        axes.text(3, promise, words("promise_label"), color=ORANGE, ha="left", va="bottom", fontsize=7)
+        axes.text(3, promise, words.say("report.promise_label"), color=ORANGE, ha="left", va="bottom", fontsize=7)
         axes.axvline(100, color=GREY, linestyle=":", linewidth=1)
-        axes.set(xlabel=words("axis_load"), ylabel=label, xlim=(0, 200))
+        axes.set(xlabel=words.say("report.axis_load"), ylabel=label, xlim=(0, 200))
         _ticks(axes, words)
     left.set_ylim(0.7 * min(ttft_s, *(point.ttft_s for point in points)), 10 * ttft_s)
     right.set_ylim(bottom=0)
@@ -113,7 +116,7 @@ def memory(parts: Sequence[tuple[str, float]], words: Words) -> str:
     for (_, size), colour in zip(parts, PARTS, strict=True):
         axes.barh(0, size, left=left, color=colour, edgecolor="white", height=0.8)
         left += size
-    axes.set(xlim=(0, left), ylim=(-0.45, 0.45), yticks=[], xlabel="Gio" if words.language == "fr" else "GiB")
+    axes.set(xlim=(0, left), ylim=(-0.45, 0.45), yticks=[], xlabel=words.say("report.gib"))
     axes.spines[["left"]].set_visible(False)
     axes.grid(visible=False)
     _ticks(axes, words, y=False)

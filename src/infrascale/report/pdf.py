@@ -17,7 +17,7 @@ PREAMBLE = """
 ])
 #set text(font: "Libertinus Serif", size: 10pt, lang: LANG)
 #set par(leading: 0.58em, spacing: 0.85em, justify: false)
-#show heading.where(level: 1): it => block(below: 0.5em, text(18pt, weight: "bold", it.body))
+#show heading.where(level: 1): it => block(below: 0.5em, text(16pt, weight: "bold", it.body))
 #show heading.where(level: 2): it => block(above: 1.15em, below: 0.6em, sticky: true,
   text(11.5pt, weight: "bold", fill: rgb("#00598c"), it.body))
 #show raw: set text(font: "DejaVu Sans Mono", size: 7.6pt)

@@ -9,14 +9,18 @@ from collections.abc import Iterator
 from datetime import date
 from math import ceil
 
+from infrascale.economics import HOURLY, Bill, Span, footprint, monthly_usage
+from infrascale.economics.market import Market
 from infrascale.errors import ExportError
 from infrascale.exports.serving import plan_hash
+from infrascale.locales import Words
+from infrascale.locales import words as speech
+from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.plans import VERSION, command
 from infrascale.parsing.scenarios import Question
 from infrascale.planning import Candidate, Check, Constraint, Plan, Rejection
 from infrascale.report import facts, figures
 from infrascale.report.blocks import Answer, Block, Bullets, Code, Figure, Heading, Paper, Table, Text
-from infrascale.report.wording import Words
 from infrascale.units import GIB
 
 #: A promise with less slack than this is called tight.
@@ -25,8 +29,8 @@ MOST_OTHERS = 6
 ENGINES = {"vllm": "vLLM", "sglang": "SGLang", "trtllm": "TensorRT-LLM"}
 
 
-def sections(found: Plan, asked: Question, language: str, on: date) -> Paper:
-    words, best = Words(language), found.best
+def sections(found: Plan, asked: Question, language: str, on: date, market: Market | None = None) -> Paper:
+    words, best = speech(language), found.best
     if best is None:
         raise ExportError(
             "an infeasible plan has no decision to report",
@@ -41,26 +45,27 @@ def sections(found: Plan, asked: Question, language: str, on: date) -> Paper:
         *growth(found, best, asked, words),
         *moves(found, best, asked, words),
         *others(found, best, words),
+        *(cost(found, best, market, words) if market else ()),
         *memory(best, words),
         *risks(found, best, words),
         *evidence(found, best, words),
         *assumptions(found, best, asked, words),
-        Heading(text=words("h_again")),
-        Text(text=words("again")),
+        Heading(text=words.say("report.h_again")),
+        Text(text=words.say("report.again")),
         Code(text=command(asked, found.solver)),
     )
     return Paper(
         language=language,
-        title=words("title", model=found.scenario.model.id),
-        subtitle=words("subtitle", on=words.date(on), **names),
-        footer=words("footer", **names),
+        title=words.say("report.title", model=found.scenario.model.id),
+        subtitle=words.say("report.subtitle", on=words.date(on), **names),
+        footer=words.say("report.footer", **names),
         blocks=blocks,
     )
 
 
 def demand(asked: Question, words: Words) -> str:
     key, value = facts.demand_of(asked)
-    return words(f"demand_{key}", n=words.short(value))
+    return words.say(f"report.demand_{key}", n=words.short(value))
 
 
 def in_flight(best: Candidate) -> float:
@@ -82,39 +87,43 @@ def servers_of(best: Candidate) -> int:
 def answer(found: Plan, best: Candidate, asked: Question, words: Words) -> Answer:
     gpu, performance, promise = best.deployment.gpu, best.performance, found.scenario.promise
     replicas = best.replicas + best.spare_replicas
-    text = words(
-        "answer",
+    text = words.say(
+        "report.answer",
         gpus=words.number(best.gpus),
         gpu=gpu.name,
         demand=demand(asked, words),
-        replicas=words.count("replicas", replicas),
-        size=words.count("gpus", best.gpus_per_replica),
-        spare=words("spare", spare=words.number(best.spare_replicas)) if best.spare_replicas else "",
+        replicas=words.quantity(replicas, "replicas"),
+        size=words.quantity(best.gpus_per_replica, "gpus"),
+        spare=words.say("report.spare", spare=words.number(best.spare_replicas)) if best.spare_replicas else "",
     )
-    proof = words("proof_exact", gpu="GPU" if words.language == "fr" else "GPUs")
+    proof = words.say("report.proof_exact")
     if found.solver != "exact":
-        proof = words("proof_search", excess=words.share(found.excess_fraction))
-    servers = words.count("servers", servers_of(best))
+        proof = words.say("report.proof_search", excess=words.percent(found.excess_fraction))
+    servers = words.say("report.servers", n=servers_of(best))
     speed, ttft = performance.token_per_s_per_request, performance.ttft_s.mean_s
     room = next(check for check in best.checks if check.constraint is Constraint.CAPACITY)
     return Answer(
         text=f"{text} {proof}",
         figures=(
-            (words("figure_gpus"), words.number(best.gpus), words("figure_servers", n=servers, of=gpu.gpus_per_server)),
             (
-                words("figure_speed"),
+                words.say("report.figure_gpus"),
+                words.number(best.gpus),
+                words.say("report.figure_servers", n=servers, of=gpu.gpus_per_server),
+            ),
+            (
+                words.say("report.figure_speed"),
                 words.number(speed, 1),
-                words("promised", value=words.short(promise.token_per_s)),
+                words.say("report.promised", value=words.short(promise.token_per_s)),
             ),
             (
-                words("figure_ttft"),
+                words.say("report.figure_ttft"),
                 words.quantity(ttft, "s"),
-                words("promised", value=f"{words.short(promise.ttft_s)} s"),
+                words.say("report.promised", value=f"{words.short(promise.ttft_s)} s"),
             ),
             (
-                words("figure_room"),
+                words.say("report.figure_room"),
                 words.number(in_flight(best)),
-                words("room_of", value=words.number(room.available)),
+                words.say("report.room_of", value=words.number(room.available)),
             ),
         ),
     )
@@ -122,56 +131,60 @@ def answer(found: Plan, best: Candidate, asked: Question, words: Words) -> Answe
 
 def question(found: Plan, best: Candidate, asked: Question, words: Words) -> Iterator[Block]:
     scenario, load = found.scenario, found.scenario.workload
-    lines = [words("q_demand", demand=demand(asked, words).capitalize(), requests=words.number(in_flight(best)))]
+    lines = [
+        words.say("report.q_demand", demand=demand(asked, words).capitalize(), requests=words.number(in_flight(best)))
+    ]
     if scenario.requests_per_user_is_assumed and scenario.requests_per_user:
-        lines[0] += " " + words("q_assumed", share=words.number(scenario.requests_per_user, 3))
+        lines[0] += " " + words.say("report.q_assumed", share=words.number(scenario.requests_per_user, 3))
     if asked.agents is not None and asked.requests_per_day is not None:
-        lines[0] += " " + words(
-            "q_agents",
-            adoption=words.share(asked.adoption),
+        lines[0] += " " + words.say(
+            "report.q_agents",
+            adoption=words.percent(asked.adoption),
             requests=words.short(asked.requests_per_day),
-            peak=words.share(asked.peak_hour),
+            peak=words.percent(asked.peak_hour),
         )
     if asked.think_s is not None:
-        lines[0] += " " + words("q_think", think=words.short(asked.think_s))
+        lines[0] += " " + words.say("report.q_think", think=words.short(asked.think_s))
     if scenario.headroom_fraction:
-        lines[0] += " " + words("q_headroom", share=words.share(scenario.headroom_fraction))
-    lines.append(words("q_request", isl=words.number(load.isl_tokens), osl=words.number(load.osl_tokens)))
+        lines[0] += " " + words.say("report.q_headroom", share=words.percent(scenario.headroom_fraction))
+    lines.append(words.say("report.q_request", isl=words.number(load.isl_tokens), osl=words.number(load.osl_tokens)))
     if load.prefix_hit_fraction:
-        lines[-1] += " " + words("q_prefix", share=words.share(load.prefix_hit_fraction))
+        lines[-1] += " " + words.say("report.q_prefix", share=words.percent(load.prefix_hit_fraction))
     promise = scenario.promise
-    lines.append(words("q_promise", speed=words.short(promise.token_per_s), ttft=words.short(promise.ttft_s)))
+    lines.append(
+        words.say("report.q_promise", speed=words.short(promise.token_per_s), ttft=words.short(promise.ttft_s))
+    )
     engine = best.deployment.engine
     kinds = ", ".join(gpu.name for gpu in scenario.gpus[:6]) + (" …" if len(scenario.gpus) > 6 else "")
     precisions = ", ".join(scenario.precisions) or scenario.model.native.precision
     lines.append(
-        words(
-            "q_hardware",
+        words.say(
+            "report.q_hardware",
             gpus=kinds,
             model=scenario.model.id,
             precision=precisions,
             engine=ENGINES[engine.name] + (f" {engine.version}" if engine.version else ""),
         )
     )
-    yield Heading(text=words("h_question"))
+    yield Heading(text=words.say("report.h_question"))
     yield Bullets(items=tuple(lines))
 
 
 def why(found: Plan, best: Candidate, words: Words) -> Iterator[Block]:
     def row(check: Check) -> tuple[str, ...]:
-        name = words(check.constraint.value)
+        name = words.say(f"report.constraint.{check.constraint.value}")
         if check is best.binding:
-            name = words("binds", name=name)
+            name = words.say("report.binds", name=name)
         return (
             name,
             words.quantity(check.needed, check.unit),
             words.quantity(check.available, check.unit),
-            words.share(check.slack_fraction),
+            words.percent(check.slack_fraction),
         )
 
-    yield Heading(text=words("h_why"))
+    yield Heading(text=words.say("report.h_why"))
     yield Table(
-        header=tuple(words(f"c_{key}") for key in ("constraint", "needed", "available", "slack")),
+        header=tuple(words.say(f"report.c_{key}") for key in ("constraint", "needed", "available", "slack")),
         rows=tuple(row(check) for check in best.checks),
         numeric=frozenset({1, 2, 3}),
         strong=frozenset(i for i, check in enumerate(best.checks) if check is best.binding),
@@ -181,29 +194,30 @@ def why(found: Plan, best: Candidate, words: Words) -> Iterator[Block]:
         check = fewer[1]
         needed, available = (words.quantity(v, check.unit) for v in (check.needed, check.available))
         yield Text(
-            text=words(
-                "fewer" if needed != available else "fewer_barely",
+            text=words.say(
+                "report.fewer" if needed != available else "report.fewer_barely",
                 gpus=words.number(best.gpus - best.gpus_per_replica),
-                name=words(check.constraint.value),
+                name=words.say(f"report.constraint.{check.constraint.value}"),
                 needed=needed,
                 available=available,
             )
         )
     elif best.replicas == 1:
-        yield Text(text=words("alone", name=words(best.binds.value)))
+        yield Text(text=words.say("report.alone", name=words.say(f"report.constraint.{best.binds.value}")))
 
 
 def growth(found: Plan, best: Candidate, asked: Question, words: Words) -> Iterator[Block]:
     key, value = facts.demand_of(asked)
     steps, points = facts.staircase(found, best), facts.load_curve(found, best)
-    axis, promise = words(f"axis_{key}"), found.scenario.promise
-    yield Heading(text=words("h_growth"))
+    axis, promise = words.say(f"report.axis_{key}"), found.scenario.promise
+    size = words.quantity(best.gpus_per_replica, "gpus")
+    yield Heading(text=words.say("report.h_growth"))
     yield Figure(
         name="steps",
         svg=figures.staircase(steps, value, best.gpus, axis, words),
-        caption=words("f_steps", gpu=best.deployment.gpu.name, size=words.count("gpus", best.gpus_per_replica)),
-        alt=words(
-            "f_steps_alt",
+        caption=words.say("report.f_steps", gpu=best.deployment.gpu.name, size=size),
+        alt=words.say(
+            "report.f_steps_alt",
             low=steps[0][1], x_low=words.short(steps[0][0] * value), gpus=best.gpus, x=words.short(value),
             high=steps[-1][1], x_high=words.short(steps[-1][0] * value), axis=axis,
         ),
@@ -213,9 +227,9 @@ def growth(found: Plan, best: Candidate, asked: Question, words: Words) -> Itera
     yield Figure(
         name="load",
         svg=figures.load(points, promise.ttft_s, promise.token_per_s, words),
-        caption=words("f_load"),
-        alt=words(
-            "f_load_alt",
+        caption=words.say("report.f_load"),
+        alt=words.say(
+            "report.f_load_alt",
             ttft_half=words.number(half.ttft_s, 2), speed_half=words.number(half.token_per_s, 1),
             ttft=words.number(whole.ttft_s, 2), speed=words.number(whole.token_per_s, 1),
             ttft_double=words.number(double.ttft_s, 2), speed_double=words.number(double.token_per_s, 1),
@@ -224,19 +238,26 @@ def growth(found: Plan, best: Candidate, asked: Question, words: Words) -> Itera
     )  # fmt: skip
     most = max(kept, default=0.0)
     if most:
-        yield Text(text=words("breaks_never") if most >= 2 else words("breaks_at", share=words.share(most)))
+        yield Text(
+            text=words.say("report.breaks_never")
+            if most >= 2
+            else words.say("report.breaks_at", share=words.percent(most))
+        )
 
 
 def moves(found: Plan, best: Candidate, asked: Question, words: Words) -> Iterator[Block]:
     def gpus(n: int | None) -> str:
-        return words("s_none") if n is None else words.number(n)
+        return words.say("report.s_none") if n is None else words.number(n)
 
-    rows = [(words(m.key), gpus(m.less), gpus(best.gpus), gpus(m.more)) for m in facts.sensitivity(found, asked)]
-    yield Heading(text=words("h_moves"))
-    size = words.count("gpus", best.gpus_per_replica)
-    yield Text(text=words("s_note", gpu=best.deployment.gpu.name, size=size))
+    rows = [
+        (words.say(f"report.input.{m.key}"), gpus(m.less), gpus(best.gpus), gpus(m.more))
+        for m in facts.sensitivity(found, asked)
+    ]
+    yield Heading(text=words.say("report.h_moves"))
+    size = words.quantity(best.gpus_per_replica, "gpus")
+    yield Text(text=words.say("report.s_note", gpu=best.deployment.gpu.name, size=size))
     yield Table(
-        header=tuple(words(f"s_{key}") for key in ("input", "less", "asked", "more")),
+        header=tuple(words.say(f"report.s_{key}") for key in ("input", "less", "asked", "more")),
         rows=tuple(rows),
         numeric=frozenset({1, 2, 3}),
     )
@@ -256,33 +277,105 @@ def others(found: Plan, best: Candidate, words: Words) -> Iterator[Block]:
             words.number(one.replicas + one.spare_replicas),
             words.number(one.performance.token_per_s_per_request, 1),
             words.quantity(one.performance.ttft_s.mean_s, "s"),
-            words(one.binds.value),
+            words.say(f"report.constraint.{one.binds.value}"),
         )
 
-    yield Heading(text=words("h_others"))
+    yield Heading(text=words.say("report.h_others"))
     if found.others:
         yield Table(
-            header=tuple(words(f"o_{key}") for key in ("gpus", "way", "replicas", "speed", "ttft", "limit")),
+            header=tuple(words.say(f"report.o_{key}") for key in ("gpus", "way", "replicas", "speed", "ttft", "limit")),
             rows=tuple(row(one) for one in (best, *found.others[:MOST_OTHERS])),
             numeric=frozenset({0, 2, 3, 4}),
             strong=frozenset({0}),
         )
     else:
-        yield Text(text=words("o_none"))
+        yield Text(text=words.say("report.o_none"))
     if found.rejected:
         listed = [
-            words(
-                "o_refused_one",
+            words.say(
+                "report.o_refused_one",
                 way=way(one),
-                name=words(one.constraint.value),
+                name=words.say(f"report.constraint.{one.constraint.value}"),
                 needed=words.quantity(one.needed, one.unit),
                 available=words.quantity(one.available, one.unit),
             )
             for one in found.rejected[:3]
         ]
         yield Text(
-            text=words("o_refused", list=words("separator").join(listed) + ("…" if len(found.rejected) > 3 else "."))
+            text=words.say(
+                "report.o_refused",
+                list=words.say("report.separator").join(listed) + ("…" if len(found.rejected) > 3 else "."),
+            )
         )
+
+
+def cost(found: Plan, best: Candidate, market: Market, words: Words) -> Iterator[Block]:
+    """What the plan costs, draws and emits a month, as ranges, and what the sums leave out."""
+    usage = monthly_usage(found.scenario, best, market.day)
+    mark = footprint(found.scenario, best, usage, efficiency(), market.site)
+    bill = market.bill(best, usage, mark)
+    rows: list[tuple[str, str]] = []
+    if bill:
+        kind = "rental" if bill.offer in HOURLY else "purchase"
+        rows.append((words.say(f"report.k_{kind}", n=words.number(best.gpus)), money(bill.per_month, words)))
+        if bill.per_user:
+            rows.append((words.say("report.k_user"), money(bill.per_user, words, 2)))
+        rows.append((words.say("report.k_tokens"), money(bill.per_million_tokens, words, 2)))
+    rows.append((words.say("report.k_kwh"), span_of(mark.kwh, "kwh", words)))
+    rows.append((words.say("report.k_carbon"), span_of(mark.kg_co2e, "kg", words)))
+    if mark.water_l:
+        rows.append((words.say("report.k_water"), span_of(mark.water_l, "litres", words)))
+    yield Heading(text=words.say("report.h_cost"))
+    yield Text(
+        text=words.say(
+            "report.k_use",
+            requests=words.number(usage.requests),
+            share=words.percent(usage.day.peak_fraction),
+            used=words.percent(usage.utilisation_fraction),
+        )
+    )
+    yield Table(header=(words.say("report.k_what"), ""), rows=tuple(rows), numeric=frozenset({1}))
+    yield Text(text=" ".join(_priced(bill, best, market, words)))
+
+
+def _priced(bill: Bill | None, best: Candidate, market: Market, words: Words) -> Iterator[str]:
+    """Where the prices and the carbon are from, how old they are, and what is left out."""
+    gpu, site = best.deployment.gpu, market.site
+    if bill is None:
+        yield words.say("report.k_noprice", gpu=gpu.name, id=gpu.id)
+    else:
+        quote = bill.quote
+        yield words.say(
+            "report.k_price",
+            price=money(quote.price, words, 2),
+            per=words.say("report.k_hour" if quote.offer in HOURLY else "report.k_each"),
+            on=words.date(quote.on),
+            source=quote.source,
+        )
+        if quote.stale(market.today):
+            yield words.say("report.k_stale", n=quote.age_days(market.today))
+        if bill.unpriced:
+            names = (words.say(f"report.unpriced.{name}") for name in bill.unpriced)
+            yield words.say("report.k_unpriced", list=", ".join(names))
+    yield words.say(
+        "report.k_site",
+        country=site.country,
+        mix=words.number(site.kg_co2e_per_kwh, 4),
+        source=site.source,
+        low=words.short(site.pue[0]),
+        high=words.short(site.pue[1]),
+    )
+
+
+def money(value: Span, words: Words, digits: int = 0) -> str:
+    """A range of money, or one sum where both ends are the same."""
+    low, high = (words.money(end.amount, end.currency, digits) for end in (value.low, value.high))
+    return low if low == high else f"{low} – {high}"
+
+
+def span_of(pair: tuple[float, float], unit: str, words: Words) -> str:
+    low, high = (words.number(end) for end in pair)
+    return words.say(f"report.{unit}", n=low if low == high else f"{low} – {high}")
 
 
 def memory(best: Candidate, words: Words) -> Iterator[Block]:
@@ -296,13 +389,15 @@ def memory(best: Candidate, words: Words) -> Iterator[Block]:
         "free": check.available - check.needed,
         "kept": budget.reserved_bytes,
     }
-    parts = [(words(f"m_{key}"), size / GIB) for key, size in sizes.items()]
-    yield Heading(text=words("h_memory"))
+    parts = [(words.say(f"report.m_{key}"), size / GIB) for key, size in sizes.items()]
+    yield Heading(text=words.say("report.h_memory"))
     yield Figure(
         name="memory",
         svg=figures.memory(parts, words),
-        caption=words("f_memory", total=words.number(budget.total_bytes / GIB, 1)),
-        alt=words("f_memory_alt", parts=", ".join(f"{name} {words.number(size, 1)}" for name, size in parts)),
+        caption=words.say("report.f_memory", total=words.number(budget.total_bytes / GIB, 1)),
+        alt=words.say(
+            "report.f_memory_alt", parts=", ".join(f"{name} {words.number(size, 1)}" for name, size in parts)
+        ),
     )
 
 
@@ -314,27 +409,33 @@ def risks(found: Plan, best: Candidate, words: Words) -> Iterator[Block]:
         key=lambda check: check.slack_fraction,
     )
     if tight.slack_fraction < TIGHT:
-        lines.append(words("r_slack", name=words(tight.constraint.value), slack=words.share(tight.slack_fraction)))
+        lines.append(
+            words.say(
+                "report.r_slack",
+                name=words.say(f"report.constraint.{tight.constraint.value}"),
+                slack=words.percent(tight.slack_fraction),
+            )
+        )
     if scenario.requests_per_user_is_assumed and scenario.users:
-        lines.append(words("r_assumed"))
+        lines.append(words.say("report.r_assumed"))
     if not best.spare_replicas:
         left = max(0.0, 1 - replicas_a_server(best) / best.replicas)
-        lines.append(words("r_spare", share=words.share(left)))
+        lines.append(words.say("report.r_spare", share=words.percent(left)))
     if best.gpus_per_replica > deployment.gpu.gpus_per_server:
-        lines.append(words("r_pipeline"))
+        lines.append(words.say("report.r_pipeline"))
     if deployment.quantization.precision != scenario.model.native.precision:
-        lines.append(words("r_format", precision=deployment.quantization.precision))
-    lines += [words("r_mean"), words("r_measured")]
-    yield Heading(text=words("h_risks"))
+        lines.append(words.say("report.r_format", precision=deployment.quantization.precision))
+    lines += [words.say("report.r_mean"), words.say("report.r_measured")]
+    yield Heading(text=words.say("report.h_risks"))
     yield Bullets(items=tuple(lines))
 
 
 def evidence(found: Plan, best: Candidate, words: Words) -> Iterator[Block]:
     vendor = best.deployment.gpu.vendor
-    yield Heading(text=words("h_evidence"))
-    text = words("e_model")
+    yield Heading(text=words.say("report.h_evidence"))
+    text = words.say("report.e_model")
     if vendor != "nvidia":
-        text += " " + words("e_vendor", vendor=vendor.upper() if vendor == "amd" else vendor.capitalize())
+        text += " " + words.say("report.e_vendor", vendor=vendor.upper() if vendor == "amd" else vendor.capitalize())
     yield Text(text=text)
 
 
@@ -344,41 +445,45 @@ def assumptions(found: Plan, best: Candidate, asked: Question, words: Words) -> 
 
     def source(key: str) -> str:
         one = gpu.sources.get(key)
-        return f"{words(f'src_{one.kind}')}, {one.at} ({one.checked or one.entered})" if one else ""
+        return f"{words.say(f'report.src_{one.kind}')}, {one.at} ({one.checked or one.entered})" if one else ""
 
     dtype = next((d for d in (deployment.quantization.precision, "bf16", "fp16") if d in gpu.flop_per_s), "fp32")
     rows = [
-        (words("a_hbm", gpu=gpu.name), words.quantity(gpu.hbm_bytes, "bytes"), source("hbm_bytes")),
+        (words.say("report.a_hbm", gpu=gpu.name), words.quantity(gpu.hbm_bytes, "bytes"), source("hbm_bytes")),
         (
-            words("a_bandwidth", gpu=gpu.name),
-            f"{words.number(gpu.hbm_bytes_per_s / 1e12, 2)} T{'o' if words.language == 'fr' else 'B'}/s",
+            words.say("report.a_bandwidth", gpu=gpu.name),
+            words.say("report.terabytes_per_s", n=words.number(gpu.hbm_bytes_per_s / 1e12, 2)),
             source("hbm_bytes_per_s"),
         ),
         (
-            words("a_flops", gpu=gpu.name, dtype=dtype),
+            words.say("report.a_flops", gpu=gpu.name, dtype=dtype),
             f"{words.number(gpu.flop_per_s[dtype] / 1e12)} TFLOP/s",
             source("flop_per_s"),
         ),
     ]
     if best.gpus_per_replica > 1:
-        unit = "Go/s" if words.language == "fr" else "GB/s"
-        rows.append(
-            (words("a_link", gpu=gpu.name), f"{words.number(gpu.link.bytes_per_s / 1e9)} {unit}", source("link"))
-        )
+        speed = words.say("report.gigabytes_per_s", n=words.number(gpu.link.bytes_per_s / 1e9))
+        rows.append((words.say("report.a_link", gpu=gpu.name), speed, source("link")))
     rows.append(
-        (words("a_model"), words("a_params", n=words.number(model.params / 1e9, 1)), _model_source(asked, words))
+        (
+            words.say("report.a_model"),
+            words.say("report.a_params", n=words.number(model.params / 1e9, 1)),
+            _model_source(asked, words),
+        )
     )
-    values = words(
-        "a_engine_value",
+    values = words.say(
+        "report.a_engine_value",
         seqs=words.number(best.max_batch),
         tokens=words.number(engine.max_num_batched_tokens),
-        share=words.share(engine.gpu_memory_utilization),
+        share=words.percent(engine.gpu_memory_utilization),
     )
-    rows.append((words("a_engine"), values, "vLLM 0.33.0, vllm/engine/arg_utils.py (2026-11-24)"))
+    rows.append((words.say("report.a_engine"), values, "vLLM 0.33.0, vllm/engine/arg_utils.py (2026-11-24)"))
     if found.scenario.requests_per_user_is_assumed:
-        rows.append((words("a_users"), words.number(0.4, 1), "llm-d-planner 0.3.3 (2026-11-24)"))
-    yield Heading(text=words("h_assumptions"))
-    yield Table(header=tuple(words(f"a_{k}") for k in ("what", "value", "source")), rows=tuple(rows), fine=True)
+        rows.append((words.say("report.a_users"), words.number(0.4, 1), "llm-d-planner 0.3.3 (2026-11-24)"))
+    yield Heading(text=words.say("report.h_assumptions"))
+    yield Table(
+        header=tuple(words.say(f"report.a_{k}") for k in ("what", "value", "source")), rows=tuple(rows), fine=True
+    )
 
 
 def _model_source(asked: Question, words: Words) -> str:
@@ -388,6 +493,8 @@ def _model_source(asked: Question, words: Words) -> str:
     try:
         _, entry = catalog.find("models", asked.model)
     except CatalogError:
-        return words("src_user")
+        return words.say("report.src_user")
     one = entry.get("sources", {}).get("config")
-    return f"{words('src_published')}, {one['at']} ({one.get('checked') or one.get('entered')})" if one else ""
+    return (
+        f"{words.say('report.src_published')}, {one['at']} ({one.get('checked') or one.get('entered')})" if one else ""
+    )
