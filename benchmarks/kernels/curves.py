@@ -6,15 +6,18 @@ import tomllib
 from pathlib import Path
 
 PRIORS = tomllib.loads(Path(__file__).with_name("priors.toml").read_text())
-# `shared` is what a chip without tables takes. Per-tensor fp8 GEMMs, block-scaled fp8 experts: the common checkpoints.
+# `shared` is what a chip without tables takes.
 ARCHITECTURES = {
     "shared": "", "ampere": "@ampere", "ada": "@ada", "hopper": "@hopper", "blackwell": "@blackwell",
     "blackwell_rtx": "@blackwell-rtx",
 }  # fmt: skip
 # Half of the activation quantisations run inside the norm or activation before them, for nothing.
 QUANTISED_APART = 0.5
-GEMM = {"bf16": "", "fp8": "/fp8", "nvfp4": "/nvfp4"}
-EXPERTS = {"bf16": "", "fp8_block": "/fp8", "nvfp4": "/nvfp4", "mxfp4_w4a16": "/mxfp4", "int4_w4a16": "/int4"}
+GEMM = {"bf16": "", "fp8": "/fp8", "fp8_block": "/fp8_block", "nvfp4": "/nvfp4"}
+EXPERTS = {
+    "bf16": "", "fp8": "/fp8", "fp8_block": "/fp8_block", "nvfp4": "/nvfp4", "mxfp4_w4a16": "/mxfp4",
+    "int4_w4a16": "/int4",
+}  # fmt: skip
 
 
 def show(key: str, **values: float) -> None:

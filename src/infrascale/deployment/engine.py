@@ -24,6 +24,7 @@ class Engine:
     max_model_len: int | None = None
     block_size: int = 16
     kv_cache_dtype: str = "auto"
+    utilization_of_free: bool = False  # gpu_memory_utilization is of what weights leave (TensorRT-LLM), not of all
     reserves_output: bool = False  # admits a request only when its whole output fits (TensorRT-LLM's default policy)
 
 
@@ -53,5 +54,6 @@ def default_engine(
         max_num_seqs=seqs,
         max_num_batched_tokens=tokens,
         gpu_memory_utilization=memory_utilization or (0.9 if old or name != "vllm" else 0.92),
+        utilization_of_free=name == "trtllm",
         reserves_output=name == "trtllm",
     )

@@ -2,7 +2,8 @@
 
 In: Deployment.    Out: MemoryBudget, requests that fit.
 
-    KV cache = utilisation · what the GPU has − weights − activations − CUDA graphs − runtime
+    KV cache = utilisation · what the GPU has − weights − activations − CUDA graphs − runtime     (vLLM, SGLang)
+    KV cache = utilisation · (what the GPU has − weights − activations − CUDA graphs − runtime)   (TensorRT-LLM)
 
 Bytes throughout: the GPU's memory is what its driver reports, so gigabytes and gibibytes never meet.
 """
@@ -62,13 +63,18 @@ def memory_budget(deployment: Deployment) -> MemoryBudget:
     )
     per_token = ACTIVATION_COPIES * (model.hidden + wide) * deployment.numerics.activation_bytes
     logits = 2 * min(engine.max_num_seqs, tokens) * model.vocab * 4 / shard.tp
+    weights = model.weight_bytes_per_gpu(shard, deployment.numerics)
+    activations = max(tokens * per_token, logits)
+    graphs = GRAPH_BYTES_PER_LAYER * model.layers / shard.pp
+    runtime = RUNTIME_BYTES if shard.gpus == 1 else RUNTIME_PARALLEL_BYTES
+    shared = total - (weights + activations + graphs + runtime) * engine.utilization_of_free
     return MemoryBudget(
         total_bytes=total,
-        reserved_bytes=(1 - engine.gpu_memory_utilization) * total,
-        weights_bytes=model.weight_bytes_per_gpu(shard, deployment.numerics),
-        activations_bytes=max(tokens * per_token, logits),
-        graphs_bytes=GRAPH_BYTES_PER_LAYER * model.layers / shard.pp,
-        runtime_bytes=RUNTIME_BYTES if shard.gpus == 1 else RUNTIME_PARALLEL_BYTES,
+        reserved_bytes=(1 - engine.gpu_memory_utilization) * max(0.0, shared),
+        weights_bytes=weights,
+        activations_bytes=activations,
+        graphs_bytes=graphs,
+        runtime_bytes=runtime,
     )
 
 

@@ -69,7 +69,8 @@ class Curve:
         if not work.flop:
             return moving, 0.0
         rate = self.flop_fraction * gpu.rate(work.dtype)
-        return moving, work.flop * (1 + self.rows_half / work.rows) / rate + self.depth_s * work.depth
+        stretched = work.flop * (1 + self.rows_half / work.rows) if self.rows_half else work.flop
+        return moving, stretched / rate + self.depth_s * work.depth
 
     def overhead_s(self, work: Work) -> float:
         """What an execution costs before bytes and arithmetic [s]."""

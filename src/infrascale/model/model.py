@@ -23,12 +23,14 @@ LAYER_PARTS = frozenset({Part.ATTENTION, Part.DENSE, Part.EXPERTS, Part.SHARED})
 class Quantization:
     """Which parts are stored in `precision`; all others keep the model's own 16-bit format.
 
-    `also`: further parts in another format, where a checkpoint mixes them (4-bit experts, 8-bit attention).
+    `also`: further parts in another format, where a checkpoint mixes them (4-bit experts, 8-bit attention). `block`:
+    fp8 with a scale for each 128×128 block, whose kernels are others than those of one scale a tensor or channel.
     """
 
     precision: str
     parts: frozenset[Part] = LAYER_PARTS
     also: Quantization | None = None
+    block: bool = False
 
     def of(self, part: Part) -> str | None:
         """The format that `part` is stored in, None for the model's own."""
@@ -185,7 +187,9 @@ def numerics(
     return Numerics(
         weight_bytes={part: p.weight_bytes_per_param for part, p in parts.items()},
         compute={part: arithmetic(p.compute) for part, p in parts.items()},
-        weight_format={part: p.name for part, p in parts.items()},
+        weight_format={
+            part: "fp8_block" if quantization.block and p.name == "fp8" else p.name for part, p in parts.items()
+        },
         kv_bytes=kv_bytes,
         activation_bytes=4.0 if base == "fp32" else 2.0,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -75,6 +76,10 @@ def quantization(reader: Reader, outer: Reader, layers: int) -> Quantization:
         if named == "nvfp4" and "kv_lora_rank" in reader:  # published ones leave latent attention in 16 bits
             return Quantization(precision=named, parts=LAYER_PARTS - {Part.ATTENTION})
         return Quantization(precision=named) if named else plain
+    return replace(_declared(config, reader, plain, layers), block="weight_block_size" in config)
+
+
+def _declared(config: Reader, reader: Reader, plain: Quantization, layers: int) -> Quantization:
     method = config.text("quant_method").lower().replace("_", "-")
     if "quantized_layers" in config:
         return _mixed(config) or plain
