@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from infrascale.cli import catalog, cost, export, language, planning, predict, report, serve, usage, validate
+from infrascale.cli import catalog, cost, export, fleet, language, planning, predict, report, serve, usage, validate
 from infrascale.errors import InfraScaleError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ for verb in (
     planning.capacity,
     catalog.catalog,
     cost.cost,
+    fleet.fleet,
     predict.predict,
     export.export,
     report.report,

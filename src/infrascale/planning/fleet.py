@@ -14,9 +14,11 @@ For more than one spare the loss counts as if all were of the strongest kind in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from math import inf
+from math import ceil, gcd
 from typing import Any
 
 from infrascale.errors import ScenarioError
@@ -25,6 +27,9 @@ MOST_SERVERS = 100_000
 #: How far demands may be scaled when asking what an inventory can serve.
 MOST_SCALE = 1000.0
 SERVED = 1e-7  # what rounding of the solver may leave unserved, as a share of the demand
+MOST_S = 60.0  # after which the best found is taken, with its gap
+MOST_SCALING_S = 10.0  # the same, for how much more an inventory would serve
+SCALE_GAP = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,33 +102,57 @@ def fits(gpus: int, server: Server) -> bool:
 def cheapest(problem: Problem) -> Solution | None:
     """The cheapest purchase that serves every need, and with it the fewest GPUs in use; None if none does."""
     first = _Programme(problem)
-    price = first.expression([(server.price, first.bought[server.id]) for server in problem.servers])
-    if not first.minimise(price):
+    if not first.minimise([(server.price, first.bought[server.id]) for server in problem.servers]):
         return None
     bought = {server.id: first.value(first.bought[server.id]) for server in problem.servers}
     second = _Programme(problem, bought=bought)
-    gpus = second.expression([(way.gpus, count) for way, count in second.replicas])
-    if not second.minimise(gpus):
-        raise RuntimeError("the second stage lost the first one's solution")
+    second.minimise([(way.gpus, count) for way, count in second.replicas])
     found = second.solution()
     return replace(found, gap_fraction=max(first.gap_fraction, second.gap_fraction))
 
 
 def most_served(problem: Problem) -> Solution:
-    """The largest equal share of every demand that the servers owned can serve, nothing bought."""
+    """The largest equal share of every demand that the servers owned can serve, nothing bought; to a thousandth."""
     owned = replace(problem, servers=tuple(replace(s, most=s.owned) for s in problem.servers))
     programme = _Programme(owned, scaled=True)
-    programme.minimise(programme.expression([(-1.0, programme.scale)]))
+    programme.minimise([(-1.0, programme.scale)])
     return programme.solution()
 
 
 def smallest_purchase(problem: Problem) -> Solution | None:
-    """What to buy, of any kind listed and beyond its quota, so that every need is served; fewest GPUs without prices."""
-    free = any(server.price <= 0 for server in problem.servers)
-    opened = tuple(
-        replace(s, most=MOST_SERVERS, price=float(s.gpus) if free else s.price) for s in problem.servers
-    )
+    """What to buy, of any kind listed and beyond its quota, so that every need is served."""
+    opened = tuple(replace(s, most=MOST_SERVERS) for s in problem.servers)
     return cheapest(replace(problem, servers=opened))
+
+
+def undominated(problem: Problem) -> tuple[Way, ...]:
+    """Ways worth trying: not those that copies of a smaller way, on the same kind of server, replace without loss.
+
+    k copies of v serve at least w on as many GPUs or fewer. With a spare too: what the loss of a stronger v costs
+    more, v itself brought.
+    """
+
+    def beats(v: Way, w: Way) -> bool:
+        copies = w.gpus // v.gpus
+        if copies == 0 or (v.need, v.server) != (w.need, w.server):
+            return False
+        return (v.serves * copies, -v.gpus) > (w.serves, -w.gpus) or (v.serves * copies >= w.serves and v.gpus < w.gpus)
+
+    unique = {(w.need, w.server, w.gpus, w.serves): w for w in problem.ways}.values()
+    return tuple(w for w in unique if not any(beats(v, w) for v in unique if v is not w))
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """HiGHS greets on the C library's standard output before it can be told not to, which would spoil JSON."""
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 class _Programme:
@@ -137,13 +166,18 @@ class _Programme:
                 "a fleet needs HiGHS", why="it is not installed", fix="pip install 'infrascale[fleet]'"
             ) from None
         self.problem = problem
-        self.solver: Any = highspy.Highs()
-        self.solver.silent()
-        self.solver.setOptionValue("mip_rel_gap", 0.0)
-        self.solver.setOptionValue("mip_abs_gap", 1e-9)
-        self.solver.setOptionValue("mip_feasibility_tolerance", 1e-9)
-        self.solver.setOptionValue("threads", 1)
-        self._optimal = highspy.HighsModelStatus.kOptimal
+        with _silent():
+            self.solver: Any = highspy.Highs()
+        options = {
+            "output_flag": False,
+            "threads": 1,
+            "mip_feasibility_tolerance": 1e-9,
+            "mip_rel_gap": SCALE_GAP if scaled else 0.0,
+            "time_limit": MOST_SCALING_S if scaled else MOST_S,
+        }
+        for key, value in options.items():
+            self.solver.setOptionValue(key, value)
+        self._found = highspy.SolutionStatus.kSolutionStatusFeasible
         kinds = {server.id: server for server in problem.servers}
         for way in problem.ways:
             if not fits(way.gpus, kinds[way.server]):
@@ -155,7 +189,9 @@ class _Programme:
         self.scale = self.solver.addVariable(lb=0, ub=MOST_SCALE) if scaled else None
         self.bought = {s.id: self._bought(s, bought) for s in problem.servers}
         self.used = {s.id: self.solver.addIntegral(lb=0, ub=max(s.most, s.owned)) for s in problem.servers}
-        self.replicas = [(way, self.solver.addIntegral(lb=0, ub=self._most(way, kinds))) for way in problem.ways]
+        self.replicas = [
+            (way, self.solver.addIntegral(lb=0, ub=self._most(way, kinds))) for way in undominated(problem)
+        ]
         self._room()
         for need in problem.needs:
             self._serve(need, kinds)
@@ -201,14 +237,24 @@ class _Programme:
             self.solver.addConstr(x <= self._most(way, kinds) * in_use)
             self.solver.addConstr(total - need.spares * way.serves / need.demand * in_use >= wanted)
 
-    def minimise(self, expression: Any) -> bool:
-        self.solver.minimize(expression)
-        return self.solver.getModelStatus() == self._optimal
+    def minimise(self, terms: Sequence[tuple[float, Any]]) -> bool:
+        """Whether there is a solution. Whole factors are divided by their common measure: a gap below one is none."""
+        factors = [factor for factor, _ in terms]
+        measure = (
+            gcd(*map(int, factors)) if all(float(factor).is_integer() and factor >= 0 for factor in factors) else 0
+        )
+        self._whole = measure > 0
+        self.solver.setOptionValue("mip_abs_gap", 0.999 if self._whole else 1e-9)
+        self.solver.minimize(self.expression([(factor / (measure or 1), variable) for factor, variable in terms]))
+        return self.solver.getInfo().primal_solution_status == self._found
 
     @property
     def gap_fraction(self) -> float:
-        gap = self.solver.getInfo().mip_gap
-        return 0.0 if gap == inf else max(0.0, gap)
+        """How far the answer may be above the best there is, as a share of it; 0: proven."""
+        info = self.solver.getInfo()
+        bound, value = info.mip_dual_bound, info.objective_function_value
+        bound = ceil(bound - 1e-6) if self._whole else bound
+        return max(0.0, value - bound) / max(1e-9, abs(value)) if value - bound > 1e-6 else 0.0
 
     def value(self, variable: Any) -> int:
         return round(self.solver.val(variable))

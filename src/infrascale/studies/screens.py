@@ -9,7 +9,9 @@ from infrascale.economics.apis import BreakEven
 from infrascale.economics.decision import Option
 from infrascale.economics.prices import STALE_AFTER_DAYS
 from infrascale.planning import Candidate
+from infrascale.planning.fleet import Solution
 from infrascale.studies.costing import Costing
+from infrascale.studies.fleets import Fleet
 
 
 def way(candidate: Candidate) -> str:
@@ -176,3 +178,70 @@ def cost_json(found: Costing) -> dict[str, Any]:
             "curve": [{"users": p.users, "own": _span_json(p.own), "api": _span_json(p.api)} for p in even.curve],
         },
     }  # fmt: skip
+
+
+def fleet_lines(found: Fleet) -> list[str]:
+    shown = found.solution or found.purchase
+    if shown is None:
+        return ["No purchase of these kinds of servers serves every model within the power budget."]
+    lines = []
+    if not found.feasible:
+        share = found.headroom.scale
+        lines += [f"Not all can be served: what is owned serves at least {share:.0%} of every demand.", ""]
+        lines += ["The smallest purchase that serves all:"]
+    elif found.headroom.scale >= 1:
+        lines += [f"All is served; what is owned serves at least {found.headroom.scale:.2f} times every demand."]
+    else:
+        lines += ["All is served with the purchase below."]
+    if any(shown.bought.values()):
+        names = [f"{count} × {name}" for name, count in shown.bought.items() if count]
+        price = f"  for {shown.price:,.0f} {found.inventory.currency}" if found.inventory.currency else ""
+        lines.append(f"  buy {', '.join(names)}{price}"[:80])
+    proof = "proven optimal" if shown.gap_fraction == 0 else f"within {shown.gap_fraction:.2%} of the optimum"
+    lines += [
+        "",
+        f"  {shown.gpus:,} GPUs in use; {proof}",
+        "  server                      owned  bought  in use  GPUs free",
+    ]
+    for server in found.problem.servers:
+        inside = sum(way.gpus * n for way, n in shown.replicas if way.server == server.id)
+        have = server.owned + shown.bought[server.id]
+        lines.append(
+            f"  {server.id:<26}{server.owned:>7}{shown.bought[server.id]:>8}{shown.used[server.id]:>8}"
+            f"{have * server.gpus - inside:>11}"
+        )
+    lines += ["", "  model                replicas × GPUs  on                how"]
+    for need in found.problem.needs:
+        for way, count in shown.replicas:
+            if way.need == need.id:
+                spare = f", {need.spares} spare" if need.spares else ""
+                lines.append(
+                    f"  {need.id[:22]:<23}{count:>5} × {way.gpus:<6}  {way.server:<17} {way.label}{spare}"[:80]
+                )
+    return lines
+
+
+def _solution_json(found: Solution | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "gpus": found.gpus,
+        "used": found.used,
+        "bought": found.bought,
+        "price": found.price,
+        "gap_fraction": found.gap_fraction,
+        "replicas": [
+            {"model": w.need, "server": w.server, "gpus": w.gpus, "replicas": n, "serves": w.serves, "way": w.label}
+            for w, n in found.replicas
+        ],
+    }
+
+
+def fleet_json(found: Fleet) -> dict[str, Any]:
+    return {
+        "feasible": found.feasible,
+        "owned_serves_fraction": found.headroom.scale,
+        "currency": found.inventory.currency,
+        "solution": _solution_json(found.solution),
+        "smallest_purchase": _solution_json(found.purchase),
+    }

@@ -1,0 +1,52 @@
+"""Ten models on eight kinds of servers, evaluated and solved to proven optimality: python benchmarks/fleet.py
+
+Prints seconds of evaluation and of the integer programme, its gap, and the answer.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+from infrascale.parsing.inventories import inventory
+from infrascale.planning.fleet import cheapest, most_served
+from infrascale.studies.fleets import problem_of
+
+SERVERS = (
+    ("h100-sxm", 8, 6, "280000eur"), ("h100-pcie", 4, 4, "140000eur"), ("h200-sxm", 8, 2, "330000eur"),
+    ("a100-sxm-80gb", 8, 8, "150000eur"), ("l40s", 4, 10, "60000eur"), ("l4", 8, 6, "40000eur"),
+    ("b200", 8, 0, "480000eur"), ("mi300x", 8, 1, "230000eur"),
+)  # fmt: skip
+MODELS = (
+    ("llama-3.1-8b", 9000), ("llama-3.3-70b", 4000), ("qwen3-32b", 3000), ("gemma-3-27b-it", 2000),
+    ("mistral-small-3.2-24b-instruct-2506", 8000), ("gpt-oss-120b", 5000), ("gpt-oss-20b", 5000),
+    ("qwen3-30b-a3b", 4000), ("mistral-nemo-instruct-2407", 2500), ("qwen3-235b-a22b", 1500),
+)  # fmt: skip
+
+
+def main() -> None:
+    text = ""
+    for gpu, gpus, owned, price in SERVERS:
+        text += f'[[server]]\ngpu = "{gpu}"\ngpus = {gpus}\nowned = {owned}\nmost = {owned + 20}\nprice = "{price}"\n'
+    for model, users in MODELS:
+        text += f'[[model]]\nmodel = "{model}"\nusers = {users * 3}\nredundancy = 1\n'
+    path = Path(tempfile.mkdtemp()) / "fleet.toml"
+    path.write_text(text)
+    start = time.perf_counter()
+    problem = problem_of(inventory(str(path)))
+    evaluated = time.perf_counter()
+    found = cheapest(problem)
+    solved = time.perf_counter()
+    most = most_served(problem)
+    ended = time.perf_counter()
+    assert found is not None
+    print(f"{len(problem.needs)} models × {len(problem.servers)} kinds, {len(problem.ways)} ways")
+    print(f"evaluated in {evaluated - start:.2f} s, solved in {solved - evaluated:.2f} s, gap {found.gap_fraction:g}")
+    print(f"most served in {ended - solved:.2f} s: {most.scale:.3f} of every demand, gap {most.gap_fraction:g}")
+    bought = {name: count for name, count in found.bought.items() if count}
+    print(f"buys {bought} for {found.price:,.0f} EUR; {found.gpus} GPUs in use")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""`infrascale fleet`: what an inventory serves, what is missing, and which replicas go where.
+
+In: fleet.toml.    Out: Fleet: the solution, or the smallest purchase that makes one, and the room that is left.
+Each model on each kind of GPU is evaluated by the planner (the most that one replica serves within its promise), then
+the integer programme combines them. One model on several kinds shares its demand in proportion to what each serves;
+short and long requests of one model are two entries, so that each finds its own cards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from infrascale import api
+from infrascale.errors import ScenarioError
+from infrascale.parsing.inventories import Inventory, inventory
+from infrascale.parsing.scenarios import Question, scenario
+from infrascale.planning import Candidate, Scenario
+from infrascale.planning.fleet import (
+    Need,
+    Problem,
+    Server,
+    Solution,
+    Way,
+    cheapest,
+    fits,
+    most_served,
+    smallest_purchase,
+)
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """`solution` None: infeasible, and `purchase` is the smallest that helps. `headroom`: what is owned could serve."""
+
+    inventory: Inventory
+    problem: Problem
+    solution: Solution | None
+    purchase: Solution | None
+    headroom: Solution
+
+    @property
+    def feasible(self) -> bool:
+        return self.solution is not None
+
+
+def demand_of(asked: Scenario) -> float:
+    """The demand in its own unit: requests in flight, requests a second, or users who think; headroom added."""
+    demand = asked.demand
+    amount = next(x for x in (demand.request_per_s, demand.users, demand.in_flight_requests) if x is not None)
+    return amount * (1 + asked.headroom_fraction)
+
+
+def served_by(asked: Scenario, candidate: Candidate, requests: float) -> float:
+    """What one replica with `requests` in flight serves, in the unit of the demand (Little's law)."""
+    stays_s = candidate.performance.e2e_s.mean_s
+    if asked.demand.request_per_s is not None:
+        return requests / stays_s
+    if asked.demand.users is not None and asked.demand.think_s is not None:
+        return requests * (stays_s + asked.demand.think_s) / stays_s
+    return requests
+
+
+def ways_of(name: str, asked: Question, server: Server, gpu: str) -> list[Way]:
+    """Every cut of the model that fills these servers without gaps; over two of them where one is too small."""
+    found = scenario(asked.model_copy(update={"gpu": [gpu], "redundancy": 0, "max_gpus": None}))
+    ways: list[Way] = []
+    for gpus in (server.gpus, 2 * server.gpus):
+        for candidate, requests in api.capacity(gpus, found):
+            size = candidate.gpus_per_replica
+            if not fits(size, server):
+                continue
+            shard = candidate.deployment.shard
+            label = f"TP {shard.tp}" + (f" PP {shard.pp}" if shard.pp > 1 else "")
+            label += f", {candidate.deployment.quantization.precision}"
+            one = served_by(found, candidate, requests / candidate.replicas)
+            ways.append(Way(need=name, server=server.id, gpus=size, serves=one, label=label))
+        if ways:
+            break
+    return ways
+
+
+def problem_of(found: Inventory, progress: Progress | None = None) -> Problem:
+    """Every model evaluated on every kind of server; the same GPU in servers of the same size only once."""
+    ways: list[Way] = []
+    known: dict[tuple[str, str, int], list[Way]] = {}
+    total = len(found.questions) * len(found.servers)
+    for name, asked in found.questions.items():
+        for server in found.servers:
+            key = (name, found.gpus[server.id].id, server.gpus)
+            if key not in known:
+                known[key] = ways_of(name, asked, server, found.gpus[server.id].id)
+            ways += [replace(way, server=server.id) for way in known[key]]
+            if progress:
+                progress(len(known), total)
+    needs = tuple(
+        Need(id=name, demand=demand_of(scenario(asked)), spares=asked.redundancy)
+        for name, asked in found.questions.items()
+    )
+    return Problem(servers=found.servers, needs=needs, ways=tuple(ways), most_kw=found.max_kw)
+
+
+def fleet_of(path: str, progress: Progress | None = None) -> Fleet:
+    found = inventory(path)
+    problem = problem_of(found, progress)
+    unservable = tuple(n.id for n in problem.needs if not any(way.need == n.id for way in problem.ways))
+    if unservable:
+        raise ScenarioError(
+            f"no server here keeps the promise of {', '.join(unservable)}"[:200],
+            why="not even one request on an idle replica does",
+            fix="infrascale plan names the nearest promise; or add another kind of [[server]]",
+        )
+    solution = cheapest(problem)
+    return Fleet(
+        inventory=found,
+        problem=problem,
+        solution=solution,
+        purchase=None if solution else smallest_purchase(problem),
+        headroom=most_served(problem),
+    )

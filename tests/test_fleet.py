@@ -1,0 +1,234 @@
+"""Fleets: the integer programme against brute force, against single plans, spares, quotas, power, and the screen."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+import typer
+
+from infrascale import api
+from infrascale.errors import InfraScaleError
+from infrascale.planning.fleet import (
+    Need,
+    Problem,
+    Server,
+    Way,
+    cheapest,
+    fits,
+    most_served,
+    smallest_purchase,
+)
+
+pytest.importorskip("highspy")
+
+
+def keeps(problem, counts, bought):
+    """Whether replicas and purchases obey everything, by the definition and not by the programme."""
+    for server in problem.servers:
+        have = server.owned + bought[server.id]
+        inside = sum(way.gpus * n for way, n in zip(problem.ways, counts, strict=True) if way.server == server.id)
+        if have > max(server.most, server.owned) or -(-inside // server.gpus) > have:
+            return False
+    if problem.most_kw is not None:
+        kw = 0.0
+        for server in problem.servers:
+            inside = sum(w.gpus * n for w, n in zip(problem.ways, counts, strict=True) if w.server == server.id)
+            kw += server.kw * -(-inside // server.gpus)
+        if kw > problem.most_kw:
+            return False
+    for need in problem.needs:
+        mine = [(w.serves, n) for w, n in zip(problem.ways, counts, strict=True) if w.need == need.id and n]
+        total = sum(serves * n for serves, n in mine)
+        lost = need.spares * max((serves for serves, _ in mine), default=0)
+        if total - lost < need.demand - 1e-6 * need.demand:
+            return False
+    return True
+
+
+def brute_force(problem):
+    """The least price and with it the fewest GPUs, by trying everything."""
+    best = None
+    room = [range(max(s.most, s.owned) - s.owned + 1) for s in problem.servers]
+    kinds = {s.id: s for s in problem.servers}
+    sizes = []
+    for way in problem.ways:
+        server = kinds[way.server]
+        sizes.append(range(max(server.most, server.owned) * server.gpus // way.gpus + 1))
+    for counts in itertools.product(*sizes):
+        for extra in itertools.product(*room):
+            bought = {s.id: n for s, n in zip(problem.servers, extra, strict=True)}
+            if keeps(problem, counts, bought):
+                price = sum(s.price * bought[s.id] for s in problem.servers)
+                gpus = sum(way.gpus * n for way, n in zip(problem.ways, counts, strict=True))
+                best = min(best or (float("inf"), 0), (price, gpus))
+    return best
+
+
+def random_problem(rng):
+    servers = tuple(
+        Server(id=name, gpus=gpus, owned=rng.randint(0, 1), most=rng.randint(1, 2), price=float(rng.randint(1, 9)),
+               kw=float(gpus))
+        for name, gpus in (("big", 4), ("small", 2))
+    )  # fmt: skip
+    needs = tuple(Need(id=n, demand=rng.uniform(1, 9), spares=rng.randint(0, 1)) for n in ("a", "b"))
+    ways = tuple(
+        Way(need=need.id, server=server.id, gpus=size, serves=rng.uniform(1, 4) * size)
+        for need in needs
+        for server, size in ((servers[0], rng.choice((2, 4))), (servers[1], rng.choice((1, 2))))
+    )
+    return Problem(servers=servers, needs=needs, ways=ways, most_kw=rng.choice((None, 8.0)))
+
+
+def test_the_programme_finds_what_trying_everything_finds():
+    rng = random.Random(7)
+    feasible = 0
+    for _ in range(60):
+        problem = random_problem(rng)
+        truth, found = brute_force(problem), cheapest(problem)
+        assert (found is None) == (truth is None)
+        if found is not None:
+            feasible += 1
+            counts = [dict(found.replicas).get(way, 0) for way in problem.ways]
+            assert keeps(problem, counts, found.bought)
+            assert (found.price, found.gpus) == pytest.approx(truth)
+            assert found.gap_fraction == 0
+    assert 15 < feasible < 60
+
+
+def test_what_is_served_most_fits_and_no_more_does():
+    rng = random.Random(3)
+    for _ in range(20):
+        problem = random_problem(rng)
+        found = most_served(problem)
+        for factor, possible in ((0.9999, True), (1.002, False)):
+            needs = tuple(
+                Need(id=n.id, demand=n.demand * max(found.scale, 1e-6) * factor, spares=n.spares) for n in problem.needs
+            )
+            owned = tuple(Server(id=s.id, gpus=s.gpus, owned=s.owned, most=s.owned, kw=s.kw) for s in problem.servers)
+            again = cheapest(Problem(servers=owned, needs=needs, ways=problem.ways, most_kw=problem.most_kw))
+            if found.scale > 1e-6:
+                assert (again is not None) == possible
+
+
+def test_an_infeasible_inventory_names_the_smallest_purchase():
+    server = Server(id="h", gpus=8, owned=1, most=1, price=8.0)
+    problem = Problem(
+        servers=(server,), needs=(Need(id="a", demand=100),), ways=(Way(need="a", server="h", gpus=4, serves=10),)
+    )
+    assert cheapest(problem) is None
+    found = smallest_purchase(problem)
+    assert found.bought == {"h": 4} and found.used == {"h": 5}  # ten replicas of four: five servers
+
+
+def test_a_spare_is_one_replica_more():
+    def replicas(spares):
+        problem = Problem(
+            servers=(Server(id="h", gpus=8, owned=9, most=9),),
+            needs=(Need(id="a", demand=30, spares=spares),),
+            ways=(Way(need="a", server="h", gpus=2, serves=10),),
+        )
+        return sum(n for _, n in cheapest(problem).replicas)
+
+    assert [replicas(n) for n in (0, 1, 2)] == [3, 4, 5]
+
+
+@pytest.mark.parametrize("gpus,size,whole", [(1, 8, True), (4, 8, True), (3, 8, False), (16, 8, True), (2, 6, False)])
+def test_only_sizes_that_fill_servers_without_gaps(gpus, size, whole):
+    server = Server(id="s", gpus=size, owned=1, most=1)
+    assert fits(gpus, server) is whole
+    if not whole:
+        problem = Problem(servers=(server,), needs=(Need(id="a", demand=1),),
+                          ways=(Way(need="a", server="s", gpus=gpus, serves=1),))  # fmt: skip
+        with pytest.raises(InfraScaleError, match="do not fill"):
+            cheapest(problem)
+
+
+FLEET = """
+[[server]]
+gpu = "h100-sxm"
+gpus = 8
+owned = 3
+
+[[server]]
+gpu = "a100-sxm-80gb"
+gpus = 8
+owned = 2
+
+[[model]]
+model = "llama-3.3-70b"
+users = {users}
+redundancy = 1
+
+[[model]]
+model = "llama-3.1-8b"
+request_per_s = 20
+"""
+
+
+@pytest.fixture
+def fleet_toml(tmp_path):
+    def written(users, more=""):
+        path = tmp_path / "fleet.toml"
+        path.write_text(FLEET.format(users=users) + more)
+        return str(path)
+
+    return written
+
+
+def test_one_model_on_one_kind_is_the_plan_itself(tmp_path):
+    from infrascale.studies.fleets import fleet_of
+
+    path = tmp_path / "fleet.toml"
+    for demand in ("users = 20000", "request_per_s = 40", "users = 9000\nthink_s = 60"):
+        path.write_text('[[server]]\ngpu="h100-sxm"\ngpus=8\nowned=40\n[[model]]\nmodel="llama-3.1-8b"\n' + demand)
+        keys = dict(line.split(" = ") for line in demand.splitlines())
+        alone = api.plan(model="llama-3.1-8b", gpu="h100-sxm", **{k: float(v) for k, v in keys.items()})
+        found = fleet_of(str(path)).solution
+        assert alone.best.gpus <= found.gpus <= alone.best.gpus * 1.1 + 1  # a replica's limit is a whole request here
+
+
+def test_what_24_h100_and_16_a100_serve(fleet_toml):
+    from infrascale.studies.fleets import fleet_of
+
+    served = fleet_of(fleet_toml(2000))
+    assert served.feasible and served.solution.gap_fraction == 0 and served.purchase is None
+    assert served.headroom.scale > 1 and served.headroom.gap_fraction <= 2e-3
+    short = fleet_of(fleet_toml(40000))
+    assert not short.feasible and short.headroom.scale < 1
+    assert sum(short.purchase.bought.values()) >= 1
+
+
+def test_fleet_on_screen_and_as_json(fleet_toml, capsys):
+    import json
+
+    from infrascale.cli.fleet import fleet
+
+    fleet(fleet_toml(2000), as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 for line in lines) and any("h100-sxm" in line for line in lines)
+    fleet(fleet_toml(2000), as_json=True)
+    assert json.loads(capsys.readouterr().out)["feasible"] is True
+    with pytest.raises(typer.Exit) as stop:
+        fleet(fleet_toml(40000), as_json=False)
+    assert stop.value.exit_code == 3
+
+
+def test_a_wrong_fleet_is_refused_with_a_mend(tmp_path):
+    from infrascale.studies.fleets import fleet_of
+
+    path = tmp_path / "fleet.toml"
+    for text in (
+        "",
+        "[[server]]\ngpu='h100'\n",
+        "[[model]]\nmodel='llama-3.1-8b'\nusers=1\n",
+        FLEET.format(users=-1),
+        FLEET.format(users=5) + "\n[[server]]\ngpu='h100'\ngpus=0\n",
+        FLEET.format(users=5) + "\nsurprise=1",
+        FLEET.format(users=5).replace("owned = 3", "owned = -3"),
+    ):
+        path.write_text(text)
+        with pytest.raises(InfraScaleError) as error:
+            fleet_of(str(path))
+        assert error.value.why and error.value.fix
