@@ -12,12 +12,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import socket
 import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 MODELS = ("llama-3.1-8b", "mistralai/Mistral-Small-3.1-24B-Instruct-2503", "llama-3.3-70b", "openai/gpt-oss-20b")
 GPUS = ("h100-sxm", "a100-sxm-80gb", "l40s", "h200-sxm")
@@ -75,6 +77,19 @@ def started(port: int, workers: int) -> subprocess.Popen[bytes]:
     raise SystemExit("the server did not start")
 
 
+def cpu_s(server: subprocess.Popen[bytes]) -> float:
+    """Processor time that the server and its workers have used, from Linux's /proc."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if server.pid in (int(path.parent.name), int(fields[1])):
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=2)
@@ -88,7 +103,9 @@ def main() -> None:
     server = started(port, asked.workers)
     try:
         asyncio.run(load(port, asked.clients, 2.0, asked.demand))  # what is loaded once is loaded
+        before = cpu_s(server)
         took, seen = asyncio.run(load(port, asked.clients, asked.seconds, asked.demand))
+        used = (cpu_s(server) - before) / len(took)
     finally:
         server.terminate()
         server.wait(20)
@@ -97,6 +114,9 @@ def main() -> None:
     print(f"{rate:.0f} distinct plans a second, {asked.workers} workers, {asked.clients} clients, by {asked.demand}")
     middle, most = took[len(took) // 2], took[int(0.99 * len(took))]
     print(f"median {1000 * middle:.0f} ms, 99 % {1000 * most:.0f} ms; statuses {dict(seen)}")
+    print(
+        f"{1000 * used:.1f} ms of processor time a plan: {asked.workers / used:.0f} a second on {asked.workers} free cores"
+    )
 
 
 if __name__ == "__main__":

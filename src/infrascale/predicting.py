@@ -38,6 +38,8 @@ MEASURES = ("ttft_mean_s", "tpot_mean_s", "e2e_mean_s", "output_tok_per_s_total"
 COLUMNS = tuple(f"pred_{m}{end}" for m in MEASURES for end in ("", "_low", "_high"))
 COLUMNS += ("pred_power_w", "status", "reason")
 Found = dict[str, float | str]
+#: Arrival rate over predicted capacity up to which a completed run is taken as sustained.
+KNEE = 1.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +192,8 @@ def _saturated(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
 def _open(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
     """Arrivals at a rate λ; beyond the most that is sustained, μ, a run of n requests queues ever longer.
 
-    The average request then waits n/2 · (1/μ − 1/λ).
+    The average request then waits n/2 · (1/μ − 1/λ). Within `KNEE` of μ, which is not known better, a run that was
+    completed and published is taken as sustained.
     """
     rate = (row.request_per_s or 0.0) / row.replicas
     laws = dict(efficiency().laws)
@@ -198,7 +201,8 @@ def _open(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
     note, wait = "", 0.0
     if isinstance(p, Saturated):
         note = f"saturated: at most {p.request_per_s * row.replicas:.3g} requests/s are sustained"
-        wait = (row.requests or 0.0) / row.replicas / 2 * (1 / p.request_per_s - 1 / rate)
+        beyond = max(0.0, 1 / p.request_per_s - KNEE / rate)
+        wait = (row.requests or 0.0) / row.replicas / 2 * beyond
         p = closed_loop(timer, row.workload, limits, timer.host, laws, limits.running, Load.STEADY)
     total = p.output_token_per_s * row.replicas
     found = _cells(p.ttft_s.mean_s + wait, p.tpot_s.mean_s, p.e2e_s.mean_s + wait, total, p.running_seqs)

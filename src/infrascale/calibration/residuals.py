@@ -86,7 +86,7 @@ def residuals(rows: Iterable[Row], source: str, done: Callable[[], None] = lambd
 
 
 def _compared(row: Row, prediction: Prediction, source: str) -> Iterator[Residual]:
-    for measure, predicted in prediction.measures.items():
+    for measure, predicted in {**prediction.measures, "power_w": prediction.power_w}.items():
         measured = number(row, measure)
         if measured is not None and not (measure == "ttft_mean_s" and warm_up(row)):
             yield Residual(

@@ -16,6 +16,8 @@ from infrascale.parsing.measurements import Row
 from infrascale.predicting import MEASURES
 from infrascale.uncertainty import Spread, intervals
 
+#: What is compared: all that is predicted.
+COMPARED = (*MEASURES, "power_w")
 GROUPINGS = ("set", "engine", "gpu", "model")
 
 
@@ -43,7 +45,7 @@ class Validation:
         groups: dict[str, dict[str, list[Residual]]] = defaultdict(lambda: defaultdict(list))
         for residual in self.residuals:
             groups[_name(residual, by)][residual.measure].append(residual)
-        return {name: {m: score(found[m]) for m in MEASURES if m in found} for name, found in sorted(groups.items())}
+        return {name: {m: score(found[m]) for m in COMPARED if m in found} for name, found in sorted(groups.items())}
 
     def worst(self, measure: str, count: int = 10) -> list[Residual]:
         return sorted((r for r in self.residuals if r.measure == measure), key=lambda r: -abs(r.log_ratio))[:count]
@@ -52,7 +54,7 @@ class Validation:
 def _name(residual: Residual, by: str) -> str:
     engine, kind = residual.regime.engine, residual.regime.kind
     first = {"set": residual.source, "engine": engine, "gpu": residual.gpu, "model": residual.model}[by]
-    return f"{first}, {engine} {kind}" if by == "set" else f"{first}, {kind}"
+    return f"{first.split('_')[0]} {engine} {kind}" if by == "set" else f"{first} {kind}"
 
 
 def score(group: Sequence[Residual]) -> Score:
@@ -94,7 +96,7 @@ def plot(found: Validation, path: str) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    shown = [m for m in MEASURES if any(r.measure == m for r in found.residuals)]
+    shown = [m for m in COMPARED if any(r.measure == m for r in found.residuals)]
     figure, panels = plt.subplots(1, len(shown), figsize=(4.6 * len(shown), 4.6), squeeze=False)
     marks = {"vllm": "o", "sglang": "^", "trtllm": "s"}
     for panel, measure in zip(panels[0], shown, strict=True):
