@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from infrascale.cli import catalog, cost, export, fleet, language, planning, predict, report, serve, usage, validate
+from infrascale.cli import catalog, cost, export, fleet, language, planning, predict, report, serve, validate
 from infrascale.errors import InfraScaleError
 
 app = typer.Typer(
@@ -29,7 +29,6 @@ for verb in (
     export.export,
     report.report,
     serve.serve,
-    usage.usage,
     validate.validate,
 ):
     app.command()(language.speaking(verb))
