@@ -29,6 +29,7 @@ class Performance:
     running_seqs: float
     waiting_seqs: float
     kv_used_fraction: float
+    itl_s: Spread | None = None  # gaps between tokens
 
     @property
     def token_per_s_per_request(self) -> float:

@@ -1,7 +1,4 @@
-"""What one request looks like.
-
-Means for now: length distributions enter with the simulator.
-"""
+"""What one request looks like: mean lengths, and how much they vary."""
 
 from __future__ import annotations
 
@@ -10,11 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """`isl_tokens` in, `osl_tokens` out, of the input `prefix_hit_fraction` found in the prefix cache."""
+    """`isl_tokens` in, `osl_tokens` out, of the input `prefix_hit_fraction` found in the prefix cache.
+
+    `isl_cv`, `osl_cv`: standard deviation over mean of the lengths; 0 for fixed ones.
+    """
 
     isl_tokens: float
     osl_tokens: float
     prefix_hit_fraction: float = 0.0
+    isl_cv: float = 0.0
+    osl_cv: float = 0.0
 
     @property
     def new_tokens(self) -> float:
@@ -27,8 +29,11 @@ class Workload:
 
     @property
     def mean_context_tokens(self) -> float:
-        """What a decoding request holds on average: its prompt and half its answer."""
-        return self.isl_tokens + self.osl_tokens / 2
+        """What a decoding request holds on average: its prompt and half its answer, long answers being met more often.
+
+            isl + E[osl²] / 2·E[osl]
+        """
+        return self.isl_tokens + self.osl_tokens / 2 * (1 + self.osl_cv**2)
 
     @property
     def max_context_tokens(self) -> float:

@@ -1,0 +1,88 @@
+"""Birth–death chains: how many are in a system that they enter one by one and leave one by one.
+
+In: rates up and down by state.    Out: Stationary: the probability of every state, what an arrival finds, quantiles.
+Idea: in equilibrium each pair of neighbouring states is crossed as often up as down, so
+
+    π(n + 1) = π(n) · up(n) / down(n + 1)
+
+is a product, taken in logarithms. Where rates no longer change with the state the rest is geometric and summed in
+closed form: nothing is truncated. Knows nothing of requests or engines.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from math import exp, fsum, inf, log
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stationary:
+    """`chances[n]` of state n; those from the last state upwards lie in `chances[-1]`, geometric with `ratio`."""
+
+    chances: tuple[float, ...]
+    ratio: float = 0.0
+
+    @property
+    def last(self) -> int:
+        return len(self.chances) - 1
+
+    @property
+    def full(self) -> float:
+        """Chance of the last state or any above it."""
+        return self.chances[-1]
+
+    @cached_property
+    def mean(self) -> float:
+        """Mean state, the geometric part included: its mean excess is r / (1 − r)."""
+        return self.mean_within + self.full * self.ratio / (1 - self.ratio)
+
+    @cached_property
+    def mean_within(self) -> float:
+        """Mean of min(state, last): how many are in service."""
+        return fsum(n * chance for n, chance in enumerate(self.chances))
+
+    @cached_property
+    def variance_within(self) -> float:
+        return fsum((n - self.mean_within) ** 2 * chance for n, chance in enumerate(self.chances))
+
+    @cached_property
+    def _cumulative(self) -> list[float]:
+        return list(accumulate(self.chances))
+
+    def quantile(self, share: float) -> int:
+        """The smallest state n ≤ last with P(state ≤ n) ≥ share."""
+        return min(self.last, bisect_left(self._cumulative, share))
+
+
+def stationary(up: Sequence[float], down: Sequence[float], ratio: float = 0.0, width: float = 1.0) -> Stationary:
+    """Equilibrium of states 0 … len(up): `up[n]` leads from n to n + 1, `down[n]` back; then geometric by `ratio`.
+
+    M/M/1 at ρ = 0.5 with one explicit step (up 0.5, down 1, ratio 0.5): π(0) = 0.5, π(≥ 1) = 0.5.
+    `width` scales the variance of the state: π is raised to 1 / width. That is the diffusion with the same drift and
+    `width` times the noise, so it is exact at 1 and right to first order for a busy system elsewhere.
+    Source: Whitt, Stochastic-Process Limits (2002), ch. 10 (many servers with non-Poisson arrivals).
+    """
+    logs = [0.0]
+    for birth, death in zip(up, down, strict=True):
+        logs.append(logs[-1] + ((log(birth) - log(death)) / width if birth > 0 else -inf))
+    held = ratio ** (1 / width) if ratio > 0 else 0.0
+    top = max(logs)
+    weights = [exp(value - top) for value in logs]
+    weights[-1] /= 1 - held
+    total = fsum(weights)
+    return Stationary(chances=tuple(weight / total for weight in weights), ratio=held)
+
+
+def found_by_arrivals(state: Stationary, up: Sequence[float]) -> Stationary:
+    """What those who enter find: state n counts by how often it is left upwards. With a constant rate, the same.
+
+    For a finite source this is the arrival theorem: the population without the one who arrives.
+    """
+    rates = [*up, up[-1] if state.ratio else 0.0]
+    weights = [chance * rate for chance, rate in zip(state.chances, rates, strict=True)]
+    total = fsum(weights)
+    return Stationary(chances=tuple(weight / total for weight in weights), ratio=state.ratio)
