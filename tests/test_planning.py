@@ -13,7 +13,7 @@ from infrascale.deployment import PhysicsTimer
 from infrascale.errors import InfraScaleError
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.gpus import all_gpus, gpu
-from infrascale.planning import Constraint
+from infrascale.planning import Change, Constraint
 from infrascale.planning.evaluate import Judge
 from infrascale.planning.planner import deployments
 from infrascale.work import Batch
@@ -196,3 +196,28 @@ def test_a_fixed_max_model_len_must_fit_as_one_request():
     refused = plan(**keys, gpus_per_replica=[2], max_model_len=131072)
     assert refused.best is None and refused.rejected[0].constraint is Constraint.MEMORY
     assert plan(**keys, gpus_per_replica=[4], max_model_len=131072).best is not None
+
+
+@pytest.mark.parametrize(
+    "hard",
+    [{"ttft": 0.02}, {"tokens_per_s": 900}, {"ttft": 0.02, "tokens_per_s": 900}, {"max_gpus": 1, "users": 1e5},
+     {"model": "llama-3.3-70b", "gpus_per_replica": [1]}],
+)  # fmt: skip
+def test_each_nearest_change_makes_the_question_feasible_and_a_smaller_one_does_not(hard):
+    keys = {**BASE, "gpu": ["l40s"], **hard}
+    found = plan(**keys)
+    assert found.best is None and found.nearest
+    for one in found.nearest:
+        if one.change is Change.GPU:
+            assert plan(**{**keys, "gpu": [one.deployment.gpu.id]}).best.gpus == one.candidate.gpus
+        elif one.change is Change.PRECISION:
+            again = plan(**{**keys, "precision": [one.deployment.quantization.precision]})
+            assert again.best.gpus == one.candidate.gpus
+        elif one.change is Change.STOCK:
+            assert plan(**{**keys, "max_gpus": one.best}).best.gpus == one.best
+            assert plan(**{**keys, "max_gpus": one.best - 1}).best is None
+        elif one.change is Change.PROMISE and len(hard) == 1:
+            key, little = ("ttft", 1e-6) if one.constraint is Constraint.WAIT else ("tokens_per_s", -1e-6)
+            assert plan(**{**keys, key: one.best * (1 + little)}).best is not None
+            assert plan(**{**keys, key: one.best * (1 - little)}).best is None
+    assert {one.change for one in found.nearest} & {Change.GPU, Change.PROMISE, Change.STOCK, Change.PRECISION}

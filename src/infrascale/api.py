@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from infrascale.parsing.efficiencies import efficiency
+from infrascale.parsing.gpus import all_gpus
 from infrascale.parsing.scenarios import question, scenario
 from infrascale.planning import Candidate, Plan, Scenario
 from infrascale.planning import capacity as _capacity
@@ -35,7 +36,7 @@ def plan(asked: Scenario | None = None, *, solver: str = "exact", **keys: Any) -
         raise ScenarioError(f"unknown solver {solver[:30]!r}", why="there are two", fix="exact or nelder-mead")
     if solver == "nelder-mead" and find_spec("scipy") is None:
         raise ScenarioError("nelder-mead needs SciPy", why="it is not installed", fix="pip install 'infrascale[fit]'")
-    return _plan(asked or ask(**keys), efficiency(), solver)
+    return _plan(asked or ask(**keys), efficiency(), solver, tuple(all_gpus()))
 
 
 def capacity(gpus: int, asked: Scenario | None = None, **keys: Any) -> list[tuple[Candidate, float]]:

@@ -80,9 +80,36 @@ class Rejection:
     unit: str
 
 
+class Change(StrEnum):
+    """What gives way so that an infeasible question has an answer."""
+
+    PROMISE = "promise"
+    STOCK = "stock"
+    PRECISION = "precision"
+    GPU = "gpu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nearest:
+    """A single change that makes an infeasible question feasible, with the plan that then holds.
+
+    `wanted` of `constraint` was asked, `best` is reached at `deployment` once `change` is made. A changed promise is
+    exactly `best`. `change` None: nothing alone helps there; `best` is the most there is.
+    """
+
+    constraint: Constraint
+    change: Change | None
+    wanted: float
+    best: float
+    unit: str
+    deployment: Deployment
+    candidate: Candidate | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`best` None: infeasible, and `rejected` says why. `others`: the best of every other way, fewest GPUs first.
+    """`best` None: infeasible; `rejected` says why, `nearest` what would help. `others`: the best of every other way,
+    fewest GPUs first.
 
     `solver` names how it was found; `excess_fraction` how far above the proven optimum an inexact one stayed.
     """
@@ -93,4 +120,5 @@ class Plan:
     others: tuple[Candidate, ...] = ()
     rejected: tuple[Rejection, ...] = ()
     excess_fraction: float = 0.0
+    nearest: tuple[Nearest, ...] = ()
     physics: str = "operators"

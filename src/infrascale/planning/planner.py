@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from infrascale.deployment import Deployment, default_engine, runs, shards
 from infrascale.hardware import Efficiency, Gpu
 from infrascale.model import LAYER_PARTS, Quantization
 from infrascale.planning.evaluate import Judge
 from infrascale.planning.exact import Found, candidate_of, held_exponents, most_requests, solve
-from infrascale.planning.plan import Candidate, Plan, Rejection
+from infrascale.planning.nearest import nearest
+from infrascale.planning.plan import Candidate, Nearest, Plan, Rejection
 from infrascale.planning.scenario import Scenario
 from infrascale.workload import Demand
 
@@ -46,23 +48,35 @@ def deployments(scenario: Scenario, gpu: Gpu) -> Iterator[Deployment]:
             yield Deployment(model=scenario.model, gpu=gpu, shard=shard, engine=engine, quantization=quantization)
 
 
-def plan(scenario: Scenario, efficiency: Efficiency, solver: str = "exact") -> Plan:
+def plan(scenario: Scenario, efficiency: Efficiency, solver: str = "exact", elsewhere: tuple[Gpu, ...] = ()) -> Plan:
     """The plan with the fewest GPUs, proven; ties go to the faster answer. Other ways and refusals beside it.
 
-    `nelder-mead` is measured against the exact answer, which is computed too.
+    `nelder-mead` is measured against the exact answer, which is computed too. `elsewhere`: GPU kinds to try when those
+    asked have no answer.
     """
     if solver == "nelder-mead":
         from infrascale.planning.nelder_mead import solve as search
 
-        found, truth = _plan(scenario, efficiency, solver, search), plan(scenario, efficiency)
-        excess = found.best.gpus / truth.best.gpus - 1 if found.best and truth.best else 0.0
-        return replace(found, excess_fraction=excess)
-    return _plan(scenario, efficiency, solver, solve)
+        truth, found = plan(scenario, efficiency, elsewhere=elsewhere), _ways(scenario, efficiency, search)
+        candidates, rejected = found
+        excess = candidates[0].gpus / truth.best.gpus - 1 if candidates and truth.best else 0.0
+        return _plan(scenario, solver, candidates, rejected, excess_fraction=excess, nearest=truth.nearest)
+    candidates, rejected = _ways(scenario, efficiency, solve)
+    helps: tuple[Nearest, ...] = ()
+    if not candidates:
+        judges = [
+            Judge(scenario=scenario, deployment=deployment, efficiency=efficiency)
+            for gpu in scenario.gpus
+            for deployment in deployments(scenario, gpu)
+        ]
+        helps = nearest(scenario, judges, lambda changed: _ways(changed, efficiency, solve), elsewhere)
+    return _plan(scenario, solver, candidates, rejected, nearest=helps)
 
 
-def _plan(
-    scenario: Scenario, efficiency: Efficiency, solver: str, solve: Callable[[Judge], Candidate | Rejection]
-) -> Plan:
+def _ways(
+    scenario: Scenario, efficiency: Efficiency, solve: Callable[[Judge], Candidate | Rejection]
+) -> tuple[list[Candidate], list[Rejection]]:
+    """Every way to run the model on the GPUs asked: the best of each, fewest GPUs first, and those refused."""
     candidates: list[Candidate] = []
     rejected: list[Rejection] = []
     for gpu in scenario.gpus:
@@ -70,13 +84,15 @@ def _plan(
             found = solve(Judge(scenario=scenario, deployment=deployment, efficiency=efficiency))
             (candidates if isinstance(found, Candidate) else rejected).append(found)  # type: ignore[arg-type]
     candidates.sort(key=lambda c: (c.gpus, -c.performance.token_per_s_per_request))
-    return Plan(
-        scenario=scenario,
-        solver=solver,
-        best=candidates[0] if candidates else None,
-        others=tuple(candidates[1:]),
-        rejected=tuple(rejected),
-    )
+    return candidates, rejected
+
+
+def _plan(
+    scenario: Scenario, solver: str, candidates: list[Candidate], rejected: list[Rejection], **more: Any
+) -> Plan:
+    best = candidates[0] if candidates else None
+    others = tuple(candidates[1:])
+    return Plan(scenario=scenario, solver=solver, best=best, others=others, rejected=tuple(rejected), **more)
 
 
 def capacity(scenario: Scenario, efficiency: Efficiency, gpus: int) -> list[tuple[Candidate, float]]:

@@ -1,0 +1,117 @@
+"""What would have to change for an infeasible question to have an answer: each change alone, and proven by its plan.
+
+In: Scenario without a plan, other GPU kinds.    Out: Nearest changes.
+Idea: with unlimited replicas each request is alone on its replica, so the best speed and the best TTFT of a way to run
+the model are those of one request; a promise is kept where they keep it. Every change is planned anew before it is
+named. Bounded: one look at each deployment, one plan for each named change, GPU kind and format.
+Knows no words: constraints, numbers and candidates only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from infrascale.hardware import Gpu
+from infrascale.planning.evaluate import TOLERANCE, Judge
+from infrascale.planning.plan import Candidate, Change, Constraint, Nearest, Rejection
+from infrascale.planning.scenario import Scenario
+from infrascale.precision import PRECISIONS
+
+Solve = Callable[[Scenario], tuple[list[Candidate], list[Rejection]]]
+#: Other GPU kinds named, those that need the fewest GPUs first.
+MOST_KINDS = 3
+
+
+def nearest(scenario: Scenario, judges: list[Judge], solve: Solve, elsewhere: tuple[Gpu, ...]) -> tuple[Nearest, ...]:
+    """The changes that would do: of the promise, the purchase, the format, the GPU kind."""
+    asked = {gpu.id for gpu in scenario.gpus}
+    broken = _broken(scenario, judges, solve)
+    constraint = broken[0].constraint if broken else Constraint.MEMORY
+    named = [*broken]
+    for precision in PRECISIONS:
+        if precision in scenario.precisions or precision == scenario.model.native.precision:
+            continue
+        best = _best(solve(replace(scenario, precisions=(precision,))))
+        named += [_by(Change.PRECISION, constraint, scenario, best)] if best else []
+    others = [gpu for gpu in elsewhere if gpu.id not in asked]
+    found = [best for gpu in others if (best := _best(solve(replace(scenario, gpus=(gpu,)))))]
+    found.sort(key=lambda best: (best.gpus, -best.performance.token_per_s_per_request))
+    return (*named, *(_by(Change.GPU, constraint, scenario, best) for best in found[:MOST_KINDS]))
+
+
+def _broken(scenario: Scenario, judges: list[Judge], solve: Solve) -> list[Nearest]:
+    """The promise, or the number of GPUs, that would have to give; of memory only what is missing."""
+    held = [judge for judge in judges if judge.memory_check(0).slack_fraction >= 0]
+    if not held:
+        short = [(judge.memory_check(0), judge) for judge in judges]
+        if not short:
+            return []
+        check, judge = max(short, key=lambda pair: pair[0].slack_fraction)
+        return [
+            Nearest(constraint=Constraint.MEMORY, change=None, wanted=check.needed, best=check.available, unit="bytes",
+                    deployment=judge.deployment)
+        ]  # fmt: skip
+    return [*_promises(scenario, held, solve), *_stock(scenario, solve)]
+
+
+def _promises(scenario: Scenario, held: list[Judge], solve: Solve) -> Iterator[Nearest]:
+    """The smallest relaxation of one promise while the other stays; of both where neither alone helps."""
+    promise = scenario.promise
+    alone = [(judge, judge.performance(1.0, 0)) for judge in held]
+    quick = [pair for pair in alone if pair[1].token_per_s_per_request >= promise.token_per_s * (1 - TOLERANCE)]
+    prompt = [pair for pair in alone if pair[1].ttft_s.mean_s <= promise.ttft_s * (1 + TOLERANCE)]
+    if any(pair in prompt for pair in quick):
+        return  # not the promise: see the purchase
+    together = not quick and not prompt
+    if quick or together:
+        judge, found = min(quick or alone, key=lambda pair: pair[1].ttft_s.mean_s)
+        speed = min(promise.token_per_s, found.token_per_s_per_request)
+        eased = replace(promise, ttft_s=found.ttft_s.mean_s, token_per_s=speed)
+        yield Nearest(
+            constraint=Constraint.WAIT, change=Change.PROMISE, wanted=promise.ttft_s, best=found.ttft_s.mean_s,
+            unit="s", deployment=judge.deployment, candidate=_best(solve(replace(scenario, promise=eased))),
+        )  # fmt: skip
+    if prompt or together:
+        pairs = prompt or alone
+        judge, found = max(pairs, key=lambda pair: pair[1].token_per_s_per_request)
+        ttft_s = max(promise.ttft_s, found.ttft_s.mean_s)
+        eased = replace(promise, token_per_s=found.token_per_s_per_request, ttft_s=ttft_s)
+        yield Nearest(
+            constraint=Constraint.THROUGHPUT, change=Change.PROMISE, wanted=promise.token_per_s,
+            best=found.token_per_s_per_request, unit="token_per_s", deployment=judge.deployment,
+            candidate=_best(solve(replace(scenario, promise=eased))),
+        )  # fmt: skip
+
+
+def _stock(scenario: Scenario, solve: Solve) -> Iterator[Nearest]:
+    best = _best(solve(replace(scenario, most_gpus=None))) if scenario.most_gpus is not None else None
+    if best is not None:
+        yield Nearest(
+            constraint=Constraint.STOCK, change=Change.STOCK, wanted=scenario.most_gpus or 0, best=best.gpus,
+            unit="gpus", deployment=best.deployment, candidate=best,
+        )  # fmt: skip
+
+
+def _by(change: Change, constraint: Constraint, scenario: Scenario, best: Candidate) -> Nearest:
+    """The constraint that broke, as it stands after the change."""
+    values = {
+        Constraint.WAIT: (scenario.promise.ttft_s, best.performance.ttft_s.mean_s, "s"),
+        Constraint.THROUGHPUT: (
+            scenario.promise.token_per_s,
+            best.performance.token_per_s_per_request,
+            "token_per_s",
+        ),
+        Constraint.STOCK: (scenario.most_gpus or 0, best.gpus, "gpus"),
+    }
+    memory = best.checks[0]
+    wanted, value, unit = values.get(constraint, (memory.needed, memory.available, memory.unit))
+    return Nearest(
+        constraint=constraint, change=change, wanted=wanted, best=value, unit=unit, deployment=best.deployment,
+        candidate=best,
+    )  # fmt: skip
+
+
+def _best(found: tuple[list[Candidate], list[Rejection]]) -> Candidate | None:
+    candidates, _ = found
+    return min(candidates, key=lambda c: (c.gpus, -c.performance.token_per_s_per_request), default=None)
