@@ -114,9 +114,8 @@ def main() -> None:
     print(f"{rate:.0f} distinct plans a second, {asked.workers} workers, {asked.clients} clients, by {asked.demand}")
     middle, most = took[len(took) // 2], took[int(0.99 * len(took))]
     print(f"median {1000 * middle:.0f} ms, 99 % {1000 * most:.0f} ms; statuses {dict(seen)}")
-    print(
-        f"{1000 * used:.1f} ms of processor time a plan: {asked.workers / used:.0f} a second on {asked.workers} free cores"
-    )
+    free = f"{asked.workers / used:.0f} a second on {asked.workers} free cores"
+    print(f"{1000 * used:.1f} ms of processor time a plan: {free}")
 
 
 if __name__ == "__main__":

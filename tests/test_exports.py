@@ -426,22 +426,52 @@ def test_a_spoiled_plan_is_a_screen_and_code_2(spoil, tmp_path):
     assert not (tmp_path / "here").exists()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", QUESTIONS)
-def test_vllms_own_parser_takes_the_command(name):
-    """INFRASCALE_VLLM_PYTHON: the interpreter of an environment with vLLM in it."""
+PARSER = """
+import sys
+from importlib import import_module
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+def there(*names):
+    for name in names:
+        try:
+            return import_module(name)
+        except ModuleNotFoundError:
+            pass
+parser = FlexibleArgumentParser()
+if sys.argv[1] == "bench":
+    import_module("vllm.benchmarks.serve").add_cli_args(parser)
+else:
+    room = there("vllm.entrypoints.launchers.cli_args", "vllm.entrypoints.openai.cli_args")
+    room.make_arg_parser(parser)
+found = parser.parse_args(sys.argv[2:])
+"""
+
+
+def vllm_parses(verb: str, words: list[str], shown: str) -> list[str]:
+    """What vLLM's own parser makes of a command. INFRASCALE_VLLM_PYTHON: an interpreter with vLLM beside it."""
     python = os.environ.get("INFRASCALE_VLLM_PYTHON")
     if not python:
         pytest.skip("set INFRASCALE_VLLM_PYTHON")
-    script = """
-import sys
-from vllm.utils.argparse_utils import FlexibleArgumentParser
-from vllm.entrypoints.openai.cli_args import make_arg_parser
-found = make_arg_parser(FlexibleArgumentParser()).parse_args(sys.argv[1:])
-print(found.max_num_seqs, found.tensor_parallel_size)
-"""
-    words = engine_words("kubernetes" if expressible("kubernetes", name) else "lws", name)[1:]
-    done = subprocess.run([python, "-c", script, *words], capture_output=True, text=True)
+    script = f"{PARSER}print({shown})"
+    done = subprocess.run([python, "-c", script, verb, *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    best = made(name)[0].best
-    assert done.stdout.split()[-2:] == [str(best.max_batch), str(best.deployment.shard.tp)]
+    return done.stdout.splitlines()[-1].split()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_vllms_own_parser_takes_the_command(name):
+    words = engine_words("kubernetes" if expressible("kubernetes", name) else "lws", name)[1:]
+    words = [word for word in words if "$(" not in word]  # what the pod fills in
+    seen = vllm_parses("serve", words, "found.max_num_seqs, found.tensor_parallel_size, found.max_model_len")
+    best, said = made(name)[0].best, flags_of(words)
+    assert seen == [str(best.max_batch), str(best.deployment.shard.tp), said["--max-model-len"]]
+
+
+@pytest.mark.slow
+def test_vllms_own_parser_takes_the_load_test():
+    words = script_words(files("loadtest", "wide")["loadtest.sh"], "vllm bench serve")[3:]
+    filled = {"$((clients * 10))": "80", "$clients": "8"}  # what the shell fills in
+    for blank, value in filled.items():
+        words = [word.replace(blank, value) for word in words]
+    seen = vllm_parses("bench", words, "found.max_concurrency, found.random_output_len, found.ignore_eos")
+    assert seen == ["8", f"{made('wide')[0].scenario.workload.osl_tokens:.0f}", "True"]

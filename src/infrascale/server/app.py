@@ -106,17 +106,29 @@ def create() -> FastAPI:
 
 
 def _verbs(app: FastAPI) -> None:
-    @app.post("/plan", responses=RESPONSES, summary="The fewest GPUs that keep a promise, and why")
-    def plan(asked: verbs.Asked) -> dict[str, Any]:
-        return verbs.plan(asked)
+    @app.post(
+        "/plan",
+        response_model=dict[str, Any],
+        responses=RESPONSES,
+        summary="The fewest GPUs that keep a promise, and why",
+    )
+    def plan(asked: verbs.Asked) -> JSONResponse:
+        return JSONResponse(verbs.plan(asked))
 
-    @app.post("/capacity", responses=RESPONSES, summary="What GPUs that are there can serve")
-    def capacity(asked: verbs.AskedCapacity) -> dict[str, Any]:
-        return verbs.capacity(asked)
+    @app.post(
+        "/capacity", response_model=dict[str, Any], responses=RESPONSES, summary="What GPUs that are there can serve"
+    )
+    def capacity(asked: verbs.AskedCapacity) -> JSONResponse:
+        return JSONResponse(verbs.capacity(asked))
 
-    @app.post("/predict", responses=RESPONSES, summary="Speed and waits of measured rows, from their inputs alone")
-    def predict(asked: verbs.Rows) -> dict[str, Any]:
-        return verbs.predict(asked)
+    @app.post(
+        "/predict",
+        response_model=dict[str, Any],
+        responses=RESPONSES,
+        summary="Speed and waits of measured rows, from their inputs alone",
+    )
+    def predict(asked: verbs.Rows) -> JSONResponse:
+        return JSONResponse(verbs.predict(asked))
 
     @app.get("/health", summary="Whether the service is up")
     def health() -> Health:
