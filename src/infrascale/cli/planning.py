@@ -1,13 +1,28 @@
-"""`infrascale plan` and `infrascale capacity`."""
+"""`infrascale plan` and `infrascale capacity`. With --json an error is JSON on stdout too."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
 from infrascale.cli.flags import Gpus, Json, Model, Number, Precisions, ScenarioFile, Text, Whole, Wholes, keys_of
+
+
+@contextmanager
+def errors_as(as_json: bool) -> Iterator[None]:
+    """An error of ours goes on to the screen; machines that asked for JSON find it there."""
+    from infrascale.errors import InfraScaleError
+
+    try:
+        yield
+    except InfraScaleError as error:
+        if as_json:
+            print(json.dumps({"error": {"what": error.what, "why": error.why, "fix": error.fix}}, indent=2))
+        raise
 
 
 def plan(
@@ -49,8 +64,9 @@ def plan(
     from infrascale.parsing.plans import asked_as
     from infrascale.screen import plan_json, plan_lines
 
-    keys = keys_of(file, flags)
-    found = api.plan(solver=solver, **keys)
+    with errors_as(as_json):
+        keys = keys_of(file, flags)
+        found = api.plan(solver=solver, **keys)
     print(json.dumps(plan_json(found) | asked_as(keys, solver), indent=2) if as_json else "\n".join(plan_lines(found)))
     if found.best is None:
         raise typer.Exit(3)
@@ -77,8 +93,9 @@ def capacity(
     from infrascale import api
     from infrascale.screen import candidate_json, capacity_lines
 
-    asked = api.ask(needs_demand=False, **keys_of(file, flags))
-    found = api.capacity(gpus, asked)
+    with errors_as(as_json):
+        asked = api.ask(needs_demand=False, **keys_of(file, flags))
+        found = api.capacity(gpus, asked)
     if as_json:
         share = asked.requests_per_user or 1.0
         rows = [{"requests_in_flight": n, "users": n / share, **candidate_json(c)} for c, n in found]
