@@ -1,0 +1,210 @@
+"""Many replicas on one clock, compiled: arrivals in order of time, each to the replica that the router names.
+
+Idea: the next thing that happens is the earliest of an arrival, the end of what a replica has under way, a replica's
+death or birth, and a look at the state for a plot. Those who ask again after an answer (turns of a conversation, users
+in a closed loop) stand in a heap until their time. A dead replica loses what it had: those requests arrive again.
+"""
+
+from __future__ import annotations
+
+from infrascale.serving.simulation import fast, queues
+from infrascale.serving.simulation.compiled import compiled
+from infrascale.serving.simulation.state import (
+    ALIVE,
+    CLOCK,
+    CONTEXT,
+    DECODING,
+    DONE,
+    END,
+    FREE,
+    HEAD,
+    JUMP,
+    NEVER,
+    NEXT_FINISH,
+    PARTIAL,
+    QUEUE_HEAD,
+    QUEUE_TAIL,
+    ROOT,
+    RUNNING,
+    SPARE,
+    TAIL,
+    WAITING,
+)
+
+
+@compiled
+def _push(times, who, size, at_ps, i):
+    place = size
+    while place > 0:
+        parent = (place - 1) // 2
+        if times[parent] < at_ps or (times[parent] == at_ps and who[parent] < i):
+            break
+        times[place], who[place] = times[parent], who[parent]
+        place = parent
+    times[place], who[place] = at_ps, i
+    return size + 1
+
+
+@compiled
+def _pop(times, who, size):
+    size -= 1
+    at_ps, i = times[size], who[size]
+    place = 0
+    while True:
+        child = 2 * place + 1
+        if child >= size:
+            break
+        right = child + 1
+        if right < size and (times[right] < times[child] or (times[right] == times[child] and who[right] < who[child])):
+            child = right
+        if at_ps < times[child] or (at_ps == times[child] and i < who[child]):
+            break
+        times[place], who[place] = times[child], who[child]
+        place = child
+    times[place], who[place] = at_ps, i
+    return size
+
+
+@compiled
+def _earliest(x):
+    best = 0
+    for r in range(1, x.now.shape[0]):
+        if x.now[r, END] < x.now[best, END]:
+            best = r
+    return best
+
+
+@compiled
+def _arrive(q, x, k, t, r, i, at_ps):
+    q.replica[i] = r
+    now = x.now[r]
+    fast.interrupt(x, k, t, r, at_ps)
+    queues.add(q, x, k, r, i)
+    if now[END] == NEVER:
+        now[JUMP] = -1
+        now[END] = max(at_ps, now[CLOCK])
+
+
+@compiled
+def _look(q, x, k, t, at_ps, series, tick, blocks):
+    """Running, waiting and used cache blocks of every replica at this moment."""
+    for r in range(x.now.shape[0]):
+        now = x.now[r]
+        used = blocks - now[FREE]
+        if now[JUMP] > 0 and now[END] != NEVER and at_ps > now[CLOCK]:
+            steps = now[JUMP]
+            if at_ps < now[END]:
+                steps, _ = fast.steps_until(t, now[DECODING], now[CONTEXT], at_ps - now[CLOCK])
+            used += fast.blocks_needed(x, k, r, steps)
+        series[tick, r, 0] = now[RUNNING]
+        series[tick, r, 1] = now[WAITING]
+        series[tick, r, 2] = used
+
+
+@compiled
+def _lose(q, x, k, r, blocks, lost):
+    """A replica dies: its memory is empty. Who ran or waited there, in `lost`."""
+    now = x.now[r]
+    count = 0
+    slot = now[HEAD]
+    while slot != -1:
+        lost[count] = x.request[r, slot]
+        count += 1
+        slot = x.after[r, slot]
+    while now[WAITING] > 0:
+        lost[count] = queues.pop(q, x, k, r)
+        count += 1
+    _wipe(x, r, blocks)
+    for j in range(count):
+        i = lost[j]
+        q.generated[i] = 0
+        q.first_ps[i] = -1
+        q.last_ps[i] = -1
+        q.hit_tokens[i] = 0
+    return count
+
+
+@compiled
+def _wipe(x, r, blocks):
+    """As on its first day, but for its clock, and dead."""
+    now = x.now[r]
+    clock, slots, last = now[CLOCK], x.spare.shape[1], x.users.shape[1] - 1
+    now[:] = 0
+    now[CLOCK], now[FREE], now[SPARE] = clock, blocks, slots
+    now[END] = now[NEXT_FINISH] = NEVER
+    now[HEAD] = now[TAIL] = now[PARTIAL] = now[QUEUE_HEAD] = now[QUEUE_TAIL] = now[ROOT] = -1
+    for slot in range(slots):
+        x.spare[r, slot] = slots - 1 - slot
+    x.ring[r, :] = -1
+    x.phase[r, :] = 0
+    x.held[r, :] = 0
+    x.published[r, :] = 0
+    x.turn[r, :] = -1
+    x.users[r, :] = 0
+    x.key[r, :] = -1
+    x.table_key[r, :] = -1
+    for block in range(last + 1):
+        x.newer[r, block] = block + 1 if block < last else 0
+        x.older[r, block] = block - 1 if block > 0 else last
+
+
+@compiled
+def drive(
+    q, x, k, t, order, route, event_ps, event_replica, event_alive, tick_ps, series, heap_ps, heap_i, lost, blocks
+):
+    """Everything until the last answer. `order`: requests that come of themselves, by time of arrival. The number of
+    requests that arrived again because their replica died; −1: cache blocks must be followed one by one."""
+    coming, waiting_heap, turn, event, tick, again = 0, 0, 0, 0, 0, 0
+    while True:
+        arrival = q.arrival_ps[order[coming]] if coming < order.shape[0] else NEVER
+        asks_again = heap_ps[0] if waiting_heap > 0 else NEVER
+        r = _earliest(x)
+        end = x.now[r, END]
+        change = event_ps[event] if event < event_ps.shape[0] else NEVER
+        someone = min(arrival, asks_again)
+        if someone == NEVER and end == NEVER:
+            break
+        now_ps = min(min(someone, end), change)
+        if tick < tick_ps.shape[0] and tick_ps[tick] < now_ps:
+            _look(q, x, k, t, tick_ps[tick], series, tick, blocks)
+            tick += 1
+        elif change <= min(someone, end):
+            one = event_replica[event]
+            if event_alive[event] == 1:
+                x.now[one, ALIVE] = 1
+                x.now[one, CLOCK] = max(x.now[one, CLOCK], change)
+            elif x.now[one, ALIVE] == 1:
+                count = _lose(q, x, k, one, blocks, lost)
+                again += count
+                for j in range(count):
+                    waiting_heap = _push(heap_ps, heap_i, waiting_heap, change, lost[j])
+            event += 1
+        elif someone <= end:
+            if arrival <= asks_again:
+                i = order[coming]
+                coming += 1
+            else:
+                i = heap_i[0]
+                waiting_heap = _pop(heap_ps, heap_i, waiting_heap)
+            chosen = route(q, x, i, turn)
+            turn += 1
+            if chosen == -1:  # nobody is alive: at the gate until something changes
+                waiting_heap = _push(heap_ps, heap_i, waiting_heap, change, i)
+            else:
+                _arrive(q, x, k, t, chosen, i, someone)
+        else:
+            fast.complete(q, x, k, t, r)
+            now = x.now[r]
+            for place in range(now[DONE]):
+                j = q.follows[x.done[r, place]]
+                if j != -1:
+                    at_ps = end + q.think_ps[j]
+                    q.arrival_ps[j] = at_ps
+                    waiting_heap = _push(heap_ps, heap_i, waiting_heap, at_ps, j)
+            if now[RUNNING] + now[WAITING] == 0:
+                now[END], now[JUMP] = NEVER, 0
+            elif min(arrival, heap_ps[0] if waiting_heap > 0 else NEVER) <= end:
+                now[JUMP] = -1  # whoever arrives at this very moment is seen
+            elif fast.begin(q, x, k, t, r) == 1:
+                return -1
+    return again

@@ -1,0 +1,651 @@
+"""A replica in the compiled mode: the plain mode's decisions, many steps at a time.
+
+Idea: between arrivals, finishes and prompts nothing changes but the context lengths. So a run of steps that only decode
+is one jump: its length is bounded by the next finish and by the free blocks, its time is a sum of straight lines
+(steptable.py), and an arrival in its middle cuts it after the step under way. What a step with prompts or preemptions
+carries is decided when it begins (`begin`) and takes effect when it ends (`complete`), as in replica.py.
+All times are whole picoseconds, so the results are those of the plain mode to the last bit.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from infrascale.serving.simulation import pool, queues
+from infrascale.serving.simulation.compiled import compiled
+from infrascale.serving.simulation.state import (
+    CLOCK,
+    CONTEXT,
+    DECODING,
+    DONE,
+    END,
+    FREE,
+    HEAD,
+    HELD_BACK,
+    JUMP,
+    LATE,
+    NEVER,
+    NEXT_FINISH,
+    PARTIAL,
+    RISE,
+    RUNNING,
+    SPARE,
+    STEP,
+    TAIL,
+    WAITING,
+    YIELDS,
+)
+from infrascale.serving.simulation.steptable import step_ps
+
+
+@compiled
+def _blocks(tokens, size):
+    return (tokens + size - 1) // size
+
+
+# --- time of many steps ---------------------------------------------------------------------------------------------
+
+
+@compiled
+def _stretch(t, seqs, context, steps):
+    """Of `steps` decoding steps from this context on, those on one straight line: how many, the first, the rise."""
+    row = t.row_of[seqs]
+    width = t.decode_width[row]
+    last = t.decode_ps.shape[1] - 1
+    segment = min(context // width, last)
+    slope = t.decode_slope_ps[row, segment]
+    if segment < last:
+        steps = min(steps, ((segment + 1) * width - context + seqs - 1) // seqs)
+    return steps, t.decode_ps[row, segment] + slope * (context - segment * width), slope * seqs
+
+
+@compiled
+def _sum_ps(steps, first, rise):
+    return steps * first + rise * (steps * (steps - 1) // 2)
+
+
+@compiled
+def jump_ps(t, seqs, context, steps):
+    """Time of `steps` steps that decode `seqs` sequences, which read `context` tokens in the first."""
+    total = 0
+    while steps > 0:
+        some, first, rise = _stretch(t, seqs, context, steps)
+        total += _sum_ps(some, first, rise)
+        context += some * seqs
+        steps -= some
+    return total
+
+
+@compiled
+def steps_until(t, seqs, context, span_ps):
+    """The fewest such steps that last at least `span_ps`, and how long they do."""
+    steps, total = 0, 0
+    while True:
+        some, first, rise = _stretch(t, seqs, context, NEVER >> 24)
+        left = span_ps - total
+        if rise <= 0:
+            count = min((left + first - 1) // first, some)
+        else:
+            half = first - rise / 2
+            count = int((sqrt(half * half + 2.0 * rise * left) - half) / rise)
+            count = min(max(count, 1), some)
+        while count < some and _sum_ps(count, first, rise) < left:
+            count += 1
+        while count > 1 and _sum_ps(count - 1, first, rise) >= left:
+            count -= 1
+        steps += count
+        total += _sum_ps(count, first, rise)
+        if total >= span_ps:
+            return steps, total
+        context += count * seqs
+
+
+@compiled
+def _count_gaps(x, r, gap_ps, times):
+    """`times` gaps between tokens of this length."""
+    low, high = 0, x.gap_edges_ps.shape[0]
+    while low < high:
+        middle = (low + high) // 2
+        if x.gap_edges_ps[middle] < gap_ps:
+            low = middle + 1
+        else:
+            high = middle
+    x.gaps[r, low] += times
+    return low
+
+
+@compiled
+def _count_jump_gaps(x, r, t, seqs, context, steps):
+    """The gaps of a whole jump, each step's counted once for every sequence."""
+    while steps > 0:
+        some, first, rise = _stretch(t, seqs, context, steps)
+        context += some * seqs
+        steps -= some
+        while some > 0:
+            at = _count_gaps(x, r, first, 0)
+            last = first + rise * (some - 1)
+            inside = some
+            if rise != 0 and at < x.gap_edges_ps.shape[0] and (last > x.gap_edges_ps[at] or rise < 0):
+                inside = 1 if rise < 0 else min(some, (x.gap_edges_ps[at] - first) // rise + 1)
+            x.gaps[r, at] += inside * seqs
+            first += rise * inside
+            some -= inside
+
+
+# --- who runs -------------------------------------------------------------------------------------------------------
+
+
+@compiled
+def _enter(x, r, i):
+    """A slot at the end of the running."""
+    now = x.now[r]
+    now[SPARE] -= 1
+    slot = x.spare[r, now[SPARE]]
+    x.request[r, slot] = i
+    x.before[r, slot] = now[TAIL]
+    x.after[r, slot] = -1
+    if now[TAIL] == -1:
+        now[HEAD] = slot
+    else:
+        x.after[r, now[TAIL]] = slot
+    now[TAIL] = slot
+    now[RUNNING] += 1
+    x.late_ps[r, slot] = -1
+    return slot
+
+
+@compiled
+def _exit(x, r, slot):
+    now = x.now[r]
+    before, after = x.before[r, slot], x.after[r, slot]
+    if before == -1:
+        now[HEAD] = after
+    else:
+        x.after[r, before] = after
+    if after == -1:
+        now[TAIL] = before
+    else:
+        x.before[r, after] = before
+    x.spare[r, now[SPARE]] = slot
+    now[SPARE] += 1
+    now[RUNNING] -= 1
+    if x.late_ps[r, slot] >= 0:
+        now[LATE] -= 1
+
+
+@compiled
+def _ring_put(x, r, slot, finish):
+    at = finish & (x.ring.shape[1] - 1)
+    x.finish[r, slot] = finish
+    x.same_finish[r, slot] = x.ring[r, at]
+    x.ring[r, at] = slot
+    x.now[r, NEXT_FINISH] = min(x.now[r, NEXT_FINISH], finish)
+
+
+@compiled
+def _ring_drop(x, r, slot):
+    at = x.finish[r, slot] & (x.ring.shape[1] - 1)
+    one = x.ring[r, at]
+    if one == slot:
+        x.ring[r, at] = x.same_finish[r, slot]
+        return
+    while x.same_finish[r, one] != slot:
+        one = x.same_finish[r, one]
+    x.same_finish[r, one] = x.same_finish[r, slot]
+
+
+@compiled
+def _seek_finish(x, r):
+    """The next step that ends an answer, from here on."""
+    now = x.now[r]
+    if now[DECODING] == 0:
+        now[NEXT_FINISH] = NEVER
+        return
+    step, mask = now[STEP] + 1, x.ring.shape[1] - 1
+    while x.ring[r, step & mask] == -1:
+        step += 1
+    now[NEXT_FINISH] = step
+
+
+@compiled
+def _start_decoding(q, x, k, r, slot):
+    """Its latest token came with the step that has just ended."""
+    now = x.now[r]
+    i = x.request[r, slot]
+    computed = q.isl[i] + q.generated[i] - 1
+    origin = computed - now[STEP]
+    x.origin[r, slot] = origin
+    x.phase[r, origin % k.block_size] += 1
+    now[DECODING] += 1
+    now[CONTEXT] += computed + 1
+    _ring_put(x, r, slot, now[STEP] + q.osl[i] - q.generated[i])
+
+
+@compiled
+def _stop_decoding(x, k, r, slot):
+    now = x.now[r]
+    origin = x.origin[r, slot]
+    x.phase[r, origin % k.block_size] -= 1
+    now[DECODING] -= 1
+    now[CONTEXT] -= origin + now[STEP] + 1
+    _ring_drop(x, r, slot)
+
+
+@compiled
+def _give_back(x, k, r, slot, tokens):
+    """The blocks of the slot's first `tokens`."""
+    if k.by_block:
+        pool.release(x, r, slot)
+    else:
+        x.now[r, FREE] += _blocks(tokens, k.block_size)
+
+
+@compiled
+def _finish(q, x, k, r, slot):
+    """The whole answer is there."""
+    now = x.now[r]
+    i = x.request[r, slot]
+    q.generated[i] = q.osl[i]
+    q.last_ps[i] = now[CLOCK]
+    _give_back(x, k, r, slot, q.isl[i] + q.osl[i] - 1)
+    _exit(x, r, slot)
+    x.done[r, now[DONE]] = i
+    now[DONE] += 1
+
+
+@compiled
+def _preempt(q, x, k, r, slot):
+    now = x.now[r]
+    i = x.request[r, slot]
+    if slot == now[PARTIAL]:
+        _give_back(x, k, r, slot, x.origin[r, slot])
+        now[PARTIAL] = -1
+    else:
+        computed = x.origin[r, slot] + now[STEP]
+        q.generated[i] = computed + 1 - q.isl[i]
+        q.last_ps[i] = x.late_ps[r, slot] if x.late_ps[r, slot] >= 0 else now[CLOCK]
+        dealt_with = x.turn[r, slot] == now[STEP]
+        _give_back(x, k, r, slot, computed + dealt_with)
+        _stop_decoding(x, k, r, slot)
+    _exit(x, r, slot)
+    q.preemptions[i] += 1
+    queues.put_back(q, x, k, r, i)
+
+
+@compiled
+def _victim(q, x, k, r):
+    """The last admitted; by priority the least urgent, the latest of those, the first admitted of those."""
+    now = x.now[r]
+    if not k.by_priority:
+        return now[TAIL]
+    worst, slot = now[HEAD], x.after[r, now[HEAD]]
+    while slot != -1:
+        a, b = x.request[r, slot], x.request[r, worst]
+        if q.priority[a] > q.priority[b] or (q.priority[a] == q.priority[b] and q.arrival_ps[a] > q.arrival_ps[b]):
+            worst = slot
+        slot = x.after[r, slot]
+    return worst
+
+
+# --- one step -------------------------------------------------------------------------------------------------------
+
+
+@compiled
+def begin(q, x, k, t, r):
+    """Choose what runs from CLOCK on, and until when. Needs someone running or waiting. 1: the cache blocks matter.
+
+    They do when one is preempted: what it finds again of its own depends on which blocks were taken since.
+    """
+    now = x.now[r]
+    now[YIELDS] = now[HELD_BACK] = 0
+    decoding = now[DECODING]
+    need = x.phase[r, (-now[STEP]) % k.block_size]
+    if now[PARTIAL] == -1 and now[LATE] == 0 and need <= now[FREE]:
+        door_open = now[WAITING] > 0 and now[RUNNING] < k.max_num_seqs and decoding < k.budget
+        if door_open and not k.by_block:
+            i = queues.first(x, k, r)
+            door_open = _blocks(q.isl[i] + q.generated[i], k.block_size) <= now[FREE] - need
+        if not door_open:
+            steps = min(now[NEXT_FINISH] - now[STEP], _steps_that_fit(x, k, r))
+            now[JUMP] = steps
+            now[END] = now[CLOCK] + jump_ps(t, decoding, now[CONTEXT], steps)
+            return 0
+    return _begin_mixed(q, x, k, t, r, need)
+
+
+@compiled
+def _steps_that_fit(x, k, r):
+    """Steps of decoding alone that the free blocks allow."""
+    now = x.now[r]
+    cycles = now[FREE] // now[DECODING]
+    steps = cycles * k.block_size
+    left = now[FREE] - cycles * now[DECODING]
+    while True:
+        left -= x.phase[r, (-now[STEP] - steps) % k.block_size]
+        if left < 0:
+            return steps
+        steps += 1
+
+
+@compiled
+def _begin_mixed(q, x, k, t, r, need):
+    now = x.now[r]
+    budget = k.budget
+    partial, chunk, more = now[PARTIAL], 0, 0
+    if partial != -1:
+        i = x.request[r, partial]
+        computed = x.origin[r, partial]
+        chunk = min(q.isl[i] + q.generated[i] - computed, budget - now[DECODING])
+        more = _blocks(computed + chunk, k.block_size) - _blocks(computed, k.block_size)
+    left_out_context = 0
+    load = (0, 0, 0, 0, 0)  # prompt tokens, prompts, doubled query-key pairs, late decodes, their context
+    if need + more > now[FREE]:
+        if k.caching and not k.by_block:
+            return 1
+        chunk, left_out_context = _squeeze(q, x, k, r)
+        partial = now[PARTIAL]
+        budget = 0
+    else:
+        if k.by_block:
+            _hold_decoding(q, x, k, r)
+        else:
+            now[FREE] -= need
+        budget -= now[DECODING] + chunk
+    now[RISE] = now[DECODING] - now[HELD_BACK]
+    context = now[CONTEXT] - left_out_context
+    if partial != -1 and chunk > 0:
+        load = _carry(q, x, k, r, partial, chunk, load)
+    while budget > 0 and now[WAITING] > 0 and now[RUNNING] < k.max_num_seqs:
+        slot, chunk = _admit(q, x, k, r, budget)
+        if slot == -1:
+            break
+        load = _carry(q, x, k, r, slot, chunk, load)
+        budget -= chunk
+    tokens, prompts, doubled, late, late_context = load
+    past = 0.0
+    if tokens:
+        past = max(0.0, doubled / (2 * tokens) - tokens / (2 * prompts))
+    now[JUMP] = 0
+    seqs = now[RISE] + late
+    if tokens + seqs > 0:
+        now[END] = now[CLOCK] + step_ps(t, tokens, prompts, past, seqs, context + late_context)
+    else:
+        now[END] = now[CLOCK]
+    return 0
+
+
+@compiled
+def _hold_decoding(q, x, k, r):
+    """This step's block for every decoding sequence, in order; blocks that this step fills become findable."""
+    now = x.now[r]
+    step, size = now[STEP], k.block_size
+    if x.phase[r, (-step) % size] == 0 and x.phase[r, (-step - 1) % size] == 0:
+        return
+    slot = now[HEAD]
+    while slot != -1:
+        if slot != now[PARTIAL]:
+            computed = x.origin[r, slot] + step
+            if computed % size == 0 or (computed + 1) % size == 0:
+                pool.hold(q, x, k, r, slot, computed + 1, computed + 1)
+        slot = x.after[r, slot]
+
+
+@compiled
+def _squeeze(q, x, k, r):
+    """Blocks for those who run while they are short: one by one, preempting. The chunk of the partial prompt, and the
+    context of those who were left out because the step ended at a request that preempted itself."""
+    now = x.now[r]
+    budget, chunk = k.budget, 0
+    slot = now[HEAD]
+    while slot != -1 and budget > 0:
+        i = x.request[r, slot]
+        is_partial = slot == now[PARTIAL]
+        computed = x.origin[r, slot] + (0 if is_partial else now[STEP])
+        tokens = min(q.isl[i] + q.generated[i] - computed, budget) if is_partial else 1
+        more = _blocks(computed + tokens, k.block_size) - _blocks(computed, k.block_size)
+        itself = False
+        while more > now[FREE] and not itself:
+            victim = _victim(q, x, k, r)
+            itself = victim == slot
+            budget += x.turn[r, victim] == now[STEP]
+            following = x.after[r, slot]
+            _preempt(q, x, k, r, victim)
+        if itself:
+            slot = following
+            break
+        if k.by_block:
+            known = q.isl[i] + q.generated[i] if is_partial else computed + 1
+            pool.hold(q, x, k, r, slot, computed + tokens, known)
+        else:
+            now[FREE] -= more
+        x.turn[r, slot] = now[STEP]
+        chunk = tokens if is_partial else chunk
+        budget -= tokens
+        slot = x.after[r, slot]
+    return chunk, _hold_back(x, r, slot)
+
+
+@compiled
+def _hold_back(x, r, slot):
+    """Leave out of this step whoever runs from `slot` on. The context they would have read."""
+    now = x.now[r]
+    context = 0
+    while slot != -1:
+        if slot != now[PARTIAL]:
+            context += x.origin[r, slot] + now[STEP] + 1
+            now[HELD_BACK] += 1
+            if x.late_ps[r, slot] < 0:
+                x.late_ps[r, slot] = now[CLOCK]
+                now[LATE] += 1
+        slot = x.after[r, slot]
+    return context
+
+
+@compiled
+def _admit(q, x, k, r, budget):
+    """Let in the first who waits if all its known tokens fit: its slot and first chunk, or −1."""
+    now = x.now[r]
+    i = queues.first(x, k, r)
+    tokens = q.isl[i] + q.generated[i]
+    hits, idle = 0, 0
+    if k.by_block and k.caching:
+        while hits < (tokens - 1) // k.block_size:
+            block = pool.find(x, r, pool.key_of(q, i, hits))
+            if block == -1:
+                break
+            idle += x.users[r, block] == 0
+            hits += 1
+    if _blocks(tokens, k.block_size) - hits + idle > now[FREE]:
+        return -1, 0
+    queues.pop(q, x, k, r)
+    slot = _enter(x, r, i)
+    past = hits * k.block_size
+    chunk = min(tokens - past, budget)
+    if k.by_block:
+        for place in range(hits):
+            block = pool.find(x, r, pool.key_of(q, i, place))
+            pool.share(x, r, block)
+            x.blocks[r, slot, place] = block
+        x.held[r, slot] = x.published[r, slot] = hits
+    if q.preemptions[i] == 0:
+        q.hit_tokens[i] = past
+    x.origin[r, slot] = past
+    if not k.by_block:
+        now[FREE] -= _blocks(chunk, k.block_size)
+    return slot, chunk
+
+
+@compiled
+def _carry(q, x, k, r, slot, chunk, load):
+    """Put a prompt's chunk into the step."""
+    now = x.now[r]
+    tokens, prompts, doubled, late, late_context = load
+    i = x.request[r, slot]
+    known = q.isl[i] + q.generated[i]
+    past = x.origin[r, slot]
+    if k.by_block:
+        pool.hold(q, x, k, r, slot, past + chunk, known)
+    elif slot == now[PARTIAL] and x.turn[r, slot] != now[STEP]:
+        now[FREE] -= _blocks(past + chunk, k.block_size) - _blocks(past, k.block_size)
+    x.origin[r, slot] = past + chunk
+    if past + chunk < known:
+        now[PARTIAL] = slot
+    else:
+        if slot == now[PARTIAL]:
+            now[PARTIAL] = -1
+        x.yields[r, now[YIELDS]] = slot
+        now[YIELDS] += 1
+        if chunk == 1 and q.generated[i] > 0:
+            return tokens, prompts, doubled, late + 1, late_context + past + 1
+    return tokens + chunk, prompts + 1, doubled + chunk * (2 * past + chunk), late, late_context
+
+
+# --- its end --------------------------------------------------------------------------------------------------------
+
+
+@compiled
+def interrupt(x, k, t, r, at_ps):
+    """Someone arrives: a jump under way ends with the step under way, if it can be of use to who arrives."""
+    now = x.now[r]
+    useless = now[RUNNING] >= k.max_num_seqs or (now[WAITING] > 0 and not k.by_priority and not k.by_block)
+    if now[JUMP] > 0 and now[END] > at_ps and not useless:
+        steps, span = steps_until(t, now[DECODING], now[CONTEXT], at_ps - now[CLOCK])
+        now[JUMP] = steps
+        now[END] = now[CLOCK] + span
+
+
+@compiled
+def complete(q, x, k, t, r):
+    """What was under way has ended: tokens are there, the finished leave."""
+    now = x.now[r]
+    now[DONE] = 0
+    jump, span = now[JUMP], now[END] - now[CLOCK]
+    if jump == -1:
+        now[CLOCK] = now[END]
+        return
+    x.busy[r, 0] += now[RUNNING] * (span * 1e-12)
+    x.busy[r, 1] += span * 1e-12
+    if jump > 0:
+        _end_jump(q, x, k, t, r, jump)
+    else:
+        _end_mixed(x, k, r, span)
+    now[CLOCK] = now[END]
+    if now[NEXT_FINISH] == now[STEP]:
+        _finish_answers(q, x, k, r)
+    for place in range(now[YIELDS]):
+        _yield_token(q, x, k, r, x.yields[r, place])
+    now[YIELDS] = 0
+
+
+@compiled
+def _end_jump(q, x, k, t, r, steps):
+    now = x.now[r]
+    decoding = now[DECODING]
+    _count_jump_gaps(x, r, t, decoding, now[CONTEXT], steps)
+    if k.by_block:
+        for _ in range(steps):
+            _hold_decoding(q, x, k, r)
+            now[STEP] += 1
+    else:
+        now[FREE] -= blocks_needed(x, k, r, steps)
+        now[STEP] += steps
+    now[CONTEXT] += decoding * steps
+
+
+@compiled
+def blocks_needed(x, k, r, steps):
+    """Blocks that these many steps of decoding alone take."""
+    now = x.now[r]
+    needed = steps // k.block_size * now[DECODING]
+    for j in range(steps % k.block_size):
+        needed += x.phase[r, (-now[STEP] - j) % k.block_size]
+    return needed
+
+
+@compiled
+def _end_mixed(x, k, r, span):
+    now = x.now[r]
+    gaps = now[RISE]
+    if now[LATE] > now[HELD_BACK] or now[HELD_BACK] > 0:
+        gaps -= _settle_late(x, k, r)
+    if now[HELD_BACK] > 0:
+        _seek_finish(x, r)
+    now[STEP] += 1
+    now[CONTEXT] += now[RISE]
+    if gaps > 0:
+        _count_gaps(x, r, span, gaps)
+
+
+@compiled
+def _settle_late(x, k, r):
+    """Those left out of this step move one step on; those left out before and not now close a longer gap."""
+    now = x.now[r]
+    size = k.block_size
+    closed = 0
+    slot, left_out = now[HEAD], 0
+    # the left out are the last of those who decode
+    behind = now[DECODING] - now[HELD_BACK]
+    while slot != -1:
+        following = x.after[r, slot]
+        if slot != now[PARTIAL] and not _is_yielding(x, r, slot):
+            if left_out >= behind:
+                origin = x.origin[r, slot]
+                x.phase[r, origin % size] -= 1
+                x.phase[r, (origin - 1) % size] += 1
+                x.origin[r, slot] = origin - 1
+                _ring_drop(x, r, slot)
+                _ring_put(x, r, slot, x.finish[r, slot] + 1)
+            elif x.late_ps[r, slot] >= 0:
+                _count_gaps(x, r, now[END] - x.late_ps[r, slot], 1)
+                x.late_ps[r, slot] = -1
+                now[LATE] -= 1
+                closed += 1
+            left_out += 1
+        slot = following
+    return closed
+
+
+@compiled
+def _is_yielding(x, r, slot):
+    for place in range(x.now[r, YIELDS]):  # noqa: SIM110 (no generators in the kernel)
+        if x.yields[r, place] == slot:
+            return True
+    return False
+
+
+@compiled
+def _finish_answers(q, x, k, r):
+    """Everyone whose last token came with this step, in order of admission."""
+    now = x.now[r]
+    at = now[STEP] & (x.ring.shape[1] - 1)
+    if k.by_block:
+        slot = now[HEAD]
+        while slot != -1 and x.ring[r, at] != -1:
+            following = x.after[r, slot]
+            if slot != now[PARTIAL] and x.finish[r, slot] == now[STEP] and not _is_yielding(x, r, slot):
+                _stop_decoding(x, k, r, slot)
+                _finish(q, x, k, r, slot)
+            slot = following
+    else:
+        while x.ring[r, at] != -1:
+            slot = x.ring[r, at]
+            _stop_decoding(x, k, r, slot)
+            _finish(q, x, k, r, slot)
+    _seek_finish(x, r)
+
+
+@compiled
+def _yield_token(q, x, k, r, slot):
+    """The step that ended computed the last of this request's known tokens: one more is there."""
+    now = x.now[r]
+    i = x.request[r, slot]
+    q.generated[i] += 1
+    if q.first_ps[i] < 0:
+        q.first_ps[i] = now[CLOCK]
+    else:
+        _count_gaps(x, r, now[CLOCK] - q.last_ps[i], 1)
+    q.last_ps[i] = now[CLOCK]
+    if q.generated[i] >= q.osl[i]:
+        _finish(q, x, k, r, slot)
+    else:
+        _start_decoding(q, x, k, r, slot)

@@ -1,0 +1,347 @@
+"""Replicas behind a router, simulated: arrays of requests in, their times out.
+
+In: Requests, a StepTable, Settings, and the Fleet.    Out: Records.
+When the router's choice depends on nothing but the request (round robin, sessions) and nobody dies or asks again, each
+replica is a simulation of its own: they run one after another in little memory, on as many threads as there are cores.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from infrascale.errors import ScenarioError
+from infrascale.serving.simulation.drive import drive
+from infrascale.serving.simulation.request import PS_PER_S, Request, Settings
+from infrascale.serving.simulation.routing import POLICIES
+from infrascale.serving.simulation.state import ALIVE, NEVER, Asked, Replicas, knobs_of, replicas_of
+from infrascale.serving.simulation.steptable import StepTable
+
+MOST_PS = 2**62  # the clock's range: 53 days
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requests:
+    """What is asked, one entry a request, in any order of time. Optional columns are empty where they say nothing.
+
+    `stream`: requests of one conversation have the same; the text of a later one continues the earlier one's.
+    `prefix`, `prefix_tokens`: the head that requests with the same prefix share. `follows`: the request that is sent
+    `think_s` after this one is answered (its own `arrival_s` is then unused); −1: none. Smaller `priority` goes first.
+    `delay_s`: between arrival and the scheduler's queue: the front end reads and tokenises.
+    """
+
+    arrival_s: np.ndarray
+    isl_tokens: np.ndarray
+    osl_tokens: np.ndarray
+    stream: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    prefix: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    prefix_tokens: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    priority: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    follows: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    think_s: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    def __len__(self) -> int:
+        return self.arrival_s.shape[0]
+
+    def only(self, which: np.ndarray) -> Requests:
+        columns = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return Requests(**{name: column[which] if column.shape[0] else column for name, column in columns.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A replica dies, or comes (back) to life. One whose first change is a birth is not there before."""
+
+    at_s: float
+    replica: int
+    alive: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    replicas: int = 1
+    policy: str = "round-robin"
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """By request, in the order asked. Times from the start; a request never answered has last_ps −1.
+
+    `gaps`: gaps between tokens counted by length; class i reaches to `gap_edges_ps[i]`. `series`: [moment, replica,
+    (running, waiting, used blocks)] at `moments_s`. `running_s`: sequences running, summed over time, by replica.
+    """
+
+    arrival_ps: np.ndarray
+    first_ps: np.ndarray
+    last_ps: np.ndarray
+    isl_tokens: np.ndarray
+    osl_tokens: np.ndarray
+    preemptions: np.ndarray
+    hit_tokens: np.ndarray
+    replica: np.ndarray
+    gaps: np.ndarray
+    gap_edges_ps: np.ndarray
+    moments_s: np.ndarray
+    series: np.ndarray
+    running_s: np.ndarray
+    sent_again: int
+    blocks: int
+
+
+def simulate_fleet(
+    requests: Requests,
+    table: StepTable,
+    settings: Settings,
+    fleet: Fleet = Fleet(),
+    *,
+    moments_s: np.ndarray | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Records:
+    """Serve all requests. `moments_s`: when to look at the replicas' state."""
+    _check(requests, settings, fleet)
+    moments_s = np.empty(0) if moments_s is None else moments_s
+    asked = _asked(requests, settings)
+    alone = fleet.replicas > 1 and not fleet.changes and not requests.follows.shape[0]
+    if alone and fleet.policy == "round-robin":
+        order = np.argsort(asked.arrival_ps, kind="stable")
+        home = np.empty(len(requests), dtype=np.int64)
+        home[order] = np.arange(len(requests)) % fleet.replicas
+        return _apart(requests, home, table, settings, fleet.replicas, moments_s, progress)
+    if alone and fleet.policy == "session":
+        return _apart(
+            requests, _homes(asked.stream, fleet.replicas), table, settings, fleet.replicas, moments_s, progress
+        )
+    return _together(requests, asked, table, settings, fleet, moments_s)
+
+
+def requests_in_plain(requests: Requests, settings: Settings) -> list[Request]:
+    """The same requests for the plain mode."""
+    asked = _asked(requests, settings)
+    return [
+        Request(
+            index=i,
+            arrival_ps=int(asked.arrival_ps[i]),
+            isl_tokens=int(asked.isl[i]),
+            osl_tokens=int(asked.osl[i]),
+            stream=int(asked.stream[i]),
+            prefix=-1 - int(asked.prefix[i]),
+            prefix_blocks=int(asked.prefix_blocks[i]),
+            priority=int(asked.priority[i]),
+        )
+        for i in range(len(requests))
+    ]
+
+
+def _check(requests: Requests, settings: Settings, fleet: Fleet) -> None:
+    if not len(requests):
+        raise ScenarioError(
+            "no request to simulate", why="the traffic is empty", fix="a longer duration or higher rate"
+        )
+    if fleet.policy not in POLICIES:
+        raise ScenarioError(
+            f"unknown routing {fleet.policy[:30]!r}", why="no policy has this name", fix=", ".join(POLICIES)
+        )
+    if not np.isfinite(requests.arrival_s).all() or (requests.arrival_s < 0).any():
+        raise ScenarioError(
+            "an arrival has no time", why="it is negative, infinite or not a number", fix="mend the trace"
+        )
+    if requests.arrival_s.max() * PS_PER_S > MOST_PS:
+        raise ScenarioError(
+            "the traffic is too long", why="the clock ends after 53 days", fix="simulate a shorter span"
+        )
+    if min(requests.isl_tokens.min(), requests.osl_tokens.min()) < 1:
+        raise ScenarioError("a request is empty", why="isl and osl are at least one token", fix="mend the trace")
+    if settings.max_num_batched_tokens < settings.max_num_seqs:
+        raise ScenarioError(
+            "more sequences than tokens a step",
+            why=f"max_num_batched_tokens {settings.max_num_batched_tokens} < max_num_seqs {settings.max_num_seqs}",
+            fix="vLLM refuses this too: raise the one or lower the other",
+        )
+    longest = int((requests.isl_tokens + requests.osl_tokens).max())
+    needed = -(-(longest - 1) // settings.block_size)
+    if needed > settings.kv_blocks - 1:
+        raise ScenarioError(
+            f"a request of {longest:,} tokens never fits",
+            why=f"it needs {needed:,} cache blocks of {settings.kv_blocks - 1:,}",
+            fix="shorten it, or give the replica more memory",
+        )
+
+
+def _asked(requests: Requests, settings: Settings) -> Asked:
+    """Requests and the room for their results, as the kernel takes them."""
+    count = len(requests)
+
+    def given(column: np.ndarray, otherwise: int, kind: type = np.int32) -> np.ndarray:
+        return column.astype(kind) if column.shape[0] else np.full(count, otherwise, dtype=kind)
+
+    def empty(fill: int = 0, kind: type = np.int32, size: int = count) -> np.ndarray:
+        return np.full(size, fill, dtype=kind)
+
+    arrival = np.rint(requests.arrival_s * PS_PER_S).astype(np.int64)
+    follows = given(requests.follows, -1, np.int64)
+    waits_for_another = follows[follows >= 0]
+    arrival[waits_for_another] = NEVER
+    think = requests.think_s if requests.think_s.shape[0] else np.zeros(count if follows.max() >= 0 else 1)
+    by_priority = count if settings.by_priority else 1
+    return Asked(
+        arrival_ps=arrival,
+        isl=requests.isl_tokens.astype(np.int32),
+        osl=requests.osl_tokens.astype(np.int32),
+        stream=requests.stream.astype(np.int64) if requests.stream.shape[0] else np.arange(count),
+        prefix=given(requests.prefix, 0, np.int64),
+        prefix_blocks=given(requests.prefix_tokens, 0) // np.int32(settings.block_size),
+        priority=given(requests.priority, 0),
+        follows=follows,
+        think_ps=np.rint(think * PS_PER_S).astype(np.int64),
+        first_ps=empty(-1, np.int64),
+        last_ps=empty(-1, np.int64),
+        generated=empty(),
+        preemptions=empty(),
+        hit_tokens=empty(),
+        replica=empty(-1),
+        next_waiting=empty(-1),
+        child=empty(-1, size=by_priority),
+        sibling=empty(-1, size=by_priority),
+    )
+
+
+def _must_follow_blocks(asked: Asked, settings: Settings) -> bool:
+    """Whether requests can find each other's cache: else the number of blocks says all, until one is preempted."""
+    shared = bool((asked.prefix_blocks > 0).any()) or np.unique(asked.stream).shape[0] < asked.stream.shape[0]
+    return settings.prefix_caching and shared
+
+
+def _together(
+    requests: Requests, asked: Asked, table: StepTable, settings: Settings, fleet: Fleet, moments_s: np.ndarray
+) -> Records:
+    """All replicas on one clock."""
+    by_block = _must_follow_blocks(asked, settings)
+    while True:
+        x = replicas_of(fleet.replicas, settings, int(asked.osl.max()), int((asked.isl + asked.osl).max()), by_block)
+        for change in {c.replica: c for c in reversed(_in_order(fleet))}.values():
+            x.now[change.replica, ALIVE] = not change.alive
+        series = np.zeros((moments_s.shape[0], fleet.replicas, 3), dtype=np.int64)
+        again = _run(asked, x, table, settings, fleet, by_block, moments_s, series)
+        if again >= 0:
+            return _records(asked, x, moments_s, series, settings, again)
+        by_block = True
+        asked = _asked(requests, settings)
+
+
+def _in_order(fleet: Fleet) -> list[Change]:
+    return sorted(fleet.changes, key=lambda change: change.at_s)
+
+
+def _run(
+    asked: Asked,
+    x: Replicas,
+    table: StepTable,
+    settings: Settings,
+    fleet: Fleet,
+    by_block: bool,
+    moments_s: np.ndarray,
+    series: np.ndarray,
+) -> int:
+    own = np.flatnonzero(asked.arrival_ps != NEVER)
+    order = own[np.argsort(asked.arrival_ps[own], kind="stable")]
+    changes = _in_order(fleet)
+    heap = asked.isl.shape[0] + 1 if changes or order.shape[0] < asked.isl.shape[0] else 1
+    return drive(
+        asked,
+        x,
+        knobs_of(settings, by_block),
+        table,
+        order,
+        POLICIES[fleet.policy],
+        np.array([round(change.at_s * PS_PER_S) for change in changes], dtype=np.int64),
+        np.array([change.replica for change in changes], dtype=np.int64),
+        np.array([change.alive for change in changes], dtype=np.int64),
+        np.rint(moments_s * PS_PER_S).astype(np.int64),
+        series,
+        np.empty(heap, dtype=np.int64),
+        np.empty(heap, dtype=np.int64),
+        np.empty(heap, dtype=np.int64),
+        settings.kv_blocks - 1,
+    )
+
+
+def _records(
+    asked: Asked, x: Replicas, moments_s: np.ndarray, series: np.ndarray, settings: Settings, again: int
+) -> Records:
+    return Records(
+        arrival_ps=asked.arrival_ps,
+        first_ps=asked.first_ps,
+        last_ps=asked.last_ps,
+        isl_tokens=asked.isl,
+        osl_tokens=asked.osl,
+        preemptions=asked.preemptions,
+        hit_tokens=asked.hit_tokens,
+        replica=asked.replica,
+        gaps=x.gaps.sum(axis=0),
+        gap_edges_ps=x.gap_edges_ps,
+        moments_s=moments_s,
+        series=series,
+        running_s=x.busy[:, 0].copy(),
+        sent_again=again,
+        blocks=settings.kv_blocks - 1,
+    )
+
+
+def _homes(stream: np.ndarray, replicas: int) -> np.ndarray:
+    """routing.by_session while all are alive, for all requests at once."""
+    with np.errstate(over="ignore"):
+        mixed = (stream * np.int64(0x9E3779B97F4A7C1)) & np.int64(0x7FFFFFFFFFFFFFFF)
+    return (mixed >> 24) % replicas
+
+
+def _apart(
+    requests: Requests,
+    home: np.ndarray,
+    table: StepTable,
+    settings: Settings,
+    replicas: int,
+    moments_s: np.ndarray,
+    progress: Callable[[int, int], None] | None,
+) -> Records:
+    """Each replica a simulation of its own; their records put together."""
+    order = np.argsort(home, kind="stable")
+    ends = np.searchsorted(home[order], np.arange(replicas + 1))
+    whole: dict[str, np.ndarray] = {}
+    gaps, series = 0, np.zeros((moments_s.shape[0], replicas, 3), dtype=np.int64)
+    running_s = np.zeros(replicas)
+
+    def serve(r: int) -> Records | None:
+        mine = requests.only(order[ends[r] : ends[r + 1]])
+        return _together(mine, _asked(mine, settings), table, settings, Fleet(), moments_s) if len(mine) else None
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for r, found in enumerate(pool.map(serve, range(replicas))):
+            if progress is not None:
+                progress(r + 1, replicas)
+            if found is None:
+                series[:, r, 2] = 0
+                continue
+            for name in BY_REQUEST:
+                column = getattr(found, name)
+                whole.setdefault(name, np.empty(len(requests), column.dtype))[order[ends[r] : ends[r + 1]]] = column
+            gaps, edges, running_s[r] = gaps + found.gaps, found.gap_edges_ps, found.running_s[0]
+            series[:, r] = found.series[:, 0]
+    return Records(
+        **whole,
+        replica=home.astype(np.int32),
+        gaps=gaps,
+        gap_edges_ps=edges,
+        moments_s=moments_s,
+        series=series,
+        running_s=running_s,
+        sent_again=0,
+        blocks=settings.kv_blocks - 1,
+    )
+
+
+BY_REQUEST = ("arrival_ps", "first_ps", "last_ps", "isl_tokens", "osl_tokens", "preemptions", "hit_tokens")

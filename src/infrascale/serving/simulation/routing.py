@@ -1,0 +1,71 @@
+"""Which replica a request goes to: one plain function per policy.
+
+A policy sees the requests `q`, the replicas `x`, the request's index and how many came before it, and answers with a
+replica that is alive. A new policy is one function here and its name in POLICIES. Compiled, so arrays and numbers only.
+"""
+
+from __future__ import annotations
+
+from infrascale.serving.simulation.compiled import compiled
+from infrascale.serving.simulation.state import ALIVE, RUNNING, WAITING
+
+
+@compiled
+def next_alive(x, r):
+    """The first replica that is alive, from this one on and around."""
+    for _ in range(x.now.shape[0]):
+        if x.now[r, ALIVE] == 1:
+            return r
+        r = (r + 1) % x.now.shape[0]
+    return -1
+
+
+@compiled
+def round_robin(q, x, i, turn):
+    """Each in turn."""
+    return next_alive(x, turn % x.now.shape[0])
+
+
+@compiled
+def least_loaded(q, x, i, turn):
+    """The fewest requests running and waiting; ties go around."""
+    replicas = x.now.shape[0]
+    best, fewest = -1, -1
+    for step in range(replicas):
+        r = (turn + step) % replicas
+        load = x.now[r, RUNNING] + x.now[r, WAITING]
+        if x.now[r, ALIVE] == 1 and (best == -1 or load < fewest):
+            best, fewest = r, load
+    return best
+
+
+@compiled
+def by_session(q, x, i, turn):
+    """Always the same replica for a conversation, so that its cache is there: a hash of its stream."""
+    mixed = (q.stream[i] * 0x9E3779B97F4A7C1) & 0x7FFFFFFFFFFFFFFF
+    return next_alive(x, (mixed >> 24) % x.now.shape[0])
+
+
+@compiled
+def by_prefix(q, x, i, turn):
+    """Always the same replica for a shared prefix, unless it carries a quarter more than the mean: then the least
+    loaded (consistent hashing with bounded loads)."""
+    replicas = x.now.shape[0]
+    mixed = ((q.prefix[i] + 1) * 0x9E3779B97F4A7C1) & 0x7FFFFFFFFFFFFFFF
+    home = next_alive(x, (mixed >> 24) % replicas)
+    if home == -1 or q.prefix_blocks[i] == 0:
+        return least_loaded(q, x, i, turn)
+    total = 0
+    for r in range(replicas):
+        total += x.now[r, RUNNING] + x.now[r, WAITING]
+    if 4 * replicas * (x.now[home, RUNNING] + x.now[home, WAITING]) <= 5 * (total + 1):
+        return home
+    return least_loaded(q, x, i, turn)
+
+
+POLICIES = {
+    "round-robin": round_robin,
+    "least-loaded": least_loaded,
+    "session": by_session,
+    "prefix": by_prefix,
+}
