@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from infrascale.cli import catalog, cost, export, fleet, language, planning, predict, report, serve, validate
+from infrascale.cli import catalog, cost, export, fleet, language, planning, predict, report, serve, study, validate
 from infrascale.errors import InfraScaleError
 
 app = typer.Typer(
@@ -25,6 +25,9 @@ for verb in (
     catalog.catalog,
     cost.cost,
     fleet.fleet,
+    study.growth,
+    study.sensitivity,
+    study.study,
     predict.predict,
     export.export,
     report.report,

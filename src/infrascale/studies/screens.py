@@ -12,6 +12,8 @@ from infrascale.planning import Candidate
 from infrascale.planning.fleet import Solution
 from infrascale.studies.costing import Costing
 from infrascale.studies.fleets import Fleet
+from infrascale.studies.growth import Growth
+from infrascale.studies.sensitivity import Distribution, Swing
 
 
 def way(candidate: Candidate) -> str:
@@ -245,3 +247,82 @@ def fleet_json(found: Fleet) -> dict[str, Any]:
         "solution": _solution_json(found.solution),
         "smallest_purchase": _solution_json(found.purchase),
     }
+
+
+def growth_lines(found: Growth) -> list[str]:
+    lines = [f"Servers of {found.gpus_per_server} × {found.gpu}, bought whole and kept", ""]
+    lines.append("  from            users  GPUs needed    buy  servers  order by    unserved if late")
+    for step in found.steps:
+        order = step.order_by.isoformat() if step.order_by else "–"
+        late = f"{step.unserved_if_late:,.0f} users" if step.servers_bought else "–"
+        lines.append(
+            f"  {step.start.isoformat()}{step.users:>11,.0f}{step.gpus_needed:>13,}{step.servers_bought:>7,}"
+            f"{step.servers:>9,}  {order:<11}{late:>17}"
+        )
+    lines += ["", f"  bought all at the start, {found.idle_gpu_quarters:,} GPU-quarters would wait for users"]
+    return lines
+
+
+def growth_json(found: Growth) -> dict[str, Any]:
+    return {
+        "gpu": found.gpu,
+        "gpus_per_server": found.gpus_per_server,
+        "idle_gpu_quarters_if_bought_at_once": found.idle_gpu_quarters,
+        "steps": [
+            {
+                "start": step.start.isoformat(),
+                "users": step.users,
+                "gpus_needed": step.gpus_needed,
+                "servers_bought": step.servers_bought,
+                "servers": step.servers,
+                "order_by": step.order_by.isoformat() if step.order_by else None,
+                "unserved_if_late": step.unserved_if_late,
+            }
+            for step in found.steps
+        ],
+    }
+
+
+RISKS = (0.5, 0.25, 0.1, 0.05, 0.01)
+
+
+def sensitivity_lines(swings: list[Swing], share: float, found: Distribution | None) -> list[str]:
+    base = swings[0].base_gpus
+    lines = [f"{base:,} GPUs; each input alone moved by ±{share:.0%}", "", f"  {'input':<20}{'-':>8}{'+':>8}"]
+    widest = max((one.width for one in swings if one.width < float("inf")), default=0) or 1
+
+    def count(gpus: int | None) -> str:
+        return "none do" if gpus is None else f"{gpus:,}"
+
+    for one in swings:
+        bar = "infeasible" if one.width == float("inf") else "█" * round(30 * one.width / widest)
+        lines.append(f"  {one.key:<20}{count(one.low_gpus):>8}{count(one.high_gpus):>8}  {bar}")
+    if found:
+        lines += [
+            "",
+            f"  {len(found.gpus)} draws of all inputs at once",
+            "  risk of too few      GPUs     cost a month",
+        ]
+        for risk in RISKS:
+            gpus = found.gpus_at(risk)
+            number = "none do" if gpus == float("inf") else f"{gpus:,.0f}"
+            cost = f"{found.cost_at(risk):,.0f} {found.currency}" if found.currency and gpus < float("inf") else "–"
+            lines.append(f"  {risk:>15.0%}{number:>10}{cost:>17}")
+    return lines
+
+
+def sensitivity_json(swings: list[Swing], found: Distribution | None) -> dict[str, Any]:
+    return {
+        "gpus": swings[0].base_gpus,
+        "swings": [{"key": s.key, "value": s.value, "low_gpus": s.low_gpus, "high_gpus": s.high_gpus} for s in swings],
+        "risks": None if found is None else [
+            {"risk": risk, "gpus": _finite(found.gpus_at(risk)),
+             "cost_per_month": _finite(found.cost_at(risk)) if found.currency else None, "currency": found.currency}
+            for risk in RISKS
+        ],
+        "infeasible_draws": found.infeasible if found else None,
+    }  # fmt: skip
+
+
+def _finite(value: float) -> float | None:
+    return value if value < float("inf") else None

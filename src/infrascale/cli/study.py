@@ -1,0 +1,137 @@
+"""`infrascale growth`, `infrascale sensitivity` and `infrascale study`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from infrascale.cli.flags import Gpus, Json, Model, Number, keys_of
+
+File = Annotated[str | None, typer.Argument(help="A scenario.toml; flags override its keys.")]
+
+
+def growth(
+    curve: Annotated[str, typer.Option("--users", help="Users of each quarter: 500,1000,2500.")],
+    file: File = None,
+    model: Model = None,
+    gpu: Gpus = None,
+    start: Annotated[str | None, typer.Option(help="First day of the first quarter: 2027-01-01.")] = None,
+    lead_months: Annotated[int, typer.Option(help="Months from order to service.", min=0, max=60)] = 0,
+    tokens_per_s: Number = None,
+    ttft: Number = None,
+    isl: Number = None,
+    osl: Number = None,
+    as_json: Json = False,
+) -> None:
+    """What to buy quarter by quarter, when to order it, and who goes unserved if it is late."""
+    from datetime import date
+
+    from infrascale.errors import ScenarioError
+    from infrascale.parsing.scenarios import question
+    from infrascale.studies.growth import growth as grown
+    from infrascale.studies.screens import growth_json, growth_lines
+
+    try:
+        users = [float(word) for word in curve.split(",")]
+        first = date.fromisoformat(start) if start else date.today().replace(day=1)
+    except ValueError as error:
+        raise ScenarioError("that is no curve", why=str(error), fix="--users 500,1000 --start 2027-01-01") from None
+    flags = {"model": model, "gpu": gpu, "tokens_per_s": tokens_per_s, "ttft": ttft, "isl": isl, "osl": osl}
+    asked = question(keys_of(file, flags | {"users": users[0]}))
+    found = grown(asked, users, first, lead_months)
+    print(json.dumps(growth_json(found), indent=2) if as_json else "\n".join(growth_lines(found)))
+
+
+def sensitivity(
+    file: File = None,
+    model: Model = None,
+    gpu: Gpus = None,
+    users: Number = None,
+    request_per_s: Number = None,
+    tokens_per_s: Number = None,
+    ttft: Number = None,
+    isl: Number = None,
+    osl: Number = None,
+    share: Annotated[float, typer.Option(help="How far each input is moved.", min=0.001, max=0.9)] = 0.1,
+    vary: Annotated[list[str] | None, typer.Option(help="KEY=SPREAD, log-normal: users=0.3; repeat.")] = None,
+    price: Annotated[str | None, typer.Option(help="Of a GPU-hour: 2eur or 1.50-3usd.")] = None,
+    draws: Annotated[int, typer.Option(help="Monte Carlo draws.", min=10, max=100_000)] = 200,
+    model_error: Annotated[float | None, typer.Option(help="Spread of the predicted speed.", min=0, max=2)] = None,
+    seed: int = 0,
+    as_json: Json = False,
+) -> None:
+    """Which input moves the number of GPUs, and how many suffice at what risk."""
+    from random import Random
+
+    from infrascale.cli.progress import shown
+    from infrascale.parsing.prices import own_money
+    from infrascale.parsing.scenarios import question
+    from infrascale.studies import sensitivity as room
+    from infrascale.studies.screens import sensitivity_json, sensitivity_lines
+
+    flags = {"model": model, "gpu": gpu, "users": users, "request_per_s": request_per_s, "tokens_per_s": tokens_per_s,
+             "ttft": ttft, "isl": isl, "osl": osl}  # fmt: skip
+    asked = question(keys_of(file, flags))
+    spreads = dict(map(_spread, vary or ()))
+    span = own_money(price) if price else None
+    error = room.MODEL_ERROR if model_error is None else model_error
+    with shown("moving inputs") as progress:
+        swings = room.tornado(asked, share, progress)
+    found = None
+    if spreads or span or model_error is not None:
+        with shown("drawing") as progress:
+            found = room.monte_carlo(asked, spreads, Random(seed), draws, span, error, progress)
+    lines = sensitivity_lines(swings, share, found)
+    print(json.dumps(sensitivity_json(swings, found), indent=2) if as_json else "\n".join(lines))
+
+
+def _spread(word: str) -> tuple[str, float]:
+    from infrascale.errors import ScenarioError
+
+    key, _, text = word.partition("=")
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 2:
+        raise ScenarioError(f"{word[:40]!r} is no spread", why="it is not KEY=SPREAD in (0, 2]", fix="--vary users=0.3")
+    return key, value
+
+
+def study(
+    file: Annotated[str, typer.Argument(help="A study.toml: [base], [sweep], [prices].")],
+    out: Annotated[str, typer.Option("--out", "-o", help="Folder of Parquet parts; run again to resume.")],
+    workers: Annotated[int | None, typer.Option(help="Local processes; all cores if not given.", min=1)] = None,
+    ray: Annotated[str | None, typer.Option(help="A Ray cluster: auto or its address.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Sweep up to millions of plans into Parquet, on all cores or a Ray cluster; a kill loses nothing."""
+    import time
+
+    from infrascale.cli.progress import shown
+    from infrascale.studies.study import on_all_cores, on_ray, run
+    from infrascale.studies.study import study as read
+
+    asked = read(file)
+    engine = on_ray(ray) if ray else lambda s, chunks: on_all_cores(s, chunks, workers)
+    begun = time.perf_counter()
+    with shown("planning") as progress:
+        planned = run(asked, out, engine, progress)
+    seconds = time.perf_counter() - begun
+    summary = {
+        "rows": asked.rows,
+        "plans": asked.plans,
+        "planned_now": planned,
+        "seconds": round(seconds, 2),
+        "out": out,
+    }
+    if as_json:
+        print(json.dumps(summary))
+        return
+    kept = asked.plans - planned
+    print(f"{asked.rows:,} rows of {asked.plans:,} plans in {out}")
+    print(
+        f"  {planned:,} planned now in {seconds:,.1f} s ({planned / max(seconds, 1e-9):,.0f} a second), {kept:,} kept"
+    )

@@ -1,0 +1,96 @@
+"""Growth: what is needed quarter by quarter, when to order it, and what waiting would cost.
+
+In: a Question, users of each quarter, months of delivery.    Out: Growth, a Step a quarter.
+Servers are bought whole and never sold; the plan of each quarter is the planner's own. Compared with buying all at
+once, ordering by quarter leaves fewer GPUs idle; ordering a quarter late leaves people unserved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from infrascale import api
+from infrascale.errors import ScenarioError
+from infrascale.parsing.scenarios import Question, scenario
+
+MONTHS_PER_QUARTER = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One quarter. `order_by`: the day to order by. `unserved_if_late`: users left out had it come a quarter later."""
+
+    start: date
+    users: float
+    gpus_needed: int
+    servers_bought: int
+    servers: int
+    order_by: date | None
+    unserved_if_late: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """`idle_gpu_quarters`: GPUs bought before they are needed, if all were bought at the start."""
+
+    gpu: str
+    gpus_per_server: int
+    steps: tuple[Step, ...]
+    idle_gpu_quarters: int
+
+
+def months_later(day: date, months: int) -> date:
+    """The first of the month so many months away; negative: before. 2026-11, 3 months: 2027-02-01."""
+    count = day.year * 12 + day.month - 1 + months
+    return date(count // 12, count % 12 + 1, 1)
+
+
+def users_served(asked: Question, gpus: int) -> float:
+    """People that so many GPUs serve within the promise."""
+    if gpus <= 0:
+        return 0.0
+    found = scenario(asked.model_copy(update={"max_gpus": None}))
+    ways = api.capacity(gpus, found)
+    share = found.requests_per_user or 1.0
+    return max((requests for _, requests in ways), default=0.0) / share
+
+
+def growth(asked: Question, users: Sequence[float], start: date, lead_months: int = 0) -> Growth:
+    """A purchase for each quarter's need, ordered `lead_months` before it begins."""
+    if len(asked.gpu) != 1 or asked.gpu == ["any"] or asked.users is None or asked.think_s is not None:
+        raise ScenarioError(
+            "growth needs users on one kind of GPU",
+            why="servers of one kind are added quarter by quarter, and their room is counted in people",
+            fix="give one --gpu, and --users without --think-s",
+        )
+    needs = []
+    for count in users:
+        plan = api.plan(**asked.model_dump(exclude_none=True) | {"users": count})
+        if plan.best is None:
+            raise ScenarioError(
+                f"{count:,.0f} users cannot be served", why="no number of these GPUs keeps the promise",
+                fix="infrascale plan names the nearest change",
+            )  # fmt: skip
+        needs.append(plan.best.gpus)
+    size = plan.scenario.gpus[0].gpus_per_server
+    steps, owned = [], 0
+    for index, (count, gpus) in enumerate(zip(users, needs, strict=True)):
+        begins = months_later(start, index * MONTHS_PER_QUARTER)
+        bought = max(0, -(-gpus // size) - owned)
+        unserved = max(0.0, count - users_served(asked, owned * size)) if bought else 0.0
+        owned += bought
+        steps.append(
+            Step(
+                start=begins,
+                users=count,
+                gpus_needed=gpus,
+                servers_bought=bought,
+                servers=owned,
+                order_by=months_later(begins, -lead_months) if bought else None,
+                unserved_if_late=unserved,
+            )
+        )
+    idle = sum((owned - step.servers) * size for step in steps)
+    return Growth(gpu=plan.scenario.gpus[0].id, gpus_per_server=size, steps=tuple(steps), idle_gpu_quarters=idle)
