@@ -426,6 +426,21 @@ def test_a_spoiled_plan_is_a_screen_and_code_2(spoil, tmp_path):
     assert not (tmp_path / "here").exists()
 
 
+def test_the_commands_of_the_guide_answer(tmp_path):
+    guide = (Path(__file__).parents[1] / "docs" / "deploy.md").read_text(encoding="utf-8")
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", guide, re.DOTALL) for line in block.splitlines()]
+    assert len(lines) == 5
+    for line in lines:
+        words, _, file = line.partition(" > ")
+        done = cli(*shlex.split(words)[1:], folder=tmp_path)
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+        if file:
+            (tmp_path / file).write_text(done.stdout)
+    assert {"plan.json", "deploy", "decision.pdf", "decision.html"} == {p.name for p in tmp_path.iterdir()}
+    for target in targets():
+        assert f"`{target}`" in guide
+
+
 PARSER = """
 import sys
 from importlib import import_module
