@@ -3,7 +3,7 @@
 Rows of the common schema that state an arrival rate; the traffic is posed as their sources describe it:
 BLIS (vLLM 0.15.1) sends evenly and cycles through a fixed list of prompts with prefix caching on, so all of a prompt
 but its last block is cached (inference-perf, SharedPrefixDataGenerator.get_data); its first stage reads them cold,
-which shows in p99 alone. MLPerf's server scenario is Poisson. Of llm-d's sweeps only sharegpt has prompts that do not repeat.
+which shows in p99 alone. MLPerf is Poisson. Of llm-d only sharegpt has prompts that do not all repeat.
 """
 
 from __future__ import annotations

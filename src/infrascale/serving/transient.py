@@ -7,7 +7,7 @@ t are Poisson(Λt), whatever the state, and
     p(t) = Σ_k  Poisson(k; Λt) · p(0) · Pᵏ
 
 with positive terms only, so the tail that is left out bounds the error.
-Needs NumPy (`pip install infrascale[traffic]`).
+Needs NumPy (`pip install infrascale[simulate]`).
 Source: Jensen 1953; Grassmann, Computers & OR 4 (1977).
 """
 

@@ -8,7 +8,7 @@ piles up when the service is slow, and users who think between requests hold eac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from infrascale.units import DAY_S, HOUR_S
 
@@ -27,6 +27,17 @@ class Population:
         """2.5 million · 20 % · 10 a day · 15 % in the peak hour: 208 requests/s."""
         daily = self.agents * self.adoption_fraction * self.requests_per_user_day
         return daily * self.peak_hour_fraction / HOUR_S
+
+    def in_year(self, year: int, growth_fraction: float, adoption_growth_fraction: float = 0.0) -> Population:
+        """The same people `year` years on: each asks more, and more of them ask, up to all.
+
+        requests a day · (1 + growth)^year,     adoption · (1 + adoption growth)^year ≤ 1
+        """
+        return replace(
+            self,
+            requests_per_user_day=self.requests_per_user_day * (1 + growth_fraction) ** year,
+            adoption_fraction=min(1.0, self.adoption_fraction * (1 + adoption_growth_fraction) ** year),
+        )
 
     @property
     def mean_request_per_s(self) -> float:
