@@ -68,6 +68,12 @@ def test_an_error_in_toml_names_its_line(tmp_path, monkeypatch, capsys):
     assert stopped.value.code == 2 and "line 2" in capsys.readouterr().err
 
 
+def test_gpus_that_no_cut_fills_are_refused_with_those_that_do():
+    with pytest.raises(InfraScaleError) as error:
+        plan(**GOOD, gpus_per_replica=[7])
+    assert "[1, 2, 4, 8, 16]" in error.value.fix
+
+
 def test_an_unknown_name_has_near_matches():
     for wrong, near in (({"gpu": ["h100-sxn"]}, "h100-sxm"), ({"model": "lama-3.1-8b"}, "Llama-3.1-8B")):
         with pytest.raises(InfraScaleError) as error:

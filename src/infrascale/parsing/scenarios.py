@@ -12,12 +12,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from infrascale.deployment import kv_cache_dtypes, runs
+from infrascale.deployment import kv_cache_dtypes, runs, shards
 from infrascale.errors import FileError, ScenarioError
 from infrascale.model import Model
 from infrascale.parsing.gpus import all_gpus, gpu
 from infrascale.parsing.models import model
 from infrascale.planning import Knobs, Promise, Scenario, default_requests_per_user
+from infrascale.planning.planner import MOST_GPUS_PER_REPLICA
 from infrascale.precision import PRECISIONS, canonical
 from infrascale.workload import Demand, Population, Workload
 
@@ -33,7 +34,7 @@ class Question(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     model: str
-    gpu: list[str] = ["h100-sxm"]
+    gpu: Annotated[list[str], Field(min_length=1)] = ["h100-sxm"]
     precision: list[str] = []
     users: Count | None = None
     requests_per_user: Fraction | None = None
@@ -110,6 +111,7 @@ def scenario(asked: Question, *, needs_demand: bool = True, given: Model | None 
             fix="shorten isl or osl, or choose a model with a longer context",
         )
     promise = _promise(asked)
+    _cut_possible(asked, found_model, gpus)
     demand, requests_per_user, assumed = _demand(asked, promise, workload, needs_demand)
     precisions = _precisions(asked, gpus)
     if asked.kv_cache_dtype == "fp8":
@@ -138,6 +140,18 @@ def scenario(asked: Question, *, needs_demand: bool = True, given: Model | None 
         requests_per_user=requests_per_user,
         requests_per_user_is_assumed=assumed,
     )
+
+
+def _cut_possible(asked: Question, found: Model, gpus: tuple) -> None:
+    """GPUs per replica must be a number that the model can be cut into, on one of the GPU kinds."""
+    most = min(asked.max_gpus or MOST_GPUS_PER_REPLICA, MOST_GPUS_PER_REPLICA)
+    legal = sorted({shard.gpus for one in gpus for shard in shards(found, one, most)})
+    if asked.gpus_per_replica and not set(asked.gpus_per_replica) & set(legal):
+        raise ScenarioError(
+            f"{found.id} cannot be cut over {asked.gpus_per_replica} GPUs",
+            why=f"its heads, layers and experts, the servers and the GPUs to buy allow {legal}",
+            fix=f"one of {legal}",
+        )
 
 
 def _promise(asked: Question) -> Promise:
