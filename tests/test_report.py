@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 
 from infrascale import plan
+from infrascale.certainty import certainty
 from infrascale.errors import InfraScaleError
 from infrascale.locales import words
 from infrascale.parsing import prices
+from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.plans import asked_as, command
 from infrascale.parsing.scenarios import question
 from infrascale.report import facts, html, markdown, pdf, report
@@ -169,6 +171,15 @@ def test_cost_is_the_bill_of_the_cost_room_and_names_what_it_leaves_out():
     assert "CO2e" not in without
 
 
+def test_the_need_is_given_as_the_interval_of_the_plan():
+    found, _ = made("users")
+    sure = certainty(found, efficiency())
+    text = words_of(paper("users", "en").blocks)
+    assert f"between {sure.low_gpus} and {sure.high_gpus} GPUs" in text
+    assert sure.low_gpus <= found.best.gpus <= sure.high_gpus
+    assert ("The number may be too small" in text) == (sure.high_gpus > found.best.gpus)
+
+
 def test_ones_own_quote_is_what_is_paid():
     found, asked = made("users")
     mine = market("users", own=[f"{found.best.deployment.gpu.id}=2eur/h"])
@@ -178,7 +189,7 @@ def test_ones_own_quote_is_what_is_paid():
 
 def test_every_text_of_the_report_is_used():
     source = "".join(p.read_text() for p in Path(sys.modules["infrascale.report"].__file__).parent.glob("*.py"))
-    built = {"demand", "axis", "src", "c", "o", "s", "a", "m", "constraint", "unpriced", "input", "k"}
+    built = {"demand", "axis", "e", "src", "c", "o", "s", "a", "m", "constraint", "unpriced", "input", "k"}
     for key in (key.removeprefix("report.") for key in words("en").texts if key.startswith("report.")):
         assert f'report.{key}"' in source or f'"{key}"' in source or re.split(r"[_.]", key)[0] in built, key
 
@@ -238,7 +249,6 @@ def test_a_hostile_model_name_stays_text():
     config = {"model_type": "llama", "hidden_size": 2048, "num_hidden_layers": 16, "num_attention_heads": 16,
               "num_key_value_heads": 4, "intermediate_size": 8192, "vocab_size": 32000,
               "max_position_embeddings": 8192}  # fmt: skip
-    from infrascale.parsing.efficiencies import efficiency
     from infrascale.parsing.huggingface import parse_config
     from infrascale.parsing.scenarios import scenario
     from infrascale.planning import plan as solve

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import date
 from math import ceil
 
+from infrascale.certainty import Certainty, certainty
 from infrascale.economics import HOURLY, Bill, Span, footprint, monthly_usage
 from infrascale.economics.market import Market
 from infrascale.errors import ExportError
@@ -38,8 +39,10 @@ def sections(found: Plan, asked: Question, language: str, on: date, market: Mark
             fix=f"{command(asked, found.solver)} names the nearest change",
         )
     names = {"version": VERSION, "hash": plan_hash(found, asked)}
+    sure = certainty(found, efficiency())
+    assert sure is not None  # the plan is feasible
     blocks = (
-        answer(found, best, asked, words),
+        answer(found, best, asked, sure, words),
         *question(found, best, asked, words),
         *why(found, best, words),
         *growth(found, best, asked, words),
@@ -47,8 +50,8 @@ def sections(found: Plan, asked: Question, language: str, on: date, market: Mark
         *others(found, best, words),
         *(cost(found, best, market, words) if market else ()),
         *memory(best, words),
-        *risks(found, best, words),
-        *evidence(found, best, words),
+        *risks(found, best, sure, words),
+        *evidence(best, sure, words),
         *assumptions(found, best, asked, words),
         Heading(text=words.say("report.h_again")),
         Text(text=words.say("report.again")),
@@ -84,7 +87,7 @@ def servers_of(best: Candidate) -> int:
     return ceil((best.replicas + best.spare_replicas) / replicas_a_server(best)) * spanned
 
 
-def answer(found: Plan, best: Candidate, asked: Question, words: Words) -> Answer:
+def answer(found: Plan, best: Candidate, asked: Question, sure: Certainty, words: Words) -> Answer:
     gpu, performance, promise = best.deployment.gpu, best.performance, found.scenario.promise
     replicas = best.replicas + best.spare_replicas
     text = words.say(
@@ -103,7 +106,7 @@ def answer(found: Plan, best: Candidate, asked: Question, words: Words) -> Answe
     speed, ttft = performance.token_per_s_per_request, performance.ttft_s.mean_s
     room = next(check for check in best.checks if check.constraint is Constraint.CAPACITY)
     return Answer(
-        text=f"{text} {proof}",
+        text=f"{text} {proof} {_sure(sure, words)}",
         figures=(
             (
                 words.say("report.figure_gpus"),
@@ -127,6 +130,14 @@ def answer(found: Plan, best: Candidate, asked: Question, words: Words) -> Answe
             ),
         ),
     )
+
+
+def _sure(sure: Certainty, words: Words) -> str:
+    """Between which numbers of GPUs the need lies."""
+    values = {"confidence": words.percent(sure.confidence_fraction), "low": words.number(sure.low_gpus or 0)}
+    if sure.high_gpus is None:
+        return words.say("report.sure_open", **values)
+    return words.say("report.sure", **values, high=words.number(sure.high_gpus))
 
 
 def question(found: Plan, best: Candidate, asked: Question, words: Words) -> Iterator[Block]:
@@ -401,7 +412,7 @@ def memory(best: Candidate, words: Words) -> Iterator[Block]:
     )
 
 
-def risks(found: Plan, best: Candidate, words: Words) -> Iterator[Block]:
+def risks(found: Plan, best: Candidate, sure: Certainty, words: Words) -> Iterator[Block]:
     scenario, deployment = found.scenario, best.deployment
     lines = []
     tight = min(
@@ -416,6 +427,8 @@ def risks(found: Plan, best: Candidate, words: Words) -> Iterator[Block]:
                 slack=words.percent(tight.slack_fraction),
             )
         )
+    if sure.high_gpus and sure.high_gpus > best.gpus:
+        lines.append(words.say("report.r_sure", high=words.quantity(sure.high_gpus, "gpus")))
     if scenario.requests_per_user_is_assumed and scenario.users:
         lines.append(words.say("report.r_assumed"))
     if not best.spare_replicas:
@@ -430,13 +443,32 @@ def risks(found: Plan, best: Candidate, words: Words) -> Iterator[Block]:
     yield Bullets(items=tuple(lines))
 
 
-def evidence(found: Plan, best: Candidate, words: Words) -> Iterator[Block]:
+def evidence(best: Candidate, sure: Certainty, words: Words) -> Iterator[Block]:
     vendor = best.deployment.gpu.vendor
     yield Heading(text=words.say("report.h_evidence"))
     text = words.say("report.e_model")
     if vendor != "nvidia":
         text += " " + words.say("report.e_vendor", vendor=vendor.upper() if vendor == "amd" else vendor.capitalize())
     yield Text(text=text)
+    if sure.low_gpus and sure.high_gpus:
+        yield Text(
+            text=words.say(
+                "report.e_sure",
+                confidence=words.percent(sure.confidence_fraction),
+                low_speed=words.number(sure.token_per_s[0], 1),
+                high_speed=words.number(sure.token_per_s[1], 1),
+                low_ttft=words.quantity(sure.ttft_s[0], "s"),
+                high_ttft=words.quantity(sure.ttft_s[1], "s"),
+                low=words.quantity(sure.low_gpus, "gpus"),
+                high=words.quantity(sure.high_gpus, "gpus"),
+            )
+        )
+    near = sure.evidence
+    if near is None:
+        yield Text(text=words.say("report.e_near_none"))
+    else:
+        error = words.percent(near.error_fraction)
+        yield Text(text=words.say(f"report.e_near_{near.near}", n=words.number(near.measurements), error=error))
 
 
 def assumptions(found: Plan, best: Candidate, asked: Question, words: Words) -> Iterator[Block]:
