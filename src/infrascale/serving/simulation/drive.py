@@ -76,7 +76,7 @@ def _earliest(x):
 
 @compiled
 def _arrive(q, x, k, t, r, i, at_ps):
-    q.replica[i] = r
+    q[i].replica = r
     now = x.now[r]
     fast.interrupt(x, k, t, r, at_ps)
     queues.add(q, x, k, r, i)
@@ -108,19 +108,19 @@ def _lose(q, x, k, r, blocks, lost):
     count = 0
     slot = now[HEAD]
     while slot != -1:
-        lost[count] = x.request[r, slot]
+        lost[count] = x.slots[r, slot].request
         count += 1
-        slot = x.after[r, slot]
+        slot = x.slots[r, slot].after
     while now[WAITING] > 0:
         lost[count] = queues.pop(q, x, k, r)
         count += 1
     _wipe(x, r, blocks)
     for j in range(count):
         i = lost[j]
-        q.generated[i] = 0
-        q.first_ps[i] = -1
-        q.last_ps[i] = -1
-        q.hit_tokens[i] = 0
+        q[i].generated = 0
+        q[i].first_ps = -1
+        q[i].last_ps = -1
+        q[i].hit_tokens = 0
     return count
 
 
@@ -128,24 +128,24 @@ def _lose(q, x, k, r, blocks, lost):
 def _wipe(x, r, blocks):
     """As on its first day, but for its clock, and dead."""
     now = x.now[r]
-    clock, slots, last = now[CLOCK], x.spare.shape[1], x.users.shape[1] - 1
+    clock, slots, last = now[CLOCK], x.slots.shape[1], x.pool.shape[1] - 1
     now[:] = 0
     now[CLOCK], now[FREE], now[SPARE] = clock, blocks, slots
     now[END] = now[NEXT_FINISH] = NEVER
     now[HEAD] = now[TAIL] = now[PARTIAL] = now[QUEUE_HEAD] = now[QUEUE_TAIL] = now[ROOT] = -1
     for slot in range(slots):
-        x.spare[r, slot] = slots - 1 - slot
+        x.slots[r, slot].spare = slots - 1 - slot
+        x.slots[r, slot].held = x.slots[r, slot].published = 0
+        x.slots[r, slot].turn = -1
     x.ring[r, :] = -1
     x.phase[r, :] = 0
-    x.held[r, :] = 0
-    x.published[r, :] = 0
-    x.turn[r, :] = -1
-    x.users[r, :] = 0
-    x.key[r, :] = -1
-    x.table_key[r, :] = -1
+    for seat in range(x.seats.shape[1]):
+        x.seats[r, seat].key = -1
     for block in range(last + 1):
-        x.newer[r, block] = block + 1 if block < last else 0
-        x.older[r, block] = block - 1 if block > 0 else last
+        x.pool[r, block].users = 0
+        x.pool[r, block].key = -1
+        x.pool[r, block].newer = block + 1 if block < last else 0
+        x.pool[r, block].older = block - 1 if block > 0 else last
 
 
 @compiled
@@ -156,7 +156,7 @@ def drive(
     requests that arrived again because their replica died; −1: cache blocks must be followed one by one."""
     coming, waiting_heap, turn, event, tick, again = 0, 0, 0, 0, 0, 0
     while True:
-        arrival = q.arrival_ps[order[coming]] if coming < order.shape[0] else NEVER
+        arrival = q[order[coming]].arrival_ps if coming < order.shape[0] else NEVER
         asks_again = heap_ps[0] if waiting_heap > 0 else NEVER
         r = _earliest(x)
         end = x.now[r, END]
@@ -196,10 +196,10 @@ def drive(
             fast.complete(q, x, k, t, r)
             now = x.now[r]
             for place in range(now[DONE]):
-                j = q.follows[x.done[r, place]]
+                j = q[x.slots[r, place].done].follows
                 if j != -1:
-                    at_ps = end + q.think_ps[j]
-                    q.arrival_ps[j] = at_ps
+                    at_ps = end + q[j].think_ps
+                    q[j].arrival_ps = at_ps
                     waiting_heap = _push(heap_ps, heap_i, waiting_heap, at_ps, j)
             if now[RUNNING] + now[WAITING] == 0:
                 now[END], now[JUMP] = NEVER, 0

@@ -140,58 +140,58 @@ def _enter(x, r, i):
     """A slot at the end of the running."""
     now = x.now[r]
     now[SPARE] -= 1
-    slot = x.spare[r, now[SPARE]]
-    x.request[r, slot] = i
-    x.before[r, slot] = now[TAIL]
-    x.after[r, slot] = -1
+    slot = x.slots[r, now[SPARE]].spare
+    x.slots[r, slot].request = i
+    x.slots[r, slot].before = now[TAIL]
+    x.slots[r, slot].after = -1
     if now[TAIL] == -1:
         now[HEAD] = slot
     else:
-        x.after[r, now[TAIL]] = slot
+        x.slots[r, now[TAIL]].after = slot
     now[TAIL] = slot
     now[RUNNING] += 1
-    x.late_ps[r, slot] = -1
+    x.slots[r, slot].late_ps = -1
     return slot
 
 
 @compiled
 def _exit(x, r, slot):
     now = x.now[r]
-    before, after = x.before[r, slot], x.after[r, slot]
+    before, after = x.slots[r, slot].before, x.slots[r, slot].after
     if before == -1:
         now[HEAD] = after
     else:
-        x.after[r, before] = after
+        x.slots[r, before].after = after
     if after == -1:
         now[TAIL] = before
     else:
-        x.before[r, after] = before
-    x.spare[r, now[SPARE]] = slot
+        x.slots[r, after].before = before
+    x.slots[r, now[SPARE]].spare = slot
     now[SPARE] += 1
     now[RUNNING] -= 1
-    if x.late_ps[r, slot] >= 0:
+    if x.slots[r, slot].late_ps >= 0:
         now[LATE] -= 1
 
 
 @compiled
 def _ring_put(x, r, slot, finish):
     at = finish & (x.ring.shape[1] - 1)
-    x.finish[r, slot] = finish
-    x.same_finish[r, slot] = x.ring[r, at]
+    x.slots[r, slot].finish = finish
+    x.slots[r, slot].same_finish = x.ring[r, at]
     x.ring[r, at] = slot
     x.now[r, NEXT_FINISH] = min(x.now[r, NEXT_FINISH], finish)
 
 
 @compiled
 def _ring_drop(x, r, slot):
-    at = x.finish[r, slot] & (x.ring.shape[1] - 1)
+    at = x.slots[r, slot].finish & (x.ring.shape[1] - 1)
     one = x.ring[r, at]
     if one == slot:
-        x.ring[r, at] = x.same_finish[r, slot]
+        x.ring[r, at] = x.slots[r, slot].same_finish
         return
-    while x.same_finish[r, one] != slot:
-        one = x.same_finish[r, one]
-    x.same_finish[r, one] = x.same_finish[r, slot]
+    while x.slots[r, one].same_finish != slot:
+        one = x.slots[r, one].same_finish
+    x.slots[r, one].same_finish = x.slots[r, slot].same_finish
 
 
 @compiled
@@ -211,20 +211,20 @@ def _seek_finish(x, r):
 def _start_decoding(q, x, k, r, slot):
     """Its latest token came with the step that has just ended."""
     now = x.now[r]
-    i = x.request[r, slot]
-    computed = q.isl[i] + q.generated[i] - 1
+    i = x.slots[r, slot].request
+    computed = q[i].isl + q[i].generated - 1
     origin = computed - now[STEP]
-    x.origin[r, slot] = origin
+    x.slots[r, slot].origin = origin
     x.phase[r, origin % k.block_size] += 1
     now[DECODING] += 1
     now[CONTEXT] += computed + 1
-    _ring_put(x, r, slot, now[STEP] + q.osl[i] - q.generated[i])
+    _ring_put(x, r, slot, now[STEP] + q[i].osl - q[i].generated)
 
 
 @compiled
 def _stop_decoding(x, k, r, slot):
     now = x.now[r]
-    origin = x.origin[r, slot]
+    origin = x.slots[r, slot].origin
     x.phase[r, origin % k.block_size] -= 1
     now[DECODING] -= 1
     now[CONTEXT] -= origin + now[STEP] + 1
@@ -244,31 +244,31 @@ def _give_back(x, k, r, slot, tokens):
 def _finish(q, x, k, r, slot):
     """The whole answer is there."""
     now = x.now[r]
-    i = x.request[r, slot]
-    q.generated[i] = q.osl[i]
-    q.last_ps[i] = now[CLOCK]
-    _give_back(x, k, r, slot, q.isl[i] + q.osl[i] - 1)
+    i = x.slots[r, slot].request
+    q[i].generated = q[i].osl
+    q[i].last_ps = now[CLOCK]
+    _give_back(x, k, r, slot, q[i].isl + q[i].osl - 1)
     _exit(x, r, slot)
-    x.done[r, now[DONE]] = i
+    x.slots[r, now[DONE]].done = i
     now[DONE] += 1
 
 
 @compiled
 def _preempt(q, x, k, r, slot):
     now = x.now[r]
-    i = x.request[r, slot]
+    i = x.slots[r, slot].request
     if slot == now[PARTIAL]:
-        _give_back(x, k, r, slot, x.origin[r, slot])
+        _give_back(x, k, r, slot, x.slots[r, slot].origin)
         now[PARTIAL] = -1
     else:
-        computed = x.origin[r, slot] + now[STEP]
-        q.generated[i] = computed + 1 - q.isl[i]
-        q.last_ps[i] = x.late_ps[r, slot] if x.late_ps[r, slot] >= 0 else now[CLOCK]
-        dealt_with = x.turn[r, slot] == now[STEP]
+        computed = x.slots[r, slot].origin + now[STEP]
+        q[i].generated = computed + 1 - q[i].isl
+        q[i].last_ps = x.slots[r, slot].late_ps if x.slots[r, slot].late_ps >= 0 else now[CLOCK]
+        dealt_with = x.slots[r, slot].turn == now[STEP]
         _give_back(x, k, r, slot, computed + dealt_with)
         _stop_decoding(x, k, r, slot)
     _exit(x, r, slot)
-    q.preemptions[i] += 1
+    q[i].preemptions += 1
     queues.put_back(q, x, k, r, i)
 
 
@@ -278,12 +278,12 @@ def _victim(q, x, k, r):
     now = x.now[r]
     if not k.by_priority:
         return now[TAIL]
-    worst, slot = now[HEAD], x.after[r, now[HEAD]]
+    worst, slot = now[HEAD], x.slots[r, now[HEAD]].after
     while slot != -1:
-        a, b = x.request[r, slot], x.request[r, worst]
-        if q.priority[a] > q.priority[b] or (q.priority[a] == q.priority[b] and q.arrival_ps[a] > q.arrival_ps[b]):
+        a, b = x.slots[r, slot].request, x.slots[r, worst].request
+        if q[a].priority > q[b].priority or (q[a].priority == q[b].priority and q[a].arrival_ps > q[b].arrival_ps):
             worst = slot
-        slot = x.after[r, slot]
+        slot = x.slots[r, slot].after
     return worst
 
 
@@ -304,7 +304,7 @@ def begin(q, x, k, t, r):
         door_open = now[WAITING] > 0 and now[RUNNING] < k.max_num_seqs and decoding < k.budget
         if door_open and not k.by_block:
             i = queues.first(x, k, r)
-            door_open = _blocks(q.isl[i] + q.generated[i], k.block_size) <= now[FREE] - need
+            door_open = _blocks(q[i].isl + q[i].generated, k.block_size) <= now[FREE] - need
         if not door_open:
             steps = min(now[NEXT_FINISH] - now[STEP], _steps_that_fit(x, k, r))
             now[JUMP] = steps
@@ -333,9 +333,9 @@ def _begin_mixed(q, x, k, t, r, need):
     budget = k.budget
     partial, chunk, more = now[PARTIAL], 0, 0
     if partial != -1:
-        i = x.request[r, partial]
-        computed = x.origin[r, partial]
-        chunk = min(q.isl[i] + q.generated[i] - computed, budget - now[DECODING])
+        i = x.slots[r, partial].request
+        computed = x.slots[r, partial].origin
+        chunk = min(q[i].isl + q[i].generated - computed, budget - now[DECODING])
         more = _blocks(computed + chunk, k.block_size) - _blocks(computed, k.block_size)
     left_out_context = 0
     load = (0, 0, 0, 0, 0)  # prompt tokens, prompts, doubled query-key pairs, late decodes, their context
@@ -384,10 +384,10 @@ def _hold_decoding(q, x, k, r):
     slot = now[HEAD]
     while slot != -1:
         if slot != now[PARTIAL]:
-            computed = x.origin[r, slot] + step
+            computed = x.slots[r, slot].origin + step
             if computed % size == 0 or (computed + 1) % size == 0:
                 pool.hold(q, x, k, r, slot, computed + 1, computed + 1)
-        slot = x.after[r, slot]
+        slot = x.slots[r, slot].after
 
 
 @compiled
@@ -398,30 +398,30 @@ def _squeeze(q, x, k, r):
     budget, chunk = k.budget, 0
     slot = now[HEAD]
     while slot != -1 and budget > 0:
-        i = x.request[r, slot]
+        i = x.slots[r, slot].request
         is_partial = slot == now[PARTIAL]
-        computed = x.origin[r, slot] + (0 if is_partial else now[STEP])
-        tokens = min(q.isl[i] + q.generated[i] - computed, budget) if is_partial else 1
+        computed = x.slots[r, slot].origin + (0 if is_partial else now[STEP])
+        tokens = min(q[i].isl + q[i].generated - computed, budget) if is_partial else 1
         more = _blocks(computed + tokens, k.block_size) - _blocks(computed, k.block_size)
         itself = False
         while more > now[FREE] and not itself:
             victim = _victim(q, x, k, r)
             itself = victim == slot
-            budget += x.turn[r, victim] == now[STEP]
-            following = x.after[r, slot]
+            budget += x.slots[r, victim].turn == now[STEP]
+            following = x.slots[r, slot].after
             _preempt(q, x, k, r, victim)
         if itself:
             slot = following
             break
         if k.by_block:
-            known = q.isl[i] + q.generated[i] if is_partial else computed + 1
+            known = q[i].isl + q[i].generated if is_partial else computed + 1
             pool.hold(q, x, k, r, slot, computed + tokens, known)
         else:
             now[FREE] -= more
-        x.turn[r, slot] = now[STEP]
+        x.slots[r, slot].turn = now[STEP]
         chunk = tokens if is_partial else chunk
         budget -= tokens
-        slot = x.after[r, slot]
+        slot = x.slots[r, slot].after
     return chunk, _hold_back(x, r, slot)
 
 
@@ -432,12 +432,12 @@ def _hold_back(x, r, slot):
     context = 0
     while slot != -1:
         if slot != now[PARTIAL]:
-            context += x.origin[r, slot] + now[STEP] + 1
+            context += x.slots[r, slot].origin + now[STEP] + 1
             now[HELD_BACK] += 1
-            if x.late_ps[r, slot] < 0:
-                x.late_ps[r, slot] = now[CLOCK]
+            if x.slots[r, slot].late_ps < 0:
+                x.slots[r, slot].late_ps = now[CLOCK]
                 now[LATE] += 1
-        slot = x.after[r, slot]
+        slot = x.slots[r, slot].after
     return context
 
 
@@ -446,14 +446,14 @@ def _admit(q, x, k, r, budget):
     """Let in the first who waits if all its known tokens fit: its slot and first chunk, or −1."""
     now = x.now[r]
     i = queues.first(x, k, r)
-    tokens = q.isl[i] + q.generated[i]
+    tokens = q[i].isl + q[i].generated
     hits, idle = 0, 0
     if k.by_block and k.caching:
         while hits < (tokens - 1) // k.block_size:
             block = pool.find(x, r, pool.key_of(q, i, hits))
             if block == -1:
                 break
-            idle += x.users[r, block] == 0
+            idle += x.pool[r, block].users == 0
             hits += 1
     if _blocks(tokens, k.block_size) - hits + idle > now[FREE]:
         return -1, 0
@@ -466,10 +466,10 @@ def _admit(q, x, k, r, budget):
             block = pool.find(x, r, pool.key_of(q, i, place))
             pool.share(x, r, block)
             x.blocks[r, slot, place] = block
-        x.held[r, slot] = x.published[r, slot] = hits
-    if q.preemptions[i] == 0:
-        q.hit_tokens[i] = past
-    x.origin[r, slot] = past
+        x.slots[r, slot].held = x.slots[r, slot].published = hits
+    if q[i].preemptions == 0:
+        q[i].hit_tokens = past
+    x.slots[r, slot].origin = past
     if not k.by_block:
         now[FREE] -= _blocks(chunk, k.block_size)
     return slot, chunk
@@ -480,22 +480,22 @@ def _carry(q, x, k, r, slot, chunk, load):
     """Put a prompt's chunk into the step."""
     now = x.now[r]
     tokens, prompts, doubled, late, late_context = load
-    i = x.request[r, slot]
-    known = q.isl[i] + q.generated[i]
-    past = x.origin[r, slot]
+    i = x.slots[r, slot].request
+    known = q[i].isl + q[i].generated
+    past = x.slots[r, slot].origin
     if k.by_block:
         pool.hold(q, x, k, r, slot, past + chunk, known)
-    elif slot == now[PARTIAL] and x.turn[r, slot] != now[STEP]:
+    elif slot == now[PARTIAL] and x.slots[r, slot].turn != now[STEP]:
         now[FREE] -= _blocks(past + chunk, k.block_size) - _blocks(past, k.block_size)
-    x.origin[r, slot] = past + chunk
+    x.slots[r, slot].origin = past + chunk
     if past + chunk < known:
         now[PARTIAL] = slot
     else:
         if slot == now[PARTIAL]:
             now[PARTIAL] = -1
-        x.yields[r, now[YIELDS]] = slot
+        x.slots[r, now[YIELDS]].yields = slot
         now[YIELDS] += 1
-        if chunk == 1 and q.generated[i] > 0:
+        if chunk == 1 and q[i].generated > 0:
             return tokens, prompts, doubled, late + 1, late_context + past + 1
     return tokens + chunk, prompts + 1, doubled + chunk * (2 * past + chunk), late, late_context
 
@@ -533,7 +533,7 @@ def complete(q, x, k, t, r):
     if now[NEXT_FINISH] == now[STEP]:
         _finish_answers(q, x, k, r)
     for place in range(now[YIELDS]):
-        _yield_token(q, x, k, r, x.yields[r, place])
+        _yield_token(q, x, k, r, x.slots[r, place].yields)
     now[YIELDS] = 0
 
 
@@ -586,18 +586,18 @@ def _settle_late(x, k, r):
     # the left out are the last of those who decode
     behind = now[DECODING] - now[HELD_BACK]
     while slot != -1:
-        following = x.after[r, slot]
+        following = x.slots[r, slot].after
         if slot != now[PARTIAL] and not _is_yielding(x, r, slot):
             if left_out >= behind:
-                origin = x.origin[r, slot]
+                origin = x.slots[r, slot].origin
                 x.phase[r, origin % size] -= 1
                 x.phase[r, (origin - 1) % size] += 1
-                x.origin[r, slot] = origin - 1
+                x.slots[r, slot].origin = origin - 1
                 _ring_drop(x, r, slot)
-                _ring_put(x, r, slot, x.finish[r, slot] + 1)
-            elif x.late_ps[r, slot] >= 0:
-                _count_gaps(x, r, now[END] - x.late_ps[r, slot], 1)
-                x.late_ps[r, slot] = -1
+                _ring_put(x, r, slot, x.slots[r, slot].finish + 1)
+            elif x.slots[r, slot].late_ps >= 0:
+                _count_gaps(x, r, now[END] - x.slots[r, slot].late_ps, 1)
+                x.slots[r, slot].late_ps = -1
                 now[LATE] -= 1
                 closed += 1
             left_out += 1
@@ -608,7 +608,7 @@ def _settle_late(x, k, r):
 @compiled
 def _is_yielding(x, r, slot):
     for place in range(x.now[r, YIELDS]):  # noqa: SIM110 (no generators in the kernel)
-        if x.yields[r, place] == slot:
+        if x.slots[r, place].yields == slot:
             return True
     return False
 
@@ -621,8 +621,8 @@ def _finish_answers(q, x, k, r):
     if k.by_block:
         slot = now[HEAD]
         while slot != -1 and x.ring[r, at] != -1:
-            following = x.after[r, slot]
-            if slot != now[PARTIAL] and x.finish[r, slot] == now[STEP] and not _is_yielding(x, r, slot):
+            following = x.slots[r, slot].after
+            if slot != now[PARTIAL] and x.slots[r, slot].finish == now[STEP] and not _is_yielding(x, r, slot):
                 _stop_decoding(x, k, r, slot)
                 _finish(q, x, k, r, slot)
             slot = following
@@ -638,14 +638,14 @@ def _finish_answers(q, x, k, r):
 def _yield_token(q, x, k, r, slot):
     """The step that ended computed the last of this request's known tokens: one more is there."""
     now = x.now[r]
-    i = x.request[r, slot]
-    q.generated[i] += 1
-    if q.first_ps[i] < 0:
-        q.first_ps[i] = now[CLOCK]
+    i = x.slots[r, slot].request
+    q[i].generated += 1
+    if q[i].first_ps < 0:
+        q[i].first_ps = now[CLOCK]
     else:
-        _count_gaps(x, r, now[CLOCK] - q.last_ps[i], 1)
-    q.last_ps[i] = now[CLOCK]
-    if q.generated[i] >= q.osl[i]:
+        _count_gaps(x, r, now[CLOCK] - q[i].last_ps, 1)
+    q[i].last_ps = now[CLOCK]
+    if q[i].generated >= q[i].osl:
         _finish(q, x, k, r, slot)
     else:
         _start_decoding(q, x, k, r, slot)

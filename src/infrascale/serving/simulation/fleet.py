@@ -18,7 +18,7 @@ from infrascale.errors import ScenarioError
 from infrascale.serving.simulation.drive import drive
 from infrascale.serving.simulation.request import PS_PER_S, Request, Settings
 from infrascale.serving.simulation.routing import POLICIES
-from infrascale.serving.simulation.state import ALIVE, NEVER, Asked, Replicas, knobs_of, replicas_of
+from infrascale.serving.simulation.state import ALIVE, NEVER, REQUEST, Replicas, knobs_of, replicas_of
 from infrascale.serving.simulation.steptable import StepTable
 
 MOST_PS = 2**62  # the clock's range: 53 days
@@ -108,13 +108,13 @@ def simulate_fleet(
     asked = _asked(requests, settings)
     alone = fleet.replicas > 1 and not fleet.changes and not requests.follows.shape[0]
     if alone and fleet.policy == "round-robin":
-        order = np.argsort(asked.arrival_ps, kind="stable")
+        order = np.argsort(asked["arrival_ps"], kind="stable")
         home = np.empty(len(requests), dtype=np.int64)
         home[order] = np.arange(len(requests)) % fleet.replicas
         return _apart(requests, home, table, settings, fleet.replicas, moments_s, progress)
     if alone and fleet.policy == "session":
         return _apart(
-            requests, _homes(asked.stream, fleet.replicas), table, settings, fleet.replicas, moments_s, progress
+            requests, _homes(asked["stream"], fleet.replicas), table, settings, fleet.replicas, moments_s, progress
         )
     return _together(requests, asked, table, settings, fleet, moments_s)
 
@@ -125,13 +125,13 @@ def requests_in_plain(requests: Requests, settings: Settings) -> list[Request]:
     return [
         Request(
             index=i,
-            arrival_ps=int(asked.arrival_ps[i]),
-            isl_tokens=int(asked.isl[i]),
-            osl_tokens=int(asked.osl[i]),
-            stream=int(asked.stream[i]),
-            prefix=-1 - int(asked.prefix[i]),
-            prefix_blocks=int(asked.prefix_blocks[i]),
-            priority=int(asked.priority[i]),
+            arrival_ps=int(asked["arrival_ps"][i]),
+            isl_tokens=int(asked["isl"][i]),
+            osl_tokens=int(asked["osl"][i]),
+            stream=int(asked["stream"][i]),
+            prefix=-1 - int(asked["prefix"][i]),
+            prefix_blocks=int(asked["prefix_blocks"][i]),
+            priority=int(asked["priority"][i]),
         )
         for i in range(len(requests))
     ]
@@ -172,57 +172,39 @@ def _check(requests: Requests, settings: Settings, fleet: Fleet) -> None:
         )
 
 
-def _asked(requests: Requests, settings: Settings) -> Asked:
+def _asked(requests: Requests, settings: Settings) -> np.ndarray:
     """Requests and the room for their results, as the kernel takes them."""
-    count = len(requests)
-
-    def given(column: np.ndarray, otherwise: int, kind: type = np.int32) -> np.ndarray:
-        return column.astype(kind) if column.shape[0] else np.full(count, otherwise, dtype=kind)
-
-    def empty(fill: int = 0, kind: type = np.int32, size: int = count) -> np.ndarray:
-        return np.full(size, fill, dtype=kind)
-
-    arrival = np.rint(requests.arrival_s * PS_PER_S).astype(np.int64)
-    follows = given(requests.follows, -1, np.int64)
-    waits_for_another = follows[follows >= 0]
-    arrival[waits_for_another] = NEVER
-    think = requests.think_s if requests.think_s.shape[0] else np.zeros(count if follows.max() >= 0 else 1)
-    by_priority = count if settings.by_priority else 1
-    return Asked(
-        arrival_ps=arrival,
-        isl=requests.isl_tokens.astype(np.int32),
-        osl=requests.osl_tokens.astype(np.int32),
-        stream=requests.stream.astype(np.int64) if requests.stream.shape[0] else np.arange(count),
-        prefix=given(requests.prefix, 0, np.int64),
-        prefix_blocks=given(requests.prefix_tokens, 0) // np.int32(settings.block_size),
-        priority=given(requests.priority, 0),
-        follows=follows,
-        think_ps=np.rint(think * PS_PER_S).astype(np.int64),
-        first_ps=empty(-1, np.int64),
-        last_ps=empty(-1, np.int64),
-        generated=empty(),
-        preemptions=empty(),
-        hit_tokens=empty(),
-        replica=empty(-1),
-        next_waiting=empty(-1),
-        child=empty(-1, size=by_priority),
-        sibling=empty(-1, size=by_priority),
-    )
+    asked = np.zeros(len(requests), dtype=REQUEST)
+    asked["isl"], asked["osl"] = requests.isl_tokens, requests.osl_tokens
+    asked["stream"] = requests.stream if requests.stream.shape[0] else np.arange(len(requests))
+    asked["first_ps"] = asked["last_ps"] = asked["replica"] = asked["follows"] = -1
+    asked["arrival_ps"] = np.rint(requests.arrival_s * PS_PER_S)
+    if requests.prefix_tokens.shape[0]:
+        asked["prefix"], asked["prefix_blocks"] = requests.prefix, requests.prefix_tokens // settings.block_size
+    if requests.priority.shape[0]:
+        asked["priority"] = requests.priority
+    if requests.follows.shape[0]:
+        asked["follows"] = requests.follows
+        asked["think_ps"] = np.rint(requests.think_s * PS_PER_S)
+        asked["arrival_ps"][requests.follows[requests.follows >= 0]] = NEVER
+    return asked
 
 
-def _must_follow_blocks(asked: Asked, settings: Settings) -> bool:
+def _must_follow_blocks(asked: np.ndarray, settings: Settings) -> bool:
     """Whether requests can find each other's cache: else the number of blocks says all, until one is preempted."""
-    shared = bool((asked.prefix_blocks > 0).any()) or np.unique(asked.stream).shape[0] < asked.stream.shape[0]
+    shared = bool((asked["prefix_blocks"] > 0).any()) or np.unique(asked["stream"]).shape[0] < asked["stream"].shape[0]
     return settings.prefix_caching and shared
 
 
 def _together(
-    requests: Requests, asked: Asked, table: StepTable, settings: Settings, fleet: Fleet, moments_s: np.ndarray
+    requests: Requests, asked: np.ndarray, table: StepTable, settings: Settings, fleet: Fleet, moments_s: np.ndarray
 ) -> Records:
     """All replicas on one clock."""
     by_block = _must_follow_blocks(asked, settings)
     while True:
-        x = replicas_of(fleet.replicas, settings, int(asked.osl.max()), int((asked.isl + asked.osl).max()), by_block)
+        x = replicas_of(
+            fleet.replicas, settings, int(asked["osl"].max()), int((asked["isl"] + asked["osl"]).max()), by_block
+        )
         for change in {c.replica: c for c in reversed(_in_order(fleet))}.values():
             x.now[change.replica, ALIVE] = not change.alive
         series = np.zeros((moments_s.shape[0], fleet.replicas, 3), dtype=np.int64)
@@ -238,7 +220,7 @@ def _in_order(fleet: Fleet) -> list[Change]:
 
 
 def _run(
-    asked: Asked,
+    asked: np.ndarray,
     x: Replicas,
     table: StepTable,
     settings: Settings,
@@ -247,10 +229,10 @@ def _run(
     moments_s: np.ndarray,
     series: np.ndarray,
 ) -> int:
-    own = np.flatnonzero(asked.arrival_ps != NEVER)
-    order = own[np.argsort(asked.arrival_ps[own], kind="stable")]
+    own = np.flatnonzero(asked["arrival_ps"] != NEVER)
+    order = own[np.argsort(asked["arrival_ps"][own], kind="stable")]
     changes = _in_order(fleet)
-    heap = asked.isl.shape[0] + 1 if changes or order.shape[0] < asked.isl.shape[0] else 1
+    heap = asked.shape[0] + 1 if changes or order.shape[0] < asked.shape[0] else 1
     return drive(
         asked,
         x,
@@ -271,17 +253,17 @@ def _run(
 
 
 def _records(
-    asked: Asked, x: Replicas, moments_s: np.ndarray, series: np.ndarray, settings: Settings, again: int
+    asked: np.ndarray, x: Replicas, moments_s: np.ndarray, series: np.ndarray, settings: Settings, again: int
 ) -> Records:
     return Records(
-        arrival_ps=asked.arrival_ps,
-        first_ps=asked.first_ps,
-        last_ps=asked.last_ps,
-        isl_tokens=asked.isl,
-        osl_tokens=asked.osl,
-        preemptions=asked.preemptions,
-        hit_tokens=asked.hit_tokens,
-        replica=asked.replica,
+        arrival_ps=asked["arrival_ps"],
+        first_ps=asked["first_ps"],
+        last_ps=asked["last_ps"],
+        isl_tokens=asked["isl"],
+        osl_tokens=asked["osl"],
+        preemptions=asked["preemptions"],
+        hit_tokens=asked["hit_tokens"],
+        replica=asked["replica"],
         gaps=x.gaps.sum(axis=0),
         gap_edges_ps=x.gap_edges_ps,
         moments_s=moments_s,

@@ -8,10 +8,10 @@ from infrascale.serving.simulation.state import QUEUE_HEAD, QUEUE_TAIL, ROOT, ST
 
 @compiled
 def _goes_before(q, a, b):
-    if q.priority[a] != q.priority[b]:
-        return q.priority[a] < q.priority[b]
-    if q.arrival_ps[a] != q.arrival_ps[b]:
-        return q.arrival_ps[a] < q.arrival_ps[b]
+    if q[a].priority != q[b].priority:
+        return q[a].priority < q[b].priority
+    if q[a].arrival_ps != q[b].arrival_ps:
+        return q[a].arrival_ps < q[b].arrival_ps
     return a < b
 
 
@@ -24,8 +24,8 @@ def _melt(q, a, b):
         return a
     if _goes_before(q, b, a):
         a, b = b, a
-    q.sibling[b] = q.child[a]
-    q.child[a] = b
+    q[b].sibling = q[a].child
+    q[a].child = b
     return a
 
 
@@ -33,15 +33,15 @@ def _melt(q, a, b):
 def add(q, x, k, r, i):
     x.now[r, WAITING] += 1
     if k.by_priority:
-        q.child[i] = -1
-        q.sibling[i] = -1
+        q[i].child = -1
+        q[i].sibling = -1
         x.now[r, ROOT] = _melt(q, x.now[r, ROOT], i)
         return
-    q.next_waiting[i] = -1
+    q[i].next_waiting = -1
     if x.now[r, QUEUE_TAIL] == -1:
         x.now[r, QUEUE_HEAD] = i
     else:
-        q.next_waiting[x.now[r, QUEUE_TAIL]] = i
+        q[x.now[r, QUEUE_TAIL]].next_waiting = i
     x.now[r, QUEUE_TAIL] = i
 
 
@@ -51,7 +51,7 @@ def put_back(q, x, k, r, i):
     if k.by_priority:
         add(q, x, k, r, i)
     else:
-        x.stack[r, x.now[r, STACK]] = i
+        x.slots[r, x.now[r, STACK]].stack = i
         x.now[r, STACK] += 1
         x.now[r, WAITING] += 1
 
@@ -61,7 +61,7 @@ def first(x, k, r):
     if k.by_priority:
         return x.now[r, ROOT]
     if x.now[r, STACK] > 0:
-        return x.stack[r, x.now[r, STACK] - 1]
+        return x.slots[r, x.now[r, STACK] - 1].stack
     return x.now[r, QUEUE_HEAD]
 
 
@@ -70,29 +70,29 @@ def pop(q, x, k, r):
     x.now[r, WAITING] -= 1
     if k.by_priority:
         i = x.now[r, ROOT]
-        pairs, one = -1, q.child[i]
+        pairs, one = -1, q[i].child
         while one != -1:
-            other = q.sibling[one]
-            rest = q.sibling[other] if other != -1 else -1
-            q.sibling[one] = -1
+            other = q[one].sibling
+            rest = q[other].sibling if other != -1 else -1
+            q[one].sibling = -1
             if other != -1:
-                q.sibling[other] = -1
+                q[other].sibling = -1
             pair = _melt(q, one, other)
-            q.sibling[pair] = pairs
+            q[pair].sibling = pairs
             pairs, one = pair, rest
         root = -1
         while pairs != -1:
-            rest = q.sibling[pairs]
-            q.sibling[pairs] = -1
+            rest = q[pairs].sibling
+            q[pairs].sibling = -1
             root = _melt(q, root, pairs)
             pairs = rest
         x.now[r, ROOT] = root
         return i
     if x.now[r, STACK] > 0:
         x.now[r, STACK] -= 1
-        return x.stack[r, x.now[r, STACK]]
+        return x.slots[r, x.now[r, STACK]].stack
     i = x.now[r, QUEUE_HEAD]
-    x.now[r, QUEUE_HEAD] = q.next_waiting[i]
+    x.now[r, QUEUE_HEAD] = q[i].next_waiting
     if x.now[r, QUEUE_HEAD] == -1:
         x.now[r, QUEUE_TAIL] = -1
     return i

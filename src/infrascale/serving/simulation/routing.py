@@ -42,7 +42,7 @@ def least_loaded(q, x, i, turn):
 @compiled
 def by_session(q, x, i, turn):
     """Always the same replica for a conversation, so that its cache is there: a hash of its stream."""
-    mixed = (q.stream[i] * 0x9E3779B97F4A7C1) & 0x7FFFFFFFFFFFFFFF
+    mixed = (q[i].stream * 0x9E3779B97F4A7C1) & 0x7FFFFFFFFFFFFFFF
     return next_alive(x, (mixed >> 24) % x.now.shape[0])
 
 
@@ -51,9 +51,9 @@ def by_prefix(q, x, i, turn):
     """Always the same replica for a shared prefix, unless it carries a quarter more than the mean: then the least
     loaded (consistent hashing with bounded loads)."""
     replicas = x.now.shape[0]
-    mixed = ((q.prefix[i] + 1) * 0x9E3779B97F4A7C1) & 0x7FFFFFFFFFFFFFFF
+    mixed = ((q[i].prefix + 1) * 0x9E3779B97F4A7C1) & 0x7FFFFFFFFFFFFFFF
     home = next_alive(x, (mixed >> 24) % replicas)
-    if home == -1 or q.prefix_blocks[i] == 0:
+    if home == -1 or q[i].prefix_blocks == 0:
         return least_loaded(q, x, i, turn)
     total = 0
     for r in range(replicas):

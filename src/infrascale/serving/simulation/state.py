@@ -51,63 +51,79 @@ class Knobs(NamedTuple):
     by_block: bool  # follow every cache block; else only their number
 
 
-class Asked(NamedTuple):
-    """Requests by index; below the line, what becomes of them."""
+#: A request: what is asked, and from `first_ps` on what becomes of it.
+REQUEST = np.dtype(
+    [
+        ("arrival_ps", np.int64),
+        ("stream", np.int64),
+        ("prefix", np.int64),
+        ("follows", np.int64),  # the request that comes after this one is answered; -1: none
+        ("think_ps", np.int64),  # from the answer before to this one
+        ("isl", np.int32),
+        ("osl", np.int32),
+        ("prefix_blocks", np.int32),
+        ("priority", np.int32),
+        ("first_ps", np.int64),
+        ("last_ps", np.int64),
+        ("generated", np.int32),
+        ("preemptions", np.int32),
+        ("hit_tokens", np.int32),
+        ("replica", np.int32),
+        ("next_waiting", np.int32),
+        ("child", np.int32),  # of the heap of those who wait by priority
+        ("sibling", np.int32),
+    ]
+)
 
-    arrival_ps: np.ndarray
-    isl: np.ndarray
-    osl: np.ndarray
-    stream: np.ndarray
-    prefix: np.ndarray
-    prefix_blocks: np.ndarray
-    priority: np.ndarray
-    follows: np.ndarray  # the request that comes after this one is answered; -1: none
-    think_ps: np.ndarray  # how long after
-    # ---
-    first_ps: np.ndarray
-    last_ps: np.ndarray
-    generated: np.ndarray
-    preemptions: np.ndarray
-    hit_tokens: np.ndarray
-    replica: np.ndarray
-    next_waiting: np.ndarray
-    child: np.ndarray  # of the heap of those who wait by priority
-    sibling: np.ndarray
+#: A slot of those who run, and, in the same rows, a replica's lists of at most as many entries.
+SLOT = np.dtype(
+    [
+        ("request", np.int64),
+        ("origin", np.int64),
+        ("finish", np.int64),  # the step that ends the answer
+        ("before", np.int64),  # in order of admission
+        ("after", np.int64),
+        ("same_finish", np.int64),
+        ("late_ps", np.int64),  # last token of one that was left out of a step; -1: it was not
+        ("turn", np.int64),  # the step it was last dealt with in, while blocks are short
+        ("held", np.int64),  # its cache blocks, and those of them that others find
+        ("published", np.int64),
+        ("spare", np.int64),  # list: slots not in use
+        ("stack", np.int64),  # list: preempted requests
+        ("yields", np.int64),  # list: slots that end their prompt in the step under way
+        ("done", np.int64),  # list: requests that have just finished
+    ]
+)
+
+#: A cache block: who uses it, what it holds (-1: nothing findable), its neighbours among the free and among its twins.
+BLOCK = np.dtype(
+    [
+        ("key", np.int64),
+        ("users", np.int32),
+        ("newer", np.int32),
+        ("older", np.int32),
+        ("twin_next", np.int32),
+        ("twin_before", np.int32),
+        ("twin_last", np.int32),
+    ]
+)
+
+SEAT = np.dtype([("key", np.int64), ("block", np.int32)])
 
 
 class Replicas(NamedTuple):
-    """By replica; then by slot, by step modulo the ring's length, by place in a block, or by block."""
+    """By replica; then by column, slot, step modulo the ring's length, place in a block, length of gap, or block."""
 
     now: np.ndarray
-    request: np.ndarray
-    origin: np.ndarray
-    finish: np.ndarray
-    before: np.ndarray
-    after: np.ndarray
-    same_finish: np.ndarray
-    late_ps: np.ndarray  # last token of one that was left out of a step; -1: none was
-    turn: np.ndarray  # the step it was last dealt with in, while blocks are short
-    spare: np.ndarray
-    stack: np.ndarray
-    yields: np.ndarray
-    done: np.ndarray
+    slots: np.ndarray
     ring: np.ndarray
-    phase: np.ndarray
-    gaps: np.ndarray  # inter-token gaps counted by length
+    phase: np.ndarray  # how many of the decoding sequences stand at each place of their last block
+    gaps: np.ndarray  # gaps between tokens, counted by length
     gap_edges_ps: np.ndarray
     busy: np.ndarray  # [running · s, busy s]
-    users: np.ndarray
-    key: np.ndarray
-    newer: np.ndarray
-    older: np.ndarray
-    twin_next: np.ndarray
-    twin_before: np.ndarray
-    twin_last: np.ndarray
-    table_key: np.ndarray
-    table_block: np.ndarray
+    pool: np.ndarray
+    seats: np.ndarray  # hash table: what text → which block
     blocks: np.ndarray  # of a slot, in the order of its text
-    held: np.ndarray
-    published: np.ndarray
 
 
 def gap_edges_ps() -> np.ndarray:
@@ -137,44 +153,25 @@ def replicas_of(count: int, settings: Settings, most_osl: int, most_tokens: int,
     now[:, [HEAD, TAIL, PARTIAL, QUEUE_HEAD, QUEUE_TAIL, ROOT]] = -1
     now[:, [END, NEXT_FINISH]] = NEVER
     now[:, FREE], now[:, SPARE], now[:, ALIVE] = blocks - 1, seqs, 1
+    slots = np.zeros((count, seqs), dtype=SLOT)
+    slots["turn"] = slots["late_ps"] = -1
+    slots["spare"] = np.arange(seqs - 1, -1, -1)
+    pool = np.zeros((count, followed), dtype=BLOCK)
+    pool["key"] = -1
+    places = np.arange(followed)
+    pool["newer"], pool["older"] = np.roll(places, -1), np.roll(places, 1)  # a ring of all, block 0 its two ends
+    seats = np.zeros((count, table), dtype=SEAT)
+    seats["key"] = -1
     edges = gap_edges_ps()
-    places = np.arange(followed, dtype=np.int32)
-
-    def slots(kind: type = np.int32, fill: int = 0) -> np.ndarray:
-        return np.full((count, seqs), fill, dtype=kind)
-
-    def each_block(fill: int, kind: type = np.int32) -> np.ndarray:
-        return np.full((count, followed), fill, dtype=kind)
-
     return Replicas(
         now=now,
-        request=slots(),
-        origin=slots(np.int64),
-        finish=slots(np.int64),
-        before=slots(fill=-1),
-        after=slots(fill=-1),
-        same_finish=slots(fill=-1),
-        late_ps=slots(np.int64, -1),
-        turn=slots(np.int64, -1),
-        spare=np.tile(np.arange(seqs - 1, -1, -1, dtype=np.int32), (count, 1)),
-        stack=slots(),
-        yields=slots(),
-        done=slots(),
-        ring=np.full((count, ring), -1, dtype=np.int32),
+        slots=slots,
+        ring=np.full((count, ring), -1, dtype=np.int64),
         phase=np.zeros((count, settings.block_size), dtype=np.int64),
         gaps=np.zeros((count, edges.shape[0] + 1), dtype=np.int64),
         gap_edges_ps=edges,
         busy=np.zeros((count, 2)),
-        users=each_block(0),
-        key=each_block(-1, np.int64),
-        newer=np.tile(np.roll(places, -1), (count, 1)),  # a ring of all blocks, block 0 its two ends
-        older=np.tile(np.roll(places, 1), (count, 1)),
-        twin_next=each_block(-1),
-        twin_before=each_block(-1),
-        twin_last=each_block(-1),
-        table_key=np.full((count, table), -1, dtype=np.int64),
-        table_block=np.zeros((count, table), dtype=np.int32),
+        pool=pool,
+        seats=seats,
         blocks=np.zeros((count, seqs if by_block else 1, each), dtype=np.int32),
-        held=slots(),
-        published=slots(),
     )
