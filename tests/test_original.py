@@ -17,6 +17,7 @@ from infrascale import ask, plan
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.gpus import gpu
 from infrascale.parsing.models import model
+from infrascale.planning.classic import classic
 from infrascale.planning.evaluate import Judge
 from infrascale.planning.planner import deployments
 from infrascale.work import Batch, Kind
@@ -129,3 +130,16 @@ def test_requests_that_queue_do_not_slow_those_that_run():
     judge = judge_of()
     tpots = {judge.performance(requests, 5).tpot_s.mean_s for requests in (32, 64, 320)}
     assert max(tpots) == pytest.approx(min(tpots))
+
+
+def test_classic_keeps_its_four_constraints_and_one_node_fewer_does_not():
+    """Llama-3.1-8B by hand: weights 16.06 GB and, at batch 64 and 1,400 tokens, 44.4 GiB of cache, a fifth on top."""
+    asked = ask(**BASE)
+    requests = asked.demand.in_flight_requests
+    found = classic(asked, gpu("h100-sxm"), requests)
+    assert found.memory_needed_gib == pytest.approx(
+        1.2 * (16.06 + 2 ** (found.batch_exponent) * 1400 * 4096 * 2 * 65 / 2**30), rel=0.01
+    )
+    assert found.tpot_s <= 1 / 20 and found.ttft_s <= 2
+    assert found.load * 2**found.batch_exponent * found.nodes == pytest.approx(requests)
+    assert classic(asked, gpu("h100-sxm"), requests * 100).gpus > 50 * found.gpus

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from infrascale.planning import Scenario
 
 from infrascale.cli.flags import Gpus, Json, Model, Number, Precisions, ScenarioFile, Text, Whole, Wholes, keys_of
 
@@ -56,19 +59,49 @@ def plan(
     engine: Text = None,
     engine_version: Text = None,
     solver: Annotated[str, typer.Option(help="exact (proven), or nelder-mead.")] = "exact",
+    physics: Annotated[str, typer.Option(help="operators, or classic (the original's, as JSON).")] = "operators",
     as_json: Json = False,
 ) -> None:
     """The fewest GPUs that serve a demand within a promise, and why."""
-    flags = {k: v for k, v in locals().items() if k not in ("file", "as_json", "tpot", "solver")} | {"tpot_s": tpot}
+    apart = ("file", "as_json", "tpot", "solver", "physics")
+    flags = {k: v for k, v in locals().items() if k not in ("apart", *apart)} | {"tpot_s": tpot}
     from infrascale import api
     from infrascale.parsing.plans import asked_as
-    from infrascale.screen import plan_json, plan_lines
+    from infrascale.screen import certainty_json, plan_json, plan_lines
 
     with errors_as(as_json):
         keys = keys_of(file, flags)
+        if physics != "operators":
+            _classic(physics, api.ask(**keys))
+            return
         found = api.plan(solver=solver, **keys)
-    print(json.dumps(plan_json(found) | asked_as(keys, solver), indent=2) if as_json else "\n".join(plan_lines(found)))
+    sure = api.certainty(found)
+    if as_json:
+        print(json.dumps(plan_json(found) | certainty_json(sure) | asked_as(keys, solver), indent=2))
+    else:
+        print("\n".join(plan_lines(found, sure=sure)))
     if found.best is None:
+        raise typer.Exit(3)
+
+
+def _classic(physics: str, asked: Scenario) -> None:
+    """The original's answer for each GPU kind, labelled as such."""
+    from dataclasses import asdict, replace
+
+    from infrascale.errors import ScenarioError
+    from infrascale.planning.classic import classic
+    from infrascale.workload import in_flight
+
+    if physics != "classic":
+        raise ScenarioError(f"unknown physics {physics[:30]!r}", why="there are two", fix="operators or classic")
+    stays_s = asked.promise.ttft_s + asked.workload.osl_tokens / asked.promise.token_per_s
+    requests = in_flight(asked.demand, stays_s) * (1 + asked.headroom_fraction)
+    found = [(gpu.id, classic(asked, gpu, requests)) for gpu in asked.gpus]
+    ways = {name: asdict(replace(one, gpu=name)) | {"gpus": one.gpus} if one else None for name, one in found}  # type: ignore[arg-type]
+    label = "the original InfraScale's formulas, for comparison: not a prediction"
+    feasible = any(ways.values())
+    print(json.dumps({"physics": "classic", "note": label, "feasible": feasible, "ways": ways}, indent=2))
+    if not feasible:
         raise typer.Exit(3)
 
 
