@@ -29,3 +29,12 @@ def test_the_other_commands_answer(tmp_path):
     for line in runnable:
         done = _run(shlex.split(line))
         assert done.returncode == 0 and done.stdout, f"{line}: {done.stderr}"
+
+
+def test_the_accuracy_table_is_what_the_measurements_give():
+    from infrascale.calibration.residuals import shipped_rows
+    from infrascale.calibration.table import markdown
+    from infrascale.calibration.validation import validation
+
+    shown = re.search(r"<!-- accuracy -->\n(.*?)<!-- /accuracy -->", README, re.DOTALL).group(1).strip()
+    assert shown == "\n".join(markdown(validation(shipped_rows()).scores("set")))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 
 import pytest
 
 from infrascale import api
+from infrascale.certainty import Certainty, Evidence
 from infrascale.locales import languages, words
 from infrascale.planning import Plan
-from infrascale.screen import Evidence, Interval, capacity_lines, nearest_changes, plan_json, plan_lines
+from infrascale.screen import capacity_lines, nearest_changes, plan_json, plan_lines
 
 MISTRAL = {"model": "mistralai/Mistral-Small-3.1-24B-Instruct-2503", "gpu": ["h100-sxm"]}
 QUESTIONS = {
@@ -83,14 +85,17 @@ def test_plurals_agree_with_their_numbers():
     assert "1 réplique (N)" in french and "GPUs" not in french
 
 
-def test_an_interval_and_near_evidence_are_said_when_they_exist():
-    doubt = {
-        "interval": Interval(low_gpus=5, high_gpus=7, confidence_fraction=0.9),
-        "evidence": Evidence(measurements=12, error_fraction=0.05),
-    }
-    screen = "\n".join(plan_lines(planned("many"), words("en"), **doubt))
-    assert "5 to 7 GPUs with 90% confidence" in screen
-    assert "12 measurements near this plan; error there 5%" in screen
+def test_how_sure_is_said_when_it_is_known():
+    sure = Certainty(
+        confidence_fraction=0.9, low_gpus=5, high_gpus=7, token_per_s=(18.0, 26.0), ttft_s=(0.08, 0.2),
+        evidence=Evidence(near="model", measurements=12, error_fraction=0.05, versions="0.11–0.19"),
+    )  # fmt: skip
+    screen = " ".join("\n".join(plan_lines(planned("many"), words("en"), sure=sure)).split())
+    assert "5 to 7 GPUs with 90% confidence" in screen and "18 tokens/s … 26 tokens/s" in screen.replace(".0", "")
+    assert "12 measurements of this model on this GPU; error of speed there 5%" in screen
+    assert "no number would do" in "\n".join(
+        plan_lines(planned("many"), words("en"), sure=replace(sure, high_gpus=None))
+    )
     assert "confidence" not in "\n".join(plan_lines(planned("many"), words("en")))
 
 

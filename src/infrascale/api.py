@@ -7,7 +7,7 @@ plan(model="llama-3.1-8b", gpu=["h100-sxm"], users=1000).best.gpus
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.gpus import all_gpus
@@ -15,6 +15,9 @@ from infrascale.parsing.scenarios import question, scenario
 from infrascale.planning import Candidate, Plan, Scenario
 from infrascale.planning import capacity as _capacity
 from infrascale.planning import plan as _plan
+
+if TYPE_CHECKING:
+    from infrascale.certainty import Certainty
 
 
 def ask(needs_demand: bool = True, **asked: Any) -> Scenario:
@@ -42,3 +45,10 @@ def plan(asked: Scenario | None = None, *, solver: str = "exact", **keys: Any) -
 def capacity(gpus: int, asked: Scenario | None = None, **keys: Any) -> list[tuple[Candidate, float]]:
     """What `gpus` cards serve within the promise: deployments with their most requests in flight, best first."""
     return _capacity(asked or ask(needs_demand=False, **keys), efficiency(), gpus)
+
+
+def certainty(found: Plan) -> Certainty | None:
+    """Between which numbers of GPUs the need lies with 90 % confidence, and the nearest evidence; None: infeasible."""
+    from infrascale.certainty import certainty as _certainty
+
+    return _certainty(found, efficiency())

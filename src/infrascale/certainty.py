@@ -47,9 +47,10 @@ class Certainty:
 
 
 def regime_of(candidate: Candidate) -> Regime:
+    """Requests that run at once: a plan knows its batch, so what waits beyond it adds no doubt of its own."""
     deployment = candidate.deployment
     known = deployment.gpu.architecture in KNOWN
-    return Regime(kind="closed", engine=deployment.engine.name, queued=candidate.load > 1, known=known)
+    return Regime(kind="closed", engine=deployment.engine.name, queued=False, known=known)
 
 
 def certainty(found: Plan, efficiency: Efficiency) -> Certainty | None:

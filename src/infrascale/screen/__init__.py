@@ -1,9 +1,15 @@
 """A Plan as people and machines read it: `text` in the reader's language within 80 columns, `record` as JSON."""
 
-from infrascale.screen.record import candidate_json, cut, nearest_changes, plan_json
-from infrascale.screen.text import Evidence, Interval, capacity_lines, error_lines, plan_lines
+from infrascale.screen.record import candidate_json, certainty_json, cut, nearest_changes, plan_json
+from infrascale.screen.text import capacity_lines, error_lines, plan_lines
 
 __all__ = [
-    "Evidence", "Interval", "candidate_json", "capacity_lines", "cut", "error_lines", "nearest_changes", "plan_json",
+    "candidate_json",
+    "capacity_lines",
+    "certainty_json",
+    "cut",
+    "error_lines",
+    "nearest_changes",
+    "plan_json",
     "plan_lines",
 ]  # fmt: skip

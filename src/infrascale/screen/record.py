@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from infrascale.certainty import Certainty
 from infrascale.planning import Candidate, Constraint, Plan, Rejection
 
 
@@ -105,3 +106,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         ],
         "nearest_changes": [] if plan.best else nearest_changes(plan),
     }
+
+
+def certainty_json(sure: Certainty | None) -> dict[str, Any]:
+    """How sure a plan is; empty for an infeasible one."""
+    return {"certainty": asdict(sure)} if sure else {}

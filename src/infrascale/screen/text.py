@@ -8,9 +8,9 @@ Knows nothing of how an answer was found.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from textwrap import wrap
 
+from infrascale.certainty import Certainty, Evidence
 from infrascale.errors import InfraScaleError
 from infrascale.locales import Words, words
 from infrascale.planning import Candidate, Check, Constraint, Plan, Rejection, Scenario
@@ -20,44 +20,25 @@ WIDTH = 80
 BAR = 24  # columns of a full GPU
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """Between which numbers of GPUs the need lies, with which confidence."""
-
-    low_gpus: int
-    high_gpus: int
-    confidence_fraction: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """Measurements close to the plan, and the mean absolute error of predicting them."""
-
-    measurements: int
-    error_fraction: float
-
-
-def plan_lines(
-    plan: Plan, say: Words | None = None, *, interval: Interval | None = None, evidence: Evidence | None = None
-) -> list[str]:
-    """The screen of `infrascale plan`, by default in the reader's language."""
+def plan_lines(plan: Plan, say: Words | None = None, *, sure: Certainty | None = None) -> list[str]:
+    """The screen of `infrascale plan`, by default in the reader's language; `sure` adds how sure it is."""
     w = say or words()
     if plan.best is None:
         return _infeasible(w, plan)
     best = plan.best
     return [
-        *_answer(w, plan, best, interval),
+        *_answer(w, plan, best, sure),
         "",
         *_asked(w, plan.scenario, best),
         "",
-        *_promises(w, plan.scenario, best),
+        *_promises(w, plan.scenario, best, sure),
         "",
         *_constraints(w, best),
         "",
         *_memory(w, best),
         *_losers(w, plan, best),
         "",
-        *_paragraph(_evidence(w, evidence), "  "),
+        *_paragraph(_evidence(w, sure.evidence if sure else None), "  "),
     ]
 
 
@@ -78,7 +59,7 @@ def capacity_lines(
     return [*_paragraph(answer, ""), f"  {users}", "", *ways]
 
 
-def _answer(w: Words, plan: Plan, best: Candidate, interval: Interval | None) -> list[str]:
+def _answer(w: Words, plan: Plan, best: Candidate, sure: Certainty | None) -> list[str]:
     replicas = w.quantity(best.replicas, "replicas")
     size = w.quantity(best.gpus_per_replica, "gpus")
     batch = w.say("plan.batch", n=best.max_batch)
@@ -90,9 +71,8 @@ def _answer(w: Words, plan: Plan, best: Candidate, interval: Interval | None) ->
     answer = w.say("plan.answer_spare", n=spare, **counts) if spare else w.say("plan.answer", **counts)
     lines = _paragraph(answer, "")
     lines += _paragraph(f"{batch} ({letters})", "  ")
-    if interval:
-        low, high, sure = interval.low_gpus, interval.high_gpus, w.percent(interval.confidence_fraction)
-        lines.append("  " + w.say("plan.interval", low=low, high=high, confidence=sure))
+    if sure:
+        lines.append("  " + _gpus_between(w, sure))
     name = w.say(f"constraint.{best.binding.constraint.value}")
     alone = best.replicas == 1
     why = w.say("plan.binds_alone", name=name) if alone else w.say(f"plan.binds_{best.binding.constraint.value}")
@@ -118,7 +98,21 @@ def _asked(w: Words, scenario: Scenario, best: Candidate) -> list[str]:
     return [line for key, text in rows for line in _paragraph(text, f"  {w.say(f'plan.{key}'):<12}")]
 
 
-def _promises(w: Words, scenario: Scenario, best: Candidate) -> list[str]:
+def _gpus_between(w: Words, sure: Certainty) -> str:
+    """The bold and the cautious end; a cautious end that no number of GPUs reaches is said so."""
+    confidence = w.percent(sure.confidence_fraction)
+    if sure.high_gpus is None:
+        return w.say("plan.interval_open", low=sure.low_gpus or 1, confidence=confidence)
+    if sure.low_gpus == sure.high_gpus:
+        return w.say("plan.interval_same", n=sure.high_gpus, confidence=confidence)
+    return w.say("plan.interval", low=sure.low_gpus or 1, high=sure.high_gpus, confidence=confidence)
+
+
+def _between(w: Words, ends: tuple[float, float], unit: str) -> str:
+    return f"{w.quantity(ends[0], unit)} … {w.quantity(ends[1], unit)}"
+
+
+def _promises(w: Words, scenario: Scenario, best: Candidate, sure: Certainty | None) -> list[str]:
     found, promise = best.performance, scenario.promise
     tokens = w.quantity(found.output_token_per_s * best.replicas, "token_per_s")
     requests = w.quantity(found.request_per_s * best.replicas, "request_per_s")
@@ -140,6 +134,10 @@ def _promises(w: Words, scenario: Scenario, best: Candidate) -> list[str]:
         (w.say("plan.e2e"), w.quantity(found.e2e_s.mean_s, "s"), "", ""),
     ]
     lines = [f"  {name:<22}{value:>17}{asked:>17}{margin:>11}".rstrip() for name, value, asked, margin in rows]
+    if sure:
+        ends = {"speed": (sure.token_per_s, "token_per_s"), "ttft": (sure.ttft_s, "s")}
+        said = {name: _between(w, *end) for name, end in ends.items()}
+        lines += _paragraph(w.say("plan.ends", confidence=w.percent(sure.confidence_fraction), **said), "  ")
     return [*lines, f"  {w.say('plan.total'):<22}  " + w.say("plan.total_value", tokens=tokens, requests=requests)]
 
 
@@ -205,7 +203,8 @@ def _row(gpus: str, way: str, why: str) -> str:
 def _evidence(w: Words, evidence: Evidence | None) -> str:
     if evidence is None:
         return w.say("plan.evidence")
-    return w.say("plan.evidence_near", n=evidence.measurements, error=w.percent(evidence.error_fraction))
+    error = w.percent(evidence.error_fraction)
+    return w.say(f"plan.evidence_{evidence.near}", n=evidence.measurements, error=error)
 
 
 def _infeasible(w: Words, plan: Plan) -> list[str]:
