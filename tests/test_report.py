@@ -95,6 +95,18 @@ def test_the_load_curve_passes_through_the_plan_and_only_rises(name):
     assert all(later <= earlier * (1 + 1e-6) for earlier, later in pairwise(speeds))
 
 
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_the_promise_holds_just_up_to_where_the_report_says(name):
+    found, _ = made(name)
+    best, promise = found.best, found.scenario.promise
+    most = facts.holds_up_to(found, best)
+    assert most >= 1 + found.scenario.headroom_fraction - 1e-6
+    for nudge, keeps in ((1 - 1e-3, True), (1 + 1e-3, False)):
+        outcome = facts.judge_of(found, best, most * nudge).outcome(best.replicas, best.batch_exponent)
+        fast = outcome.performance.token_per_s_per_request >= promise.token_per_s * (1 - 1e-9)
+        assert (fast and outcome.performance.ttft_s.mean_s <= promise.ttft_s) is keeps
+
+
 def test_one_replica_fewer_breaks_a_promise():
     found, _ = made("users")
     outcome, check = facts.one_fewer(found, found.best)

@@ -23,6 +23,7 @@ def report(
     from datetime import date
     from pathlib import Path
 
+    from infrascale.cli.progress import shown
     from infrascale.parsing import prices
     from infrascale.parsing.plans import read_plan
     from infrascale.parsing.scenarios import read_toml
@@ -46,6 +47,7 @@ def report(
     )
     place = Path(out)
     kind = to or place.suffix.lstrip(".")
-    files = made(found, asked, language=lang, to=kind, name=place.name, on=date.today(), market=market)
+    with shown("report"):
+        files = made(found, asked, language=lang, to=kind, name=place.name, on=date.today(), market=market)
     for path in write(files, str(place.parent)):
         print(path)

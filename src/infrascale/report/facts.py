@@ -63,6 +63,12 @@ def demand_of_one(found: Plan, best: Candidate) -> float:
     return max(_share_of_one(judge, exponent) for exponent in exponents(judge))
 
 
+def holds_up_to(found: Plan, best: Candidate) -> float:
+    """Share of the demand asked up to which the planned replicas and batch keep the promise."""
+    judge = Judge(scenario=found.scenario, deployment=best.deployment, efficiency=efficiency())
+    return best.replicas * _share_of_one(judge, best.batch_exponent) * (1 + found.scenario.headroom_fraction)
+
+
 def _share_of_one(judge: Judge, exponent: int) -> float:
     demand, promise = judge.scenario.demand, judge.scenario.promise
     if judge.memory_check(exponent).slack_fraction < 0:

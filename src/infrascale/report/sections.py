@@ -233,7 +233,6 @@ def growth(found: Plan, best: Candidate, asked: Question, words: Words) -> Itera
             high=steps[-1][1], x_high=words.short(steps[-1][0] * value), axis=axis,
         ),
     )  # fmt: skip
-    kept = [p.share for p in points if p.ttft_s <= promise.ttft_s and p.token_per_s >= promise.token_per_s]
     half, whole, double = (points[round(s * 20) - 1] for s in (0.5, 1.0, 2.0))
     yield Figure(
         name="load",
@@ -247,13 +246,7 @@ def growth(found: Plan, best: Candidate, asked: Question, words: Words) -> Itera
             promise_ttft=words.short(promise.ttft_s), promise_speed=words.short(promise.token_per_s),
         ),
     )  # fmt: skip
-    most = max(kept, default=0.0)
-    if most:
-        yield Text(
-            text=words.say("report.breaks_never")
-            if most >= 2
-            else words.say("report.breaks_at", share=words.percent(most))
-        )
+    yield Text(text=words.say("report.breaks_at", share=words.percent(facts.holds_up_to(found, best))))
 
 
 def moves(found: Plan, best: Candidate, asked: Question, words: Words) -> Iterator[Block]:
