@@ -41,7 +41,7 @@ def growth(
     flags = {"model": model, "gpu": gpu, "tokens_per_s": tokens_per_s, "ttft": ttft, "isl": isl, "osl": osl}
     asked = question(keys_of(file, flags | {"users": users[0]}))
     found = grown(asked, users, first, lead_months)
-    print(json.dumps(growth_json(found), indent=2) if as_json else "\n".join(growth_lines(found)))
+    print(json.dumps(growth_json(found), indent=2) if as_json else "\n".join(growth_lines(found, date.today())))
 
 
 def sensitivity(
@@ -108,7 +108,9 @@ def study(
     as_json: Json = False,
 ) -> None:
     """Sweep up to millions of plans into Parquet, on all cores or a Ray cluster; a kill loses nothing."""
+    import sys
     import time
+    from contextlib import redirect_stdout
 
     from infrascale.cli.progress import shown
     from infrascale.studies.study import on_all_cores, on_ray, run
@@ -117,7 +119,7 @@ def study(
     asked = read(file)
     engine = on_ray(ray) if ray else lambda s, chunks: on_all_cores(s, chunks, workers)
     begun = time.perf_counter()
-    with shown("planning") as progress:
+    with shown("planning") as progress, redirect_stdout(sys.stderr):  # where Ray tells of workers it lost
         planned = run(asked, out, engine, progress)
     seconds = time.perf_counter() - begun
     summary = {

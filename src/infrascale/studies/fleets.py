@@ -63,6 +63,13 @@ def served_by(asked: Scenario, candidate: Candidate, requests: float) -> float:
     return requests
 
 
+def cut(candidate: Candidate) -> str:
+    """How one replica is cut and in which format: TP 4, fp8."""
+    shard = candidate.deployment.shard
+    degrees = [f"{name} {n}" for name, n in (("TP", shard.tp), ("DP", shard.dp), ("PP", shard.pp)) if n > 1]
+    return f"{' '.join(degrees) or 'TP 1'}, {candidate.deployment.quantization.precision}"
+
+
 def ways_of(name: str, asked: Question, server: Server, gpu: str) -> list[Way]:
     """Every cut of the model that fills these servers without gaps; over two of them where one is too small."""
     found = scenario(asked.model_copy(update={"gpu": [gpu], "redundancy": 0, "max_gpus": None}))
@@ -72,11 +79,8 @@ def ways_of(name: str, asked: Question, server: Server, gpu: str) -> list[Way]:
             size = candidate.gpus_per_replica
             if not fits(size, server):
                 continue
-            shard = candidate.deployment.shard
-            label = f"TP {shard.tp}" + (f" PP {shard.pp}" if shard.pp > 1 else "")
-            label += f", {candidate.deployment.quantization.precision}"
             one = served_by(found, candidate, requests / candidate.replicas)
-            ways.append(Way(need=name, server=server.id, gpus=size, serves=one, label=label))
+            ways.append(Way(need=name, server=server.id, gpus=size, serves=one, label=cut(candidate)))
         if ways:
             break
     return ways

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from infrascale.economics import HOURLY, Bill, Span
@@ -11,15 +12,13 @@ from infrascale.economics.prices import STALE_AFTER_DAYS
 from infrascale.planning import Candidate
 from infrascale.planning.fleet import Solution
 from infrascale.studies.costing import Costing
-from infrascale.studies.fleets import Fleet
+from infrascale.studies.fleets import Fleet, cut
 from infrascale.studies.growth import Growth
 from infrascale.studies.sensitivity import Distribution, Swing
 
 
 def way(candidate: Candidate) -> str:
-    shard = candidate.deployment.shard
-    degrees = f"TP {shard.tp}" + (f" PP {shard.pp}" if shard.pp > 1 else "")
-    return f"{candidate.deployment.gpu.id}, {degrees}, {candidate.deployment.quantization.precision}"
+    return f"{candidate.deployment.gpu.id}, {cut(candidate)}"
 
 
 def _range(pair: tuple[float, float], unit: str) -> str:
@@ -68,11 +67,11 @@ def _unpriced(best: Option) -> str:
 
 
 def _bill(bill: Bill, found: Costing) -> list[str]:
-    usage, today, quote = bill.usage, found.market.today, bill.quote
+    today, quote = found.market.today, bill.quote
     lines = [f"  {line.name:<22}{line.per_month!s:>34} a month" for line in bill.lines]
     lines.append(f"  {'in all':<22}{bill.per_month!s:>34} a month")
     if bill.per_user:
-        lines.append(f"  {'per user':<22}{bill.per_user!s:>34} a month ({usage.users:,.0f} at the peak)")
+        lines.append(f"  {'per user':<22}{bill.per_user!s:>34} a month")
     lines.append(f"  {'per million tokens':<22}{bill.per_million_tokens!s:>34} in and out")
     lines.append(f"  {'':<22}{bill.per_million_output_tokens!s:>34} of output")
     unit = "a GPU-hour" if quote.offer in HOURLY else "a server" if quote.offer == "server" else "a GPU"
@@ -81,7 +80,7 @@ def _bill(bill: Bill, found: Costing) -> list[str]:
         lines.append(f"  STALE: that price is {quote.age_days(today)} days old; ask for a quote, then --price")
     if quote.offer not in HOURLY and (on := found.market.tariff_on):
         old = "STALE: " if (today - on).days > STALE_AFTER_DAYS else ""
-        lines.append(f"  {old}electricity at the EU's non-household average of {on} (Eurostat); set yours")
+        lines.append(f"  {old}electricity at the EU's non-household average, {on} (Eurostat)")
     if found.market.rate:
         lines.append(f"  rate: {found.market.rate.usd_per_eur:g} USD for one EUR, {found.market.rate.on}")
     if bill.unpriced:
@@ -249,17 +248,21 @@ def fleet_json(found: Fleet) -> dict[str, Any]:
     }
 
 
-def growth_lines(found: Growth) -> list[str]:
+def growth_lines(found: Growth, today: date) -> list[str]:
     lines = [f"Servers of {found.gpus_per_server} × {found.gpu}, bought whole and kept", ""]
-    lines.append("  from            users  GPUs needed    buy  servers  order by    unserved if late")
+    lines.append("  from            users  GPUs needed    buy  servers  order by     missed late")
     for step in found.steps:
         order = step.order_by.isoformat() if step.order_by else "–"
         late = f"{step.unserved_if_late:,.0f} users" if step.servers_bought else "–"
         lines.append(
             f"  {step.start.isoformat()}{step.users:>11,.0f}{step.gpus_needed:>13,}{step.servers_bought:>7,}"
-            f"{step.servers:>9,}  {order:<11}{late:>17}"
+            f"{step.servers:>9,}  {order:<11}{late:>14}"
         )
-    lines += ["", f"  bought all at the start, {found.idle_gpu_quarters:,} GPU-quarters would wait for users"]
+    late_orders = [step for step in found.steps if step.order_by and step.order_by < today]
+    if late_orders:
+        lines += ["", f"  TOO LATE to order in time for {', '.join(s.start.isoformat() for s in late_orders)}"[:80]]
+    lines += ["", "  missed late: left out where that order arrives a quarter late"]
+    lines += [f"  bought all at the start, {found.idle_gpu_quarters:,} GPU-quarters would wait for users"]
     return lines
 
 
