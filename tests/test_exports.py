@@ -37,9 +37,11 @@ QUESTIONS = {
     "one": {"model": "llama-3.1-8b", "gpu": ["l40s"], "users": 50, "precision": ["fp8"]},
     "old": {"model": "mistral-7b-v0.1", "gpu": ["t4"], "users": 40, "isl": 300, "osl": 100, "tokens_per_s": 5},
     "amd": {"model": "Qwen/Qwen3-30B-A3B", "gpu": ["mi300x"], "users": 8000, "kv_cache_dtype": "fp8"},
+    "ranks": {"model": "deepseek-ai/DeepSeek-R1", "gpu": ["h200-sxm"], "request_per_s": 20},
     "wide": {"model": "meta-llama/Llama-3.1-405B-Instruct", "gpu": ["h100-sxm"], "users": 500, "prefix_hit": 0.5,
              "gpus_per_replica": [16], "tokens_per_s": 10},
 }  # fmt: skip
+ONE_RANK = {"kserve", "ray"}
 ONE_SERVER = {"compose", "kubernetes", "helm", "kserve"}
 
 
@@ -104,7 +106,7 @@ def engine_words(target: str, name: str) -> list[str]:
 
 
 def expressible(target: str, name: str) -> bool:
-    return not (name == "wide" and target in ONE_SERVER)
+    return not (name == "wide" and target in ONE_SERVER) and not (name == "ranks" and target in ONE_RANK)
 
 
 ENGINES = sorted(set(targets()) - {"loadtest"})
@@ -256,6 +258,14 @@ def test_a_replica_over_two_servers_is_joined_by_vllm_itself():
     assert "--headless" in rest and "--headless" not in head and set(head) <= FLAGS
     assert "startupProbe" not in worker["containers"][0]
     assert flags_of(engine_words("vllm", "wide"))["--nnodes"] == "2"
+
+
+@pytest.mark.parametrize("target", sorted(ONE_RANK))
+def test_a_target_of_one_attention_rank_refuses_several(target):
+    shard = made("ranks")[0].best.deployment.shard
+    assert shard.dp > 1 and "--enable-expert-parallel" in flags_of(engine_words("vllm", "ranks"))
+    with pytest.raises(InfraScaleError):
+        files(target, "ranks")
 
 
 @pytest.mark.parametrize("target", sorted(ONE_SERVER))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from math import ceil
 from typing import Any
 
+from infrascale.errors import ExportError
 from infrascale.exports.manifest import manifest
 from infrascale.exports.pods import claim, environment, metadata, mounts, placement, resources, volumes
 from infrascale.exports.serving import Serving
@@ -19,6 +20,12 @@ OWN = {"port", "served-model-name"}
 
 
 def render(serving: Serving) -> dict[str, str]:
+    if serving.best.deployment.shard.dp > 1:
+        raise ExportError(
+            "ray cannot start this plan",
+            why="Ray Serve LLM places attention ranks itself, by another builder",
+            fix="--to kubernetes or --to lws",
+        )
     image = serving.options.image or IMAGE
     head = {"name": "head", "image": image, "resources": {"requests": {"cpu": "4", "memory": "16Gi"}}}
     worker = {

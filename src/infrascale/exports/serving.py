@@ -46,8 +46,9 @@ HOST_BYTES_PER_GPU = 16 * GIB
 SHM_BYTES = 2 * GIB
 SHM_PARALLEL_BYTES = 16 * GIB
 STARTUP_S = 3600
-#: One API server, one engine core and one process for each GPU (vLLM's documentation, "Architecture Overview").
-CPUS_BESIDE_GPUS = 2
+#: One process for each GPU; an API server and an engine core for each attention rank (vLLM's documentation,
+#: "Architecture Overview").
+CPUS_PER_RANK = 2
 PORT = 8000
 
 
@@ -104,7 +105,7 @@ class Serving:
 
     @property
     def cpus(self) -> int:
-        return CPUS_BESIDE_GPUS + self.gpus_per_pod
+        return CPUS_PER_RANK * self.best.deployment.shard.dp + self.gpus_per_pod
 
     def on_one_server(self, target: str) -> Serving:
         """Itself, or an error: the target cannot join servers into one replica."""
@@ -129,6 +130,12 @@ def serving(plan: Plan, asked: Question, options: Options = Options()) -> Servin
     deployment = best.deployment
     gpu, gpus = deployment.gpu, best.gpus_per_replica
     servers = ceil(gpus / gpu.gpus_per_server)
+    if servers > 1 and deployment.shard.dp > 1:
+        raise ExportError(
+            f"attention ranks over {servers} servers cannot be exported",
+            why="each server would start its own ranks, which no target here writes",
+            fix=f"plan with --gpus-per-replica {gpu.gpus_per_server} or fewer",
+        )
     checkpoint, quantization = _checkpoint(deployment, asked, options)
     return Serving(
         name=_name(options.name) if options.name else _dns_name(checkpoint),
