@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from math import exp, factorial, sqrt
 
@@ -13,6 +14,11 @@ from hypothesis import strategies as st
 from pytest import approx
 
 from infrascale.hardware import Host
+from infrascale.parsing.efficiencies import efficiency
+from infrascale.parsing.scenarios import question, scenario
+from infrascale.planning import plan
+from infrascale.planning.evaluate import Judge
+from infrascale.planning.exact import held_exponents
 from infrascale.serving import Limits, Saturated
 from infrascale.serving.birth_death import found_by_arrivals, stationary
 from infrascale.serving.queueing import (
@@ -239,9 +245,10 @@ def test_evenly_spaced_requests_wait_for_the_step_under_way_and_nothing_else():
     one = replica(64)
     scheduled = Replica(timer=engine, workload=one.workload, limits=one.limits, host=NO_HOST, unseen_steps=1.0)
     rate = 0.3 * one.most_request_per_s
-    plain, later = (r.under(Arrivals(request_per_s=rate, scv=0.0)).performance for r in (one, scheduled))
+    loads = [r.under(Arrivals(request_per_s=rate, scv=0.0)) for r in (one, scheduled)]
+    plain, later = (loaded.performance for loaded in loads)
     spread = plain.ttft_s.quantiles_s
-    step_s = plain.itl_s.mean_s
+    step_s = loads[0].itl_s.mean_s
     assert spread[0.95] - spread[0.05] == approx(0.9 * step_s, rel=0.1)
     assert later.ttft_s.mean_s - plain.ttft_s.mean_s == approx(step_s, rel=0.1)
 
@@ -357,3 +364,60 @@ def test_a_replica_dies_and_the_rest_recover():
     assert 20 < worst.at_s <= 90 and worst.in_flight > 1.8 * before.in_flight
     assert after.in_flight == approx(before.in_flight, rel=0.02)
     assert film[-1].at_s == approx(280)
+
+
+def planned(rate=400.0, ttft_s=0.2, **knobs):
+    promise = {key: knobs.pop(key) for key in ("ttft_share", "speed_share") if key in knobs}
+    lengths = {key: knobs.pop(key) for key in ("isl_cv", "osl_cv") if key in knobs}
+    asked = {"model": "llama-3.1-8b", "gpu": ["h100-sxm"], "request_per_s": rate, "tokens_per_s": 30, "ttft": ttft_s}
+    found = scenario(question(asked | {"gpus_per_replica": [1]}))
+    return replace(
+        found,
+        promise=replace(found.promise, **promise),
+        workload=replace(found.workload, **lengths),
+        **knobs,
+    )
+
+
+def brute_force(judge: Judge) -> int:
+    """The fewest replicas by trying 1, 2, 3, … with every batch that fits."""
+    for replicas in range(1, 200):
+        if any(judge.outcome(replicas, exponent).keeps for exponent in held_exponents(judge)):
+            return replicas
+    raise AssertionError("none found")
+
+
+@pytest.mark.parametrize("rate", [7.0, 60.0])
+@pytest.mark.parametrize("share", [0.9, 0.99])
+@pytest.mark.parametrize("ttft_s", [0.11, 3.0])
+def test_a_plan_for_a_share_of_the_requests_is_the_fewest_by_brute_force(rate, share, ttft_s):
+    asked = planned(rate, ttft_s, ttft_share=share, speed_share=share, isl_cv=0.5, osl_cv=0.5)
+    found = plan(asked, efficiency())
+    judge = Judge(scenario=asked, deployment=found.best.deployment, efficiency=efficiency())
+    assert found.best.replicas == brute_force(judge)
+
+
+def test_more_of_the_requests_never_need_fewer_gpus():
+    lengths = {"isl_cv": 1.0, "osl_cv": 0.8}
+    shares = [None, 0.5, 0.9, 0.95, 0.99]
+    gpus = [plan(planned(ttft_s=0.15, ttft_share=share, **lengths), efficiency()).best.gpus for share in shares[1:]]
+    assert gpus == sorted(gpus)
+
+
+def test_a_plan_whose_mean_is_fine_and_whose_p95_is_not():
+    """Prompts of very different lengths: the mean TTFT keeps 0.12 s with 25 to 30 GPUs, the p95 needs more."""
+    lengths = {"isl_cv": 1.0, "osl_cv": 0.8}
+    by_mean = plan(planned(ttft_s=0.12, **lengths), efficiency()).best
+    by_share = plan(planned(ttft_s=0.12, ttft_share=0.95, **lengths), efficiency()).best
+    asked = planned(ttft_s=0.12, ttft_share=0.95, **lengths)
+    judge = Judge(scenario=asked, deployment=by_mean.deployment, efficiency=efficiency())
+    at_mean = judge.outcome(by_mean.replicas, by_mean.batch_exponent)
+    assert by_mean.performance.ttft_s.mean_s <= 0.12
+    assert not at_mean.keeps and at_mean.checks[2].needed > 0.12  # what those GPUs give one request in twenty
+    assert by_share.gpus > by_mean.gpus
+    assert by_share.performance.ttft_s.quantiles_s[0.95] <= 0.12
+
+
+def test_burstier_arrivals_never_need_fewer_gpus():
+    gpus = [plan(planned(ttft_share=0.95, arrival_cv=cv), efficiency()).best.gpus for cv in (0.0, 1.0, 3.0)]
+    assert gpus == sorted(gpus)

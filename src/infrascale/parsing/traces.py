@@ -1,7 +1,7 @@
 """Public request traces become Traffic.
 
 In: Azure LLM inference 2023 or 2024 (CSV), BurstGPT (CSV, with or without sessions), Mooncake (JSONL), or a plain CSV
-of timestamp, input_tokens, output_tokens; known by their columns, not its name. Out: Traffic, or an error with its line.
+of timestamp, input_tokens, output_tokens; known by their columns, not its name. Out: Traffic, or an error by line.
 Times count from the first request. Azure: CC-BY 4.0, github.com/Azure/AzurePublicDataset; BurstGPT:
 github.com/HPMLL/BurstGPT; Mooncake: Apache-2.0, github.com/kvcache-ai/Mooncake. Needs NumPy.
 """

@@ -10,14 +10,17 @@ In: Scenario, Deployment, replicas N, batch exponent B.    Out: Outcome: load Q,
 Q is the load of one replica: its requests in flight over 2^B. Capacity ties the demand to it and takes two readings,
 both kept: at the answer Q is the load there is, so 2 and 4 are judged at it; what N replicas may carry is N · Q* · 2^B,
 with Q* the largest load that keeps 2 and 4, and that is what the demand is checked against. Either way the same N do.
+A promise for a share of the requests is held against quantiles under random arrivals (`serving.queueing`) at the rate
+that Little's law gives the load; a full batch is then saturated, so Q stays below 1.
 Knows no catalog and no words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from math import inf
 
 from infrascale.deployment import (
     Deployment,
@@ -31,7 +34,9 @@ from infrascale.deployment import (
 from infrascale.hardware import Efficiency
 from infrascale.planning.plan import Check, Constraint
 from infrascale.planning.scenario import Scenario
-from infrascale.serving import Limits, Performance, Regime, closed_loop
+from infrascale.serving import Limits, Performance, Regime, Saturated, Spread, closed_loop
+from infrascale.serving.queueing import PROBABILITIES, Replica, steps_until_seen
+from infrascale.serving.routing import Arrivals
 from infrascale.workload import in_flight
 
 #: Relative width that a promise is kept to: what floating point leaves.
@@ -97,24 +102,69 @@ class Judge:
             unit="bytes",
         )
 
+    @property
+    def least(self) -> float:
+        """The lightest load of a replica that is looked at: one request, or one for a sixty-fourth of the time."""
+        return 1 / 64 if self.scenario.promise.is_of_shares else 1.0
+
+    @property
+    def alone(self) -> Performance:
+        """A replica that has hardly anything to do, and a place for all who come."""
+        engine = self.deployment.engine
+        places = (engine.max_num_seqs * self.deployment.shard.dp).bit_length() - 1
+        return self.performance(self.least, places if self.scenario.promise.is_of_shares else 0)
+
+    def _limits(self, exponent: int) -> Limits:
+        batch = float(2**exponent)
+        step_tokens = self.deployment.engine.max_num_batched_tokens * self.deployment.shard.dp
+        return Limits(max_num_seqs=batch, cached_seqs=batch, step_tokens=step_tokens)
+
     def performance(self, requests: float, exponent: int) -> Performance:
-        """A replica with `requests` in flight, at least one, of which at most 2^B run."""
-        key = (max(1.0, requests), exponent)
+        """A replica with `requests` in flight on average, at least `least`, of which at most 2^B run."""
+        key = (max(self.least, requests), exponent)
         found = self._performances.get(key)
         if found is None:
-            batch = float(2**exponent)
-            step_tokens = self.deployment.engine.max_num_batched_tokens * self.deployment.shard.dp
-            limits = Limits(max_num_seqs=batch, cached_seqs=batch, step_tokens=step_tokens)
-            found = self._performances[key] = closed_loop(
-                self._step_s, self.scenario.workload, limits, self.timer.host, self._laws, key[0], Regime.STEADY
-            )
+            limits, held, host = self._limits(exponent), max(1.0, key[0]), self.timer.host
+            found = closed_loop(self._step_s, self.scenario.workload, limits, host, self._laws, held, Regime.STEADY)
+            if self.scenario.promise.is_of_shares:
+                found = self._spread(found, key[0] / found.e2e_s.mean_s, exponent)
+            self._performances[key] = found
         return found
+
+    @cached_property
+    def _replicas(self) -> dict[int, Replica]:
+        return {}
+
+    def _spread(self, found: Performance, request_per_s: float, exponent: int) -> Performance:
+        """The same replica under random arrivals at this rate, with quantiles; infinite where it is saturated.
+
+        The mean of E2E stays that of the closed loop, which ties loads to rates and replicas to demands.
+        """
+        if exponent not in self._replicas:
+            self._replicas[exponent] = Replica(
+                timer=self._step_s,
+                workload=self.scenario.workload,
+                limits=self._limits(exponent),
+                host=self.timer.host,
+                unseen_steps=steps_until_seen(self.deployment.engine),
+            )
+        arrivals = Arrivals(request_per_s=request_per_s, scv=self.scenario.arrival_cv**2)
+        loaded = self._replicas[exponent].under(arrivals)
+        if isinstance(loaded, Saturated):
+            never = dict.fromkeys(PROBABILITIES, inf)
+            return replace(
+                found,
+                ttft_s=Spread(mean_s=found.ttft_s.mean_s, quantiles_s=never),
+                tpot_s=Spread(mean_s=found.tpot_s.mean_s, quantiles_s=never),
+            )
+        e2e_s = Spread(mean_s=found.e2e_s.mean_s, quantiles_s=loaded.spread(2).quantiles_s)
+        return replace(found, ttft_s=loaded.spread(0), tpot_s=loaded.spread(1), e2e_s=e2e_s)
 
     def comfort(self, found: Performance) -> float:
         """Slack of the tighter of the two promises, as a share; below 0 one is broken."""
         promise = self.scenario.promise
-        quick = 1 - promise.token_per_s * found.tpot_s.mean_s
-        return min(quick, 1 - found.ttft_s.mean_s / promise.ttft_s)
+        quick = 1 - promise.token_per_s * promise.tpot_of(found)
+        return min(quick, 1 - promise.ttft_of(found) / promise.ttft_s)
 
     def replicas_for(self, requests: float, exponent: int) -> float:
         """Replicas, not rounded, that leave `requests` in flight in each (Little's law where a rate is asked)."""
@@ -134,13 +184,13 @@ class Judge:
         demand = self.scenario.demand
         if demand.in_flight_requests is not None:
             return demand.in_flight_requests * (1 + self.scenario.headroom_fraction) / replicas
-        alone = self.replicas_for(1.0, exponent) / replicas
+        alone = self.replicas_for(self.least, exponent) / replicas
         if alone <= 1:
-            return alone
+            return alone * self.least
         most = max(2.0, 2 * self.beyond(exponent))
         if self.replicas_for(most, exponent) > replicas:
             return most
-        low, high = crossing(lambda requests: self.replicas_for(requests, exponent) / replicas - 1, 1.0, most)
+        low, high = crossing(lambda requests: self.replicas_for(requests, exponent) / replicas - 1, self.least, most)
         return (low + high) / 2
 
     def outcome(self, replicas: float, exponent: int) -> Outcome:
@@ -152,10 +202,10 @@ class Judge:
             Check(
                 constraint=Constraint.THROUGHPUT,
                 needed=promise.token_per_s,
-                available=found.token_per_s_per_request,
+                available=1 / promise.tpot_of(found),
                 unit="token_per_s",
             ),
-            Check(constraint=Constraint.WAIT, needed=found.ttft_s.mean_s, available=promise.ttft_s, unit="s"),
+            Check(constraint=Constraint.WAIT, needed=promise.ttft_of(found), available=promise.ttft_s, unit="s"),
         )
         return Outcome(load=requests / 2**exponent, performance=found, checks=checks)
 
@@ -194,7 +244,7 @@ def crossing(
     for turn in range(200):
         if enough(low, high):
             break
-        share = 0.5 if turn % 3 == 2 else at_low / (at_low - at_high)
+        share = 0.5 if turn % 3 == 2 or at_high == -inf else at_low / (at_low - at_high)
         middle = low + (high - low) * min(max(share, 1e-10), 1 - 1e-10)
         if not low < middle < high:
             break

@@ -57,13 +57,13 @@ def fewest_replicas(judge: Judge, exponent: int) -> Found | None:
     def replicas(requests: float) -> int:
         return max(1, ceil(judge.replicas_for(requests, exponent) * (1 - 1e-12)))
 
-    if judge.memory_check(exponent).slack_fraction < 0 or spare(1.0) < 0:
+    if judge.memory_check(exponent).slack_fraction < 0 or spare(judge.least) < 0:
         return None
     batch = float(2**exponent)
     if spare(batch) >= 0:
         low, high = batch, judge.beyond(exponent)
     else:
-        low, high = batch / 2 if batch > 2 and spare(batch / 2) >= 0 else 1.0, batch
+        low, high = batch / 2 if batch > 2 and spare(batch / 2) >= 0 else judge.least, batch
     low, high = crossing(
         spare, low, high, lambda low, high: high - low <= 1e-13 * high or replicas(low) == replicas(high)
     )
@@ -90,9 +90,9 @@ def most_requests(judge: Judge, exponent: int) -> int:
 def solve(judge: Judge) -> Candidate | Rejection:
     """The cheapest N and B of one deployment; equal N: the batch whose tightest promise has the most slack."""
     held = held_exponents(judge)
-    if not held or judge.comfort(judge.performance(1.0, 0)) < -TOLERANCE:
+    if not held or judge.comfort(judge.alone) < -TOLERANCE:
         return rejection(judge)
-    alone_s = judge.performance(1.0, 0).e2e_s.mean_s
+    alone_s = judge.alone.e2e_s.mean_s
     least = in_flight(judge.scenario.demand, alone_s) * (1 + judge.scenario.headroom_fraction)
     stretch = 1 + judge.scenario.promise.ttft_s / alone_s
     best: Found | None = None
@@ -103,6 +103,8 @@ def solve(judge: Judge) -> Candidate | Rejection:
     for exponent in candidates(judge, held):
         if best is not None and least > best.replicas * 2**exponent * stretch:
             break
+        if best is not None and judge.scenario.promise.is_of_shares and fewer_never(judge, exponent, best.replicas):
+            break
         if best is not None and best.replicas == 1 and exponent > smallest_holding(best.requests):
             continue  # holds the same requests as the last
         found = fewest_replicas(judge, exponent)
@@ -111,8 +113,21 @@ def solve(judge: Judge) -> Candidate | Rejection:
     return candidate_of(judge, best) if best else rejection(judge)
 
 
+def fewer_never(judge: Judge, exponent: int, replicas: int) -> bool:
+    """Whether not even full batches of 2^B, which random arrivals cannot keep, would do with fewer replicas.
+
+    Smaller batches serve fewer requests a second, so neither would they.
+    """
+    return ceil(judge.replicas_for(2.0**exponent, exponent) * (1 - 1e-12)) >= replicas
+
+
 def candidates(judge: Judge, held: range) -> list[int]:
-    """Batches worth a look, largest first: up to the first that cannot be full within the promise."""
+    """Batches worth a look, largest first: up to the first that cannot be full within the promise.
+
+    A promise for a share of the requests leaves places free for the busy moments, so any batch may be best.
+    """
+    if judge.scenario.promise.is_of_shares:
+        return list(reversed(held))
     low, high = 0, len(held) - 1
     while low < high:
         middle = (low + high) // 2
@@ -182,8 +197,8 @@ def rejection(judge: Judge) -> Rejection:
     memory = judge.memory_check(0)
     if memory.slack_fraction < 0:
         return refused(Constraint.MEMORY, memory.needed, memory.available, "bytes")
-    promise, found = judge.scenario.promise, judge.performance(1.0, 0)
-    speed, ttft_s = found.token_per_s_per_request, found.ttft_s.mean_s
+    promise, found = judge.scenario.promise, judge.alone
+    speed, ttft_s = 1 / promise.tpot_of(found), promise.ttft_of(found)
     if ttft_s / promise.ttft_s >= promise.token_per_s / speed:
         return refused(Constraint.WAIT, promise.ttft_s, ttft_s, "s")
     return refused(Constraint.THROUGHPUT, promise.token_per_s, speed, "token_per_s")

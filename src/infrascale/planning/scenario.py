@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from infrascale.hardware import Gpu
 from infrascale.model import Model
+from infrascale.serving import Performance
 from infrascale.workload import Demand, Workload
 
 #: llm-d-planner 0.3.3 (Apache-2.0), its table of use cases: an active chat user sends 0.4 requests a minute.
@@ -17,10 +18,27 @@ REQUESTS_PER_USER_S = 0.4 / 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
-    """What every request is to get, as means: a reading speed and a time to first token, queueing included."""
+    """A reading speed and a time to first token, queueing included: as means, or for a share of the requests.
+
+    `speed_share`, `ttft_share` 0.95: that share of the requests is at least as fast, has waited no longer.
+    """
 
     token_per_s: float
     ttft_s: float
+    speed_share: float | None = None
+    ttft_share: float | None = None
+
+    @property
+    def is_of_shares(self) -> bool:
+        return self.speed_share is not None or self.ttft_share is not None
+
+    def tpot_of(self, found: Performance) -> float:
+        """The TPOT that the promise is held against [s]."""
+        return found.tpot_s.mean_s if self.speed_share is None else found.tpot_s.quantiles_s[self.speed_share]
+
+    def ttft_of(self, found: Performance) -> float:
+        """The TTFT that the promise is held against [s]."""
+        return found.ttft_s.mean_s if self.ttft_share is None else found.ttft_s.quantiles_s[self.ttft_share]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +76,7 @@ class Scenario:
     users: float | None = None
     requests_per_user: float | None = None
     requests_per_user_is_assumed: bool = False
+    arrival_cv: float = 1.0  # of the gaps between requests: 1 Poisson; counts where the promise is for a share
 
 
 def default_requests_per_user(promise: Promise, workload: Workload) -> float:

@@ -99,13 +99,18 @@ class Loaded:
         good = sum(ttft <= promised.ttft_s and tpot <= promised.tpot_s for ttft, tpot, _ in self.requests)
         return self.request_per_s * good / len(self.requests)
 
+    @property
+    def itl_s(self) -> Spread:
+        """Gaps between tokens: the same mean as TPOT, a longer tail."""
+        return spread_of([self.gap_s(point) for point in lattice()])
+
     @cached_property
     def performance(self) -> Performance:
         return Performance(
             ttft_s=self.spread(0),
             tpot_s=self.spread(1),
             e2e_s=self.spread(2),
-            itl_s=spread_of([self.gap_s(point) for point in lattice()]),
+            itl_s=self.itl_s,
             request_per_s=self.request_per_s,
             output_token_per_s=self.request_per_s * self.workload.osl_tokens,
             running_seqs=self.running_seqs,
