@@ -198,7 +198,7 @@ def drive(
             for place in range(now[DONE]):
                 j = q[x.slots[r, place].done].follows
                 if j != -1:
-                    at_ps = end + q[j].think_ps
+                    at_ps = end + q[x.slots[r, place].done].think_ps
                     q[j].arrival_ps = at_ps
                     waiting_heap = _push(heap_ps, heap_i, waiting_heap, at_ps, j)
             if now[RUNNING] + now[WAITING] == 0:

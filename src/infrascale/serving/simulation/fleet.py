@@ -43,6 +43,7 @@ class Requests:
     priority: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     follows: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     think_s: np.ndarray = field(default_factory=lambda: np.empty(0))
+    delay_s: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     def __len__(self) -> int:
         return self.arrival_s.shape[0]
@@ -178,16 +179,24 @@ def _asked(requests: Requests, settings: Settings) -> np.ndarray:
     asked["isl"], asked["osl"] = requests.isl_tokens, requests.osl_tokens
     asked["stream"] = requests.stream if requests.stream.shape[0] else np.arange(len(requests))
     asked["first_ps"] = asked["last_ps"] = asked["replica"] = asked["follows"] = -1
-    asked["arrival_ps"] = np.rint(requests.arrival_s * PS_PER_S)
+    delay_ps = _delay_ps(requests)
+    asked["arrival_ps"] = np.rint(requests.arrival_s * PS_PER_S) + delay_ps
     if requests.prefix_tokens.shape[0]:
         asked["prefix"], asked["prefix_blocks"] = requests.prefix, requests.prefix_tokens // settings.block_size
     if requests.priority.shape[0]:
         asked["priority"] = requests.priority
     if requests.follows.shape[0]:
         asked["follows"] = requests.follows
-        asked["think_ps"] = np.rint(requests.think_s * PS_PER_S)
+        asked["think_ps"] = np.rint(requests.think_s * PS_PER_S) + delay_ps[requests.follows]
         asked["arrival_ps"][requests.follows[requests.follows >= 0]] = NEVER
     return asked
+
+
+def _delay_ps(requests: Requests) -> np.ndarray:
+    """What the front end takes, request by request."""
+    if not requests.delay_s.shape[0]:
+        return np.zeros(len(requests), dtype=np.int64)
+    return np.rint(requests.delay_s * PS_PER_S).astype(np.int64)
 
 
 def _must_follow_blocks(asked: np.ndarray, settings: Settings) -> bool:
@@ -210,7 +219,7 @@ def _together(
         series = np.zeros((moments_s.shape[0], fleet.replicas, 3), dtype=np.int64)
         again = _run(asked, x, table, settings, fleet, by_block, moments_s, series)
         if again >= 0:
-            return _records(asked, x, moments_s, series, settings, again)
+            return _records(requests, asked, x, moments_s, series, settings, again)
         by_block = True
         asked = _asked(requests, settings)
 
@@ -253,10 +262,16 @@ def _run(
 
 
 def _records(
-    asked: np.ndarray, x: Replicas, moments_s: np.ndarray, series: np.ndarray, settings: Settings, again: int
+    requests: Requests,
+    asked: np.ndarray,
+    x: Replicas,
+    moments_s: np.ndarray,
+    series: np.ndarray,
+    settings: Settings,
+    again: int,
 ) -> Records:
     return Records(
-        arrival_ps=asked["arrival_ps"],
+        arrival_ps=asked["arrival_ps"] - _delay_ps(requests),
         first_ps=asked["first_ps"],
         last_ps=asked["last_ps"],
         isl_tokens=asked["isl"],

@@ -58,7 +58,7 @@ REQUEST = np.dtype(
         ("stream", np.int64),
         ("prefix", np.int64),
         ("follows", np.int64),  # the request that comes after this one is answered; -1: none
-        ("think_ps", np.int64),  # from the answer before to this one
+        ("think_ps", np.int64),  # from this answer to the request that follows
         ("isl", np.int32),
         ("osl", np.int32),
         ("prefix_blocks", np.int32),

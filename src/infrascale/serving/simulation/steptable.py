@@ -78,8 +78,8 @@ def tabulate(
     """The table of a timer. `context_tokens`: the longest sequence; `cached_tokens`: what the cache holds in all."""
     sizes = _decode_sizes(max_num_seqs, graphs)
     rows = np.arange(max_num_seqs + 1, dtype=np.int64)
-    for size in sorted((size for size in graphs if size <= max_num_seqs), reverse=True):
-        rows[(rows <= size) & (rows > 0)] = size
+    captured = np.array([0, *sorted(size for size in graphs if size <= max_num_seqs)])
+    rows[: captured[-1] + 1] = captured[np.searchsorted(captured, rows[: captured[-1] + 1])]
     knots, widths = _decode_knots(timer, sizes, max_num_seqs, context_tokens, cached_tokens)
     slopes = np.rint(np.diff(knots, axis=1) / widths[:, None]).astype(np.int64)
     prompts = _geometric(max_num_batched_tokens, 1.25)
