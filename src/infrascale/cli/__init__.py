@@ -9,7 +9,20 @@ import sys
 
 import typer
 
-from infrascale.cli import catalog, cost, export, fleet, language, planning, predict, report, serve, study, validate
+from infrascale.cli import (
+    catalog,
+    cost,
+    export,
+    fleet,
+    language,
+    planning,
+    predict,
+    report,
+    serve,
+    simulate,
+    study,
+    validate,
+)
 from infrascale.errors import InfraScaleError
 
 app = typer.Typer(
@@ -32,6 +45,7 @@ for verb in (
     export.export,
     report.report,
     serve.serve,
+    simulate.simulate,
     validate.validate,
 ):
     app.command()(language.speaking(verb))
