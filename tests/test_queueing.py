@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest import approx
 
+from infrascale.errors import InfraScaleError
 from infrascale.hardware import Host
 from infrascale.parsing.efficiencies import efficiency
+from infrascale.parsing.plans import command
 from infrascale.parsing.scenarios import question, scenario
 from infrascale.planning import plan
 from infrascale.planning.evaluate import Judge
@@ -421,3 +423,19 @@ def test_a_plan_whose_mean_is_fine_and_whose_p95_is_not():
 def test_burstier_arrivals_never_need_fewer_gpus():
     gpus = [plan(planned(ttft_share=0.95, arrival_cv=cv), efficiency()).best.gpus for cv in (0.0, 1.0, 3.0)]
     assert gpus == sorted(gpus)
+
+
+def test_a_percentile_is_asked_as_people_write_it_and_asked_again_the_same():
+    asked = question({"model": "llama-3.1-8b", "users": 50, "ttft": "p95=2s", "tokens_per_s": "p5=15"})
+    promise = scenario(asked).promise
+    assert (promise.ttft_s, promise.ttft_share, promise.token_per_s, promise.speed_share) == (2.0, 0.95, 15.0, 0.95)
+    line = command(asked)
+    assert "--ttft p95=2" in line and "--tokens-per-s p5=15" in line and "percentile" not in line
+    assert question(asked.model_dump()) == asked
+    assert scenario(question({"model": "llama-3.1-8b", "users": 50, "ttft": 2})).promise.ttft_share is None
+
+
+@pytest.mark.parametrize("bad", ["p97=2", "p95=-1", "p95=nan", "soon", "p95=", "p95=2=3"])
+def test_a_percentile_that_means_nothing_is_refused(bad):
+    with pytest.raises(InfraScaleError, match="cannot be"):
+        question({"model": "llama-3.1-8b", "users": 50, "ttft": bad})

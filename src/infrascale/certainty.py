@@ -60,7 +60,8 @@ def certainty(found: Plan, efficiency: Efficiency) -> Certainty | None:
         return None
     regime = regime_of(best)
     token, first = (intervals().of(measure, regime) for measure in ("tpot_mean_s", "ttft_mean_s"))
-    speed, ttft_s = best.performance.token_per_s_per_request, best.performance.ttft_s.mean_s
+    promise = found.scenario.promise
+    speed, ttft_s = 1 / promise.tpot_of(best.performance), promise.ttft_of(best.performance)
     return Certainty(
         confidence_fraction=COVERAGE,
         low_gpus=_gpus(found, efficiency, token.low, first.low),

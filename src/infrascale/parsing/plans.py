@@ -77,11 +77,20 @@ def provenance(asked: Question, solver: str, config: Mapping[str, Any] | None = 
 def command(asked: Question, solver: str = "exact") -> str:
     """The command line that asks this question: the keys that differ from their defaults."""
     words = ["infrascale", "plan"]
-    for key, value in asked.model_dump(exclude_defaults=True).items():
+    for key, value in spelled(asked).items():
         flag = "--tpot" if key == "tpot_s" else f"--{key.replace('_', '-')}"
         for one in value if isinstance(value, list) else [value]:
             words += [flag, str(int(one)) if isinstance(one, float) and one.is_integer() else str(one)]
     return shlex.join(words + (["--solver", solver] if solver != "exact" else []))
+
+
+def spelled(asked: Question) -> dict[str, Any]:
+    """The keys that differ from their defaults, as a person writes them: a percentile stands before its promise."""
+    found = asked.model_dump(exclude_defaults=True)
+    for key, percentile in (("ttft", "ttft_percentile"), ("tokens_per_s", "speed_percentile")):
+        if (share := found.pop(percentile, None)) is not None:
+            found[key] = f"p{share}={getattr(asked, key):g}"
+    return found
 
 
 def read_plan(path: str) -> tuple[Plan, Question]:

@@ -5,6 +5,7 @@ Durations and speeds come in seconds and tokens/s; nothing here computes.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,9 +47,14 @@ class Question(BaseModel):
     peak_hour: Fraction = 0.15
     tokens_per_s: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] | None = None
     tpot_s: Seconds | None = None
+    speed_percentile: Literal[1, 5, 10, 50] | None = None
     ttft: Seconds = 2.0
+    ttft_percentile: Literal[50, 90, 95, 99] | None = None
     isl: Tokens = 1000
     osl: Tokens = 400
+    isl_cv: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.0
+    osl_cv: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.0
+    arrival_cv: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 1.0
     prefix_hit: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
     max_gpus: Annotated[int, Field(ge=1, le=10**9)] | None = None
     gpus_per_replica: list[Annotated[int, Field(ge=1, le=1024)]] = []
@@ -63,9 +69,23 @@ class Question(BaseModel):
     engine_version: str | None = None
 
 
+#: `p95=2s`, `p5=15`: a percentile and what is promised for it.
+_PERCENTILE = re.compile(r"\s*p(\d{1,2})\s*=\s*([^\s=]+?)\s*(?:s|tokens/s)?\s*")
+
+
+def _percentiles(values: dict[str, Any]) -> dict[str, Any]:
+    """`ttft = "p95=2s"` as two keys; a plain number stays a promise of the mean."""
+    found = dict(values)
+    for key, percentile in (("ttft", "ttft_percentile"), ("tokens_per_s", "speed_percentile")):
+        stated = _PERCENTILE.fullmatch(found[key]) if isinstance(found.get(key), str) else None
+        if stated:
+            found |= {key: stated[2], percentile: int(stated[1])}
+    return found
+
+
 def question(values: Mapping[str, Any]) -> Question:
     try:
-        return Question.model_validate({k: v for k, v in values.items() if v is not None})
+        return Question.model_validate(_percentiles({k: v for k, v in values.items() if v is not None}))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -96,7 +116,13 @@ def scenario(asked: Question, *, needs_demand: bool = True, given: Model | None 
     """The Scenario a Question means, its contradictions refused. `given`: the model itself, in place of its name."""
     found_model = given or model(asked.model)
     gpus = tuple(all_gpus()) if "any" in asked.gpu else tuple(dict.fromkeys(map(gpu, asked.gpu)))
-    workload = Workload(isl_tokens=asked.isl, osl_tokens=asked.osl, prefix_hit_fraction=asked.prefix_hit)
+    workload = Workload(
+        isl_tokens=asked.isl,
+        osl_tokens=asked.osl,
+        prefix_hit_fraction=asked.prefix_hit,
+        isl_cv=asked.isl_cv,
+        osl_cv=asked.osl_cv,
+    )
     longest = asked.max_model_len or found_model.max_model_len
     if longest > found_model.max_model_len:
         raise ScenarioError(
@@ -139,6 +165,7 @@ def scenario(asked: Question, *, needs_demand: bool = True, given: Model | None 
         users=asked.users,
         requests_per_user=requests_per_user,
         requests_per_user_is_assumed=assumed,
+        arrival_cv=asked.arrival_cv,
     )
 
 
@@ -162,7 +189,12 @@ def _promise(asked: Question) -> Promise:
             fix="keep --tokens-per-s or --tpot",
         )
     speed = asked.tokens_per_s or (1 / asked.tpot_s if asked.tpot_s else 20.0)
-    return Promise(token_per_s=speed, ttft_s=asked.ttft)
+    return Promise(
+        token_per_s=speed,
+        ttft_s=asked.ttft,
+        speed_share=(100 - asked.speed_percentile) / 100 if asked.speed_percentile else None,
+        ttft_share=asked.ttft_percentile / 100 if asked.ttft_percentile else None,
+    )
 
 
 def _demand(asked: Question, promise: Promise, workload: Workload, needed: bool) -> tuple[Demand, float | None, bool]:

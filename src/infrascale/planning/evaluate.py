@@ -121,15 +121,29 @@ class Judge:
 
     def performance(self, requests: float, exponent: int) -> Performance:
         """A replica with `requests` in flight on average, at least `least`, of which at most 2^B run."""
+        found = self._mean(requests, exponent)
+        if not self.scenario.promise.is_of_shares:
+            return found
         key = (max(self.least, requests), exponent)
+        spread = self._spreads.get(key)
+        if spread is None:
+            spread = self._spreads[key] = self._spread(found, key[0] / found.e2e_s.mean_s, exponent)
+        return spread
+
+    def _mean(self, requests: float, exponent: int) -> Performance:
+        """The same in the mean: what ties loads to rates, by Little's law."""
+        key = (max(1.0, requests), exponent)
         found = self._performances.get(key)
         if found is None:
-            limits, held, host = self._limits(exponent), max(1.0, key[0]), self.timer.host
-            found = closed_loop(self._step_s, self.scenario.workload, limits, host, self._laws, held, Regime.STEADY)
-            if self.scenario.promise.is_of_shares:
-                found = self._spread(found, key[0] / found.e2e_s.mean_s, exponent)
-            self._performances[key] = found
+            limits, host = self._limits(exponent), self.timer.host
+            found = self._performances[key] = closed_loop(
+                self._step_s, self.scenario.workload, limits, host, self._laws, key[0], Regime.STEADY
+            )
         return found
+
+    @cached_property
+    def _spreads(self) -> dict[tuple[float, int], Performance]:
+        return {}
 
     @cached_property
     def _replicas(self) -> dict[int, Replica]:
@@ -168,13 +182,13 @@ class Judge:
 
     def replicas_for(self, requests: float, exponent: int) -> float:
         """Replicas, not rounded, that leave `requests` in flight in each (Little's law where a rate is asked)."""
-        stays_s = self.performance(requests, exponent).e2e_s.mean_s
+        stays_s = self._mean(requests, exponent).e2e_s.mean_s
         return in_flight(self.scenario.demand, stays_s) * (1 + self.scenario.headroom_fraction) / requests
 
     def beyond(self, exponent: int) -> float:
         """Requests in one replica of which the last waits longer than the promise allows, whatever else."""
         batch = float(2**exponent)
-        return batch * (1 + self.scenario.promise.ttft_s / self.performance(batch, exponent).e2e_s.mean_s)
+        return batch * (1 + self.scenario.promise.ttft_s / self._mean(batch, exponent).e2e_s.mean_s)
 
     def requests_per_replica(self, replicas: float, exponent: int) -> float:
         """Requests in flight in one replica: given, or where Little's law and the replica's speed meet.

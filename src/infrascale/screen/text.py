@@ -116,17 +116,19 @@ def _promises(w: Words, scenario: Scenario, best: Candidate, sure: Certainty | N
     found, promise = best.performance, scenario.promise
     tokens = w.quantity(found.output_token_per_s * best.replicas, "token_per_s")
     requests = w.quantity(found.request_per_s * best.replicas, "request_per_s")
-    speed, ttft = found.token_per_s_per_request, found.ttft_s.mean_s
+    speed, ttft = 1 / promise.tpot_of(found), promise.ttft_of(found)
+    slowest = f" p{100 - promise.speed_share * 100:.0f}" if promise.speed_share is not None else ""
+    latest = f" p{promise.ttft_share * 100:.0f}" if promise.ttft_share is not None else ""
     rows = [
         ("", w.say("plan.found"), w.say("plan.promise"), w.say("plan.margin")),
         (
-            w.say("plan.speed"),
+            w.say("plan.speed") + slowest,
             w.quantity(speed, "token_per_s"),
             w.quantity(promise.token_per_s, "token_per_s"),
             w.percent(speed / promise.token_per_s - 1, signed=True),
         ),
         (
-            w.say("plan.ttft"),
+            w.say("plan.ttft") + latest,
             w.quantity(ttft, "s"),
             w.quantity(promise.ttft_s, "s"),
             w.percent(1 - ttft / promise.ttft_s, signed=True),

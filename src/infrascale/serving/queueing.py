@@ -308,7 +308,7 @@ class Replica:
     ) -> Loaded:
         busy = sum(min(n, self.places) * chance for n, chance in enumerate(inside.chances))
         life = _Life(self, arrivals, seen, inside, wait_s)
-        requests = tuple(map(life.request, lattice(), self.lengths))
+        requests = life.requests()
         return Loaded(
             request_per_s=arrivals.request_per_s,
             waits=waits,
@@ -336,6 +336,7 @@ class _Moment:
 
     step_s: float  # mean step: decoding, and the prompts that come during it
     beside: float  # other prompts expected in its own step
+    nobody: float  # chance that there are none
     plain_s: float  # its own prompt's steps but for the prompt
     extra_s: float  # what one prompt adds
     queues: float  # chance that prompts fill more than a step
@@ -379,9 +380,11 @@ class _Life:
         expected = rate * step_s
         held_s = self.replica.prompt_lane_s(running)
         busy = min(0.999, rate * held_s)
+        beside = max(0.0, expected + (scv - 1) * min(1.0, expected))
         moment = self.moments[running] = _Moment(
             step_s=step_s,
-            beside=max(0.0, expected + (scv - 1) * min(1.0, expected)),
+            beside=beside,
+            nobody=exp(-beside),
             plain_s=found.decode_s * found.chunks,
             extra_s=found.extra_s,
             queues=busy ** (sqrt(2 * (max(1.0, self.replica.prompts_a_step) + 1)) - 1),
@@ -389,20 +392,30 @@ class _Life:
         )
         return moment
 
-    def request(self, point: tuple[float, ...], lengths: tuple[float, float]) -> tuple[float, float, float]:
-        """(ttft, tpot, e2e) [s]. Coordinates: state found, place in the step, prompts beside, lengths, prompt queue."""
-        found_state, phase, beside, _, queue = point
-        isl, osl = lengths
-        n = self._state(found_state)
-        moment = self._moment(max(1, min(n + 1, self.replica.places)))
-        first_s = FRONT_S + self.host.prompt_token_s * self.workload.isl_tokens * isl + self.wait_s(found_state)
-        first_s += moment.plain_s + moment.extra_s * (isl + poisson_quantile(beside, moment.beside))
-        if n:
-            first_s += (phase + self.replica.unseen_steps) * moment.step_s
-        if 1 - queue < moment.queues:
-            first_s -= log((1 - queue) / moment.queues) * moment.queue_s
-        token_s = self._averaged(n)
-        return first_s, token_s, first_s + max(0.0, self.workload.osl_tokens * osl - 1) * token_s
+    def requests(self) -> tuple[tuple[float, float, float], ...]:
+        """(ttft, tpot, e2e) [s] at every lattice point.
+
+        Its coordinates: state found, place in the step, prompts beside, lengths, prompt queue.
+        """
+        places, waits, unseen = self.replica.places, self.wait_s, self.replica.unseen_steps
+        prompt_token_s = self.host.prompt_token_s * self.workload.isl_tokens
+        answer = self.workload.osl_tokens
+        tokens_s = [self._averaged(n) for n in range(places + 1)]
+        moments: dict[int, _Moment] = {}
+        found = []
+        for (state, phase, beside, _, queue), (isl, osl) in zip(lattice(), self.replica.lengths, strict=True):
+            n = self._state(state)
+            moment = moments.get(n) or moments.setdefault(n, self._moment(max(1, min(n + 1, places))))
+            first_s = FRONT_S + prompt_token_s * isl + waits(state) + moment.plain_s + moment.extra_s * isl
+            if beside > moment.nobody:
+                first_s += moment.extra_s * poisson_quantile(beside, moment.beside)
+            if n:
+                first_s += (phase + unseen) * moment.step_s
+            if 1 - queue < moment.queues:
+                first_s -= log((1 - queue) / moment.queues) * moment.queue_s
+            token_s = tokens_s[n]
+            found.append((first_s, token_s, first_s + max(0.0, answer * osl - 1) * token_s))
+        return tuple(found)
 
     def _averaged(self, n: int) -> float:
         """TPOT of a request that found n: over its life the state forgets, see `window_share`."""
