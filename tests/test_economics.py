@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import date
 from importlib.util import find_spec
@@ -50,6 +53,14 @@ def test_a_month_of_requests_is_the_peak_hour_over_its_share(plan, usage):
     assert usage.requests == pytest.approx(14_610_000)
     assert usage.million_tokens == pytest.approx(14_610_000 * 1400 / 1e6)
     assert usage.utilisation_fraction == pytest.approx(1 / (24 * 0.15))
+
+
+def test_every_way_of_a_plan_serves_the_same_requests():
+    found = api.plan(model="llama-3.3-70b", gpu="h100-sxm", users=5000)
+    ways = (found.best, *found.others)
+    requests = {round(monthly_usage(found.scenario, one, peaked_day(0.15)).requests) for one in ways}
+    assert len(ways) > 2
+    assert requests == {round(5000 * 0.4 / 60 * 3600 / 0.15 * 30.4375)}  # 0.4 a minute each, by default
 
 
 def test_rental_by_hand_to_the_cent(plan, usage):
@@ -315,6 +326,51 @@ def test_break_even_is_where_the_staircase_last_loses():
     assert found.users_at_high is None  # 300 for ten users is above 200, at any size
     assert [point.users for point in found.curve] == [1, 2, 4, 8, 16, 32, 64]
     assert break_even(lambda users: None, span(20.0, EUR), [1, 2]).users_at_low is None
+
+
+def cost(*words):
+    command = [sys.executable, "-c", "from infrascale.cli import main; main()", "cost", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+ASKED = ("--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--users", "3000")
+
+
+def test_a_saved_plan_is_costed_like_its_question(tmp_path):
+    saved = tmp_path / "plan.json"
+    command = [sys.executable, "-c", "from infrascale.cli import main; main()", "plan", *ASKED, "--json"]
+    saved.write_text(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    price = ("--price", "h100-sxm=2eur/h", "--json")
+    by_plan, by_flags = (json.loads(cost(*words, *price).stdout) for words in ((str(saved),), ASKED))
+    assert by_plan == by_flags
+    best = by_plan["options"][0]
+    assert best["cost"]["per_month"]["low"] == pytest.approx(best["gpus"] * 2 * 730.5)
+    assert by_plan["stale"] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("nowhere.json",),
+        (*ASKED, "--price", "h100-sxm=nan"),
+        (*ASKED, "--rate", "0"),
+        (*ASKED, "--objective", "speed"),
+        (*ASKED, "--country", "XXX"),
+        (*ASKED, "--pue", "nan"),
+        (*ASKED, "--reserved", "--objective", "cost"),
+        (*ASKED, "--compare", "nobody/nothing"),
+        (*ASKED, "--currency", "gbp"),
+    ],
+    ids=lambda words: words[-1],
+)
+def test_a_wrong_cost_question_ends_with_its_mend(words):
+    done = cost(*words)
+    assert done.returncode == 2 and done.stdout == ""
+    assert "fix" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_nothing_within_the_power_is_infeasible_and_no_error():
+    assert cost(*ASKED, "--max-kw", "0.1").returncode == 3
 
 
 def test_hours_of_a_month():

@@ -122,6 +122,22 @@ def test_an_infeasible_inventory_names_the_smallest_purchase():
     assert found.bought == {"h": 4} and found.used == {"h": 5}  # ten replicas of four: five servers
 
 
+def test_running_out_of_time_is_not_called_infeasible(monkeypatch):
+    from infrascale.planning import fleet as room
+
+    monkeypatch.setattr(room, "MOST_S", 0.0)
+    rng = random.Random(7)
+    servers = tuple(Server(id=f"s{n}", gpus=8, owned=3, most=20, price=rng.uniform(1, 9)) for n in range(8))
+    needs = tuple(Need(id=f"n{n}", demand=rng.uniform(50, 90), spares=1) for n in range(20))
+    ways = tuple(
+        Way(need=need.id, server=server.id, gpus=gpus, serves=rng.uniform(0.5, 2) * gpus)
+        for need in needs for server in servers for gpus in (1, 2, 4)
+    )  # fmt: skip
+    problem = Problem(servers=servers, needs=needs, ways=ways)
+    with pytest.raises(InfraScaleError, match="no answer within"):
+        cheapest(problem)
+
+
 def test_a_spare_is_one_replica_more():
     def replicas(spares):
         problem = Problem(

@@ -5,7 +5,8 @@ In: Candidate, Usage, Energy, and prices (a Quote for its GPU, Purchase or Renta
     rental     GPUs · price of a GPU-hour · hours of a month
     purchase   (GPUs or whole servers + network) / months of life + maintenance + hosting + electricity + staff
 
-What nobody priced is zero and named in `unpriced`; nothing is guessed.
+What nobody priced is zero and named in `unpriced`; nothing is guessed. GPUs that stay free in the last server are paid
+for but draw no electricity here.
 """
 
 from __future__ import annotations

@@ -178,6 +178,8 @@ class _Programme:
         for key, value in options.items():
             self.solver.setOptionValue(key, value)
         self._found = highspy.SolutionStatus.kSolutionStatusFeasible
+        status = highspy.HighsModelStatus
+        self._impossible = (status.kInfeasible, status.kUnboundedOrInfeasible)
         kinds = {server.id: server for server in problem.servers}
         for way in problem.ways:
             if not fits(way.gpus, kinds[way.server]):
@@ -246,7 +248,15 @@ class _Programme:
         self._whole = measure > 0
         self.solver.setOptionValue("mip_abs_gap", 0.999 if self._whole else 1e-9)
         self.solver.minimize(self.expression([(factor / (measure or 1), variable) for factor, variable in terms]))
-        return self.solver.getInfo().primal_solution_status == self._found
+        if self.solver.getInfo().primal_solution_status == self._found:
+            return True
+        if self.solver.getModelStatus() not in self._impossible:
+            raise ScenarioError(
+                f"no answer within {MOST_S:g} s",
+                why="the solver found neither a solution nor a proof that there is none",
+                fix="name fewer kinds of servers or fewer models",
+            )
+        return False
 
     @property
     def gap_fraction(self) -> float:
