@@ -59,12 +59,12 @@ def steps_until_seen(engine: Engine) -> float:
 def lattice() -> tuple[tuple[float, ...], ...]:
     """Points that fill a cube evenly: the first coordinate in order, the others by Kronecker's rule i·α mod 1.
 
-    α: powers of the root of x^5 = x + 1, the generalised golden ratio (M. Roberts, 2018).
+    α: powers of the root of x^6 = x + 1, the generalised golden ratio (M. Roberts, 2018).
     """
     root = 2.0
     for _ in range(60):
-        root = (1 + root) ** 0.2
-    return tuple(((i + 0.5) / POINTS, *((0.5 + i * root**-power) % 1 for power in range(1, 5))) for i in range(POINTS))
+        root = (1 + root) ** (1 / 6)
+    return tuple(((i + 0.5) / POINTS, *((0.5 + i * root**-power) % 1 for power in range(1, 6))) for i in range(POINTS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +149,22 @@ def poisson_quantile(share: float, mean: float) -> int:
         count += 1
         chance *= mean / count
         total += chance
+    return count
+
+
+def under_way(share: float, mean: float, plain_s: float, extra_s: float) -> int:
+    """Quantile of the prompts in the step that an arrival interrupts: long steps are met more often.
+
+    Chances ∝ Poisson(k; mean) · (plain + k · extra), which mixes Poisson(k) and Poisson(k − 1).
+    """
+    later = mean * extra_s / (plain_s + mean * extra_s)
+    chance, before, total, count = exp(-mean), 0.0, 0.0, 0
+    while count < 200:
+        total += (1 - later) * chance + later * before
+        if total >= share:
+            break
+        count += 1
+        before, chance = chance, chance * mean / count
     return count
 
 
@@ -337,6 +353,8 @@ class _Moment:
     step_s: float  # mean step: decoding, and the prompts that come during it
     beside: float  # other prompts expected in its own step
     nobody: float  # chance that there are none
+    expected: float  # prompts in a step
+    decode_s: float  # a step without prompts
     plain_s: float  # its own prompt's steps but for the prompt
     extra_s: float  # what one prompt adds
     queues: float  # chance that prompts fill more than a step
@@ -385,6 +403,8 @@ class _Life:
             step_s=step_s,
             beside=beside,
             nobody=exp(-beside),
+            expected=expected,
+            decode_s=found.decode_s,
             plain_s=found.decode_s * found.chunks,
             extra_s=found.extra_s,
             queues=busy ** (sqrt(2 * (max(1.0, self.replica.prompts_a_step) + 1)) - 1),
@@ -395,7 +415,7 @@ class _Life:
     def requests(self) -> tuple[tuple[float, float, float], ...]:
         """(ttft, tpot, e2e) [s] at every lattice point.
 
-        Its coordinates: state found, place in the step, prompts beside, lengths, prompt queue.
+        Its coordinates: state found, place in the step, prompts beside, lengths, prompt queue, step under way.
         """
         places, waits, unseen = self.replica.places, self.wait_s, self.replica.unseen_steps
         prompt_token_s = self.host.prompt_token_s * self.workload.isl_tokens
@@ -403,14 +423,19 @@ class _Life:
         tokens_s = [self._averaged(n) for n in range(places + 1)]
         moments: dict[int, _Moment] = {}
         found = []
-        for (state, phase, beside, _, queue), (isl, osl) in zip(lattice(), self.replica.lengths, strict=True):
+        for (state, phase, beside, _, queue, ahead), (isl, osl) in zip(lattice(), self.replica.lengths, strict=True):
             n = self._state(state)
             moment = moments.get(n) or moments.setdefault(n, self._moment(max(1, min(n + 1, places))))
             first_s = FRONT_S + prompt_token_s * isl + waits(state) + moment.plain_s + moment.extra_s * isl
-            if beside > moment.nobody:
-                first_s += moment.extra_s * poisson_quantile(beside, moment.beside)
+            step_s = moment.step_s
+            if n and self.arrivals.scv:
+                prompts = under_way(ahead, moment.expected, moment.decode_s, moment.extra_s)
+                step_s = moment.decode_s + prompts * moment.extra_s
+            others = moment.beside * step_s / moment.step_s
+            if beside > moment.nobody or others > moment.beside:
+                first_s += moment.extra_s * poisson_quantile(beside, others)
             if n:
-                first_s += (phase + unseen) * moment.step_s
+                first_s += phase * step_s + unseen * moment.step_s
             if 1 - queue < moment.queues:
                 first_s -= log((1 - queue) / moment.queues) * moment.queue_s
             token_s = tokens_s[n]
