@@ -214,7 +214,7 @@ JUNK = st.one_of(
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_value_anywhere_is_read_or_refused_never_a_traceback(tmp_path, data):
-    path, whole = data.draw(st.sampled_from(PARSED))
+    _, whole = data.draw(st.sampled_from(PARSED))
     broken = copy.deepcopy(whole)
     *way, last = data.draw(st.sampled_from([leaf for leaf in leaves(whole) if leaf]))
     place = broken

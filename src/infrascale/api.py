@@ -18,6 +18,7 @@ from infrascale.planning import plan as _plan
 
 if TYPE_CHECKING:
     from infrascale.certainty import Certainty
+    from infrascale.hardware import Efficiency
 
 
 def ask(needs_demand: bool = True, **asked: Any) -> Scenario:
@@ -28,10 +29,13 @@ def ask(needs_demand: bool = True, **asked: Any) -> Scenario:
     return scenario(question(asked), needs_demand=needs_demand)
 
 
-def plan(asked: Scenario | None = None, *, solver: str = "exact", **keys: Any) -> Plan:
+def plan(
+    asked: Scenario | None = None, *, solver: str = "exact", calibration: str | None = None, **keys: Any
+) -> Plan:
     """The fewest GPUs that keep the promise, proven, and why the other ways lost.
 
-    `solver` "nelder-mead" searches instead, and says how far from the proven answer it stays.
+    `solver` "nelder-mead" searches instead, and says how far from the proven answer it stays. `calibration` names a
+    file of `infrascale calibrate`: the plan then rests on your own load tests, for one GPU kind.
     """
     from infrascale.errors import ScenarioError
 
@@ -39,12 +43,30 @@ def plan(asked: Scenario | None = None, *, solver: str = "exact", **keys: Any) -
         raise ScenarioError(f"unknown solver {solver[:30]!r}", why="there are two", fix="exact or nelder-mead")
     if solver == "nelder-mead" and find_spec("scipy") is None:
         raise ScenarioError("nelder-mead needs SciPy", why="it is not installed", fix="pip install 'infrascale[fit]'")
-    return _plan(asked or ask(**keys), efficiency(), solver, tuple(all_gpus()))
+    asked = asked or ask(**keys)
+    return _plan(asked, _curves(calibration, asked), solver, () if calibration else tuple(all_gpus()))
 
 
-def capacity(gpus: int, asked: Scenario | None = None, **keys: Any) -> list[tuple[Candidate, float]]:
+def capacity(
+    gpus: int, asked: Scenario | None = None, *, calibration: str | None = None, **keys: Any
+) -> list[tuple[Candidate, float]]:
     """What `gpus` cards serve within the promise: deployments with their most requests in flight, best first."""
-    return _capacity(asked or ask(needs_demand=False, **keys), efficiency(), gpus)
+    asked = asked or ask(needs_demand=False, **keys)
+    return _capacity(asked, _curves(calibration, asked), gpus)
+
+
+def _curves(calibration: str | None, asked: Scenario) -> Efficiency:
+    """The general curves, or what a calibration file makes of them for the one GPU kind in question."""
+    if calibration is None:
+        return efficiency()
+    from infrascale.calibration.saved import read_calibration
+    from infrascale.errors import ScenarioError
+
+    if len(asked.gpus) != 1:
+        raise ScenarioError(
+            f"a calibration for {len(asked.gpus)} GPU kinds", why="it was measured on one", fix="name one --gpu"
+        )
+    return read_calibration(calibration).efficiency(efficiency(), asked.gpus[0], asked.model)
 
 
 def certainty(found: Plan) -> Certainty | None:

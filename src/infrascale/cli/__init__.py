@@ -10,6 +10,7 @@ import sys
 import typer
 
 from infrascale.cli import (
+    calibrate,
     catalog,
     cost,
     export,
@@ -36,6 +37,7 @@ for verb in (
     planning.plan,
     planning.capacity,
     catalog.catalog,
+    calibrate.calibrate,
     cost.cost,
     fleet.fleet,
     study.growth,

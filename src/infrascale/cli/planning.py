@@ -63,12 +63,14 @@ def plan(
     engine_version: Text = None,
     solver: Annotated[str, typer.Option(help="exact (proven), or nelder-mead.")] = "exact",
     physics: Annotated[str, typer.Option(help="operators, or classic (the original's, as JSON).")] = "operators",
+    calibration: Annotated[str | None, typer.Option(help="A file of infrascale calibrate.")] = None,
     as_json: Json = False,
 ) -> None:
     """The fewest GPUs that serve a demand within a promise, and why."""
-    apart = ("file", "as_json", "tpot", "solver", "physics")
+    apart = ("file", "as_json", "tpot", "solver", "physics", "calibration")
     flags = {k: v for k, v in locals().items() if k not in ("apart", *apart)} | {"tpot_s": tpot}
     from infrascale import api
+    from infrascale.cli.calibrate import indented, taken_over
     from infrascale.parsing.plans import asked_as
     from infrascale.screen import certainty_json, plan_json, plan_lines
 
@@ -77,12 +79,16 @@ def plan(
         if physics != "operators":
             _classic(physics, api.ask(**keys))
             return
-        found = api.plan(solver=solver, **keys)
-    sure = api.certainty(found)
-    if as_json:
+        found = api.plan(solver=solver, calibration=calibration, **keys)
+    sure = None if calibration else api.certainty(found)  # the general model's certainty is not yours
+    if as_json and calibration:
+        print(json.dumps(plan_json(found) | {"calibration": taken_over(calibration, found.scenario)}, indent=2))
+    elif as_json:
         print(json.dumps(plan_json(found) | certainty_json(sure) | asked_as(keys, solver), indent=2))
     else:
         print("\n".join(plan_lines(found, sure=sure)))
+        if calibration:
+            print(indented(taken_over(calibration, found.scenario)))
     if found.best is None:
         raise typer.Exit(3)
 
@@ -122,21 +128,26 @@ def capacity(
     prefix_hit: Number = None,
     redundancy: Whole = None,
     kv_cache_dtype: Text = None,
+    calibration: Annotated[str | None, typer.Option(help="A file of infrascale calibrate.")] = None,
     as_json: Json = False,
 ) -> None:
     """What GPUs that you own can serve within the promise."""
-    flags = {k: v for k, v in locals().items() if k not in ("file", "as_json", "gpus")}
+    flags = {k: v for k, v in locals().items() if k not in ("file", "as_json", "gpus", "calibration")}
     from infrascale import api
     from infrascale.screen import candidate_json, capacity_lines
 
     with errors_as(as_json):
         asked = api.ask(needs_demand=False, **keys_of(file, flags))
-        found = api.capacity(gpus, asked)
+        found = api.capacity(gpus, asked, calibration=calibration)
     if as_json:
         share = asked.requests_per_user or 1.0
         rows = [{"requests_in_flight": n, "users": n / share, **candidate_json(c)} for c, n in found]
         print(json.dumps({"gpus": gpus, "feasible": bool(found), "ways": rows}, indent=2))
     else:
         print("\n".join(capacity_lines(gpus, asked, found)))
+        if calibration:
+            from infrascale.cli.calibrate import indented, taken_over
+
+            print(indented(taken_over(calibration, asked)))
     if not found:
         raise typer.Exit(3)

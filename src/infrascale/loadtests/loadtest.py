@@ -56,8 +56,10 @@ class Point:
 
     @property
     def waves(self) -> float | None:
-        """Requests for each client of a closed loop."""
-        return self.completed / self.concurrency if self.concurrency and self.load_kind == "closed" else None
+        """Requests for each client of a closed loop; None where the file tells fewer requests than clients."""
+        if self.load_kind != "closed" or not self.concurrency or self.completed < self.concurrency:
+            return None
+        return self.completed / self.concurrency
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""aiperf's `profile_export.jsonl`: one request a line, its times in ns, the server's token counts where it sent them."""
+"""aiperf's `profile_export.jsonl`: one request a line, times in ns, the server's token counts where it sent them."""
 
 from __future__ import annotations
 

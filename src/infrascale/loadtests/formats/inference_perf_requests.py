@@ -1,4 +1,4 @@
-"""inference-perf's `per_request_lifecycle_metrics.json`: one request an entry, the server's token counts beside its own.
+"""inference-perf's `per_request_lifecycle_metrics.json`: one request an entry, with the server's token counts.
 
 The load is not in the file: taken as open, at the rate at which the requests began.
 """

@@ -1,4 +1,4 @@
-"""`vllm bench sweep serve`: `summary.csv`, one row a run: the columns of `vllm bench serve` and the swept parameters."""
+"""`vllm bench sweep serve`: `summary.csv`, one row a run: columns of `vllm bench serve` and the swept parameters."""
 
 from __future__ import annotations
 

@@ -1,0 +1,99 @@
+"""Load tests become Cases: what the files say, what the person adds, and what cannot be used, with the reason.
+
+In: LoadTests, and words for what files leave out (gpu, model, tp …).    Out: Cases, and sentences on those left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from infrascale.calibration.own import Case
+from infrascale.deployment import PhysicsTimer
+from infrascale.errors import ScenarioError
+from infrascale.loadtests import LoadTest, Point
+from infrascale.loadtests.reading import MOST_FAILED
+from infrascale.parsing.efficiencies import efficiency
+from infrascale.parsing.measurements import Asked, asked
+from infrascale.serving import Waves
+from infrascale.serving.steady_state import decode_batch
+from infrascale.work import Kind
+
+FASTER = "faster than its weights can be read: speculative decoding, or another GPU or TP than said"
+FAILED = "more than a tenth of its requests failed"
+NO_LENGTHS = "its lengths in tokens are not known: give --isl and --osl"
+NO_LOAD = "its load is not known: give the tool's summary"
+
+
+def cases_of(tests: Iterable[LoadTest], given: Mapping[str, str]) -> tuple[list[Case], list[str]]:
+    """Every usable point; `given` fills what the files leave out and overrides the model's and the GPU's names."""
+    found, left_out = [], []
+    for test in tests:
+        for point in test.points:
+            facts = {**test.facts, **point.facts, **given}
+            why = _unusable(point, facts)
+            case = None if why else _case(point, facts)
+            if case and _too_fast(case):
+                why = FASTER
+            if why:
+                left_out.append(f"{test.path}: {why}")
+            elif case:
+                found.append(case)
+    one = {(c.asked.deployment.gpu.id, c.asked.deployment.engine.name) for c in found}
+    if len(one) > 1:
+        raise ScenarioError(
+            "these load tests ran on different things",
+            why=", ".join(" under ".join(pair) for pair in sorted(one)),
+            fix="calibrate each GPU and engine alone",
+        )
+    return found, list(dict.fromkeys(left_out))
+
+
+def _unusable(point: Point, facts: Mapping[str, str]) -> str:
+    for key in ("model", "gpu"):
+        if not facts.get(key):
+            raise ScenarioError(f"no {key} is named", why="the load tests do not say", fix=f"add --{key}")
+    if point.failed / (point.failed + point.completed) > MOST_FAILED:
+        return FAILED
+    if not (point.isl_tokens or facts.get("isl")) or not (point.osl_tokens or facts.get("osl")):
+        return NO_LENGTHS
+    return "" if point.concurrency or point.request_per_s else NO_LOAD
+
+
+def _case(point: Point, facts: Mapping[str, str]) -> Case:
+    row = {key: facts.get(key, "") for key in ("model", "gpu", "gpu_count", "tp", "pp", "ep", "engine_version")}
+    row["engine"] = facts.get("engine", "vllm")
+    row["weight_precision"], row["kv_precision"] = facts.get("precision", ""), facts.get("kv", "")
+    row["gpu_count"] = row["gpu_count"] or row["tp"]
+    row |= {
+        "isl": f"{point.isl_tokens or float(facts['isl']):g}",
+        "osl": f"{point.osl_tokens or float(facts['osl']):g}",
+        "load_kind": point.load_kind,
+        "concurrency": f"{point.concurrency:g}" if point.concurrency else "",
+        "request_rate": f"{point.request_per_s:g}" if point.request_per_s else "",
+    }
+    question = asked(row)
+    if facts.get("max_num_seqs"):
+        engine = replace(question.deployment.engine, max_num_seqs=int(facts["max_num_seqs"]))
+        question = replace(question, deployment=replace(question.deployment, engine=engine))
+    if point.waves:
+        question = replace(question, waves=Waves(count=max(1.0, point.waves)))
+    osl = question.workload.osl_tokens
+    tpot, ttft, e2e = point.tpot.mean_s, point.ttft.mean_s, point.e2e.mean_s
+    if tpot is None and ttft is not None and e2e is not None and osl > 1:
+        tpot = (e2e - ttft) / (osl - 1)
+    measured = {"tpot": tpot, "ttft": ttft}
+    return Case(asked=question, measured={key: value for key, value in measured.items() if value})
+
+
+def _too_fast(case: Case) -> bool:
+    """A token in less time than one GPU needs to read its weights at the datasheet's bandwidth."""
+    return case.measured.get("tpot", 1.0) < weights_read_s(case.asked)
+
+
+def weights_read_s(question: Asked) -> float:
+    """Bytes of a lone decode step over the datasheet's bandwidth, cache left out: no kernel is faster [s]."""
+    timer = PhysicsTimer(deployment=question.deployment, efficiency=efficiency())
+    works = timer.works(decode_batch(1.0, question.workload))
+    read = sum(w.count * w.hbm_bytes for w in works if w.kind in (Kind.GEMM, Kind.MOE))
+    return read / question.deployment.gpu.hbm_bytes_per_s

@@ -1,0 +1,276 @@
+"""A deployment's own efficiency, from its own load tests: a posterior on top of the general model, never in its place.
+
+In: Cases (a measured point and the deployment it ran on), the general Efficiency.    Out: Calibration.
+Idea: seven multipliers with a meaning, log-normal about 1. Their most probable values are found by Gauss-Newton on the
+logarithms of TPOT and TTFT, errors beyond two noises counting less (Huber); their spread is Laplace's:
+
+    (JᵀWJ + P)·δ = JᵀW·r − P·θ          Σ = (JᵀWJ + P)⁻¹          J = ∂ log predicted / ∂ log multiplier
+
+What the points cannot tell stays at the general model. Another model on the same GPU takes `KINSHIP` of it, another GPU
+of the generation less; what is not taken over counts as not known: mean s·θ, covariance s²·Σ + (1 − s²)·P⁻¹.
+Assumes an engine that keeps its version and settings. Knows no files: see `saved`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import exp, inf, isfinite, log, sqrt
+
+from infrascale.calibration.algebra import Matrix, inverse, quadratic, solved
+from infrascale.deployment import PhysicsTimer
+from infrascale.hardware import Efficiency, Gpu, Scale
+from infrascale.model import Model
+from infrascale.parsing.measurements import Asked
+from infrascale.serving import Limits, Regime, Saturated, closed_loop, limits_of, open_loop
+from infrascale.work import Kind
+
+#: Log-spread of each multiplier before any load test. Kernels: the error of the kernel curves; host: as in `hosts`.
+PRIOR_SPREADS = {
+    "weights": 0.15,  # bytes and launches of GEMM, experts, recurrences, element-wise operators
+    "arithmetic": 0.2,  # arithmetic of every kernel: prefill
+    "cache": 0.3,  # reading the KV cache
+    "links": 0.3,  # collectives
+    "step": 0.5,  # the engine's host time a step
+    "seq": 0.7,  # and a sequence in it
+    "request": 1.0,  # and a request: the floor of TTFT, gateway included
+}
+NAMES = tuple(PRIOR_SPREADS)
+PRECISION = tuple(spread**-2 for spread in PRIOR_SPREADS.values())
+#: Noise (log) of a repeated point before it is learnt, and how many points that belief is worth.
+NOISES = {"tpot": 0.04, "ttft": 0.12}
+BELIEF_POINTS = 6.0
+ROBUST_NOISES = 2.0
+#: How much of what one deployment taught another takes over: our judgement, the first checked on published runs.
+KINSHIP = {"same": 1.0, "model": 0.7, "generation": 0.4, "other": 0.0}
+#: Log-spread added for each e-fold that a question lies outside what was measured.
+SPREAD_OUTSIDE = 0.1
+Z_90 = 1.645
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A measured point: what was asked, and seconds by measure (tpot, ttft)."""
+
+    asked: Asked
+    measured: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """The posterior, with what it rests on. `region`: least and most of isl, osl and concurrency that were measured."""
+
+    gpu: str
+    architecture: str
+    model: str
+    engine: str
+    points: int
+    multipliers: tuple[float, ...]  # logarithms, in the order of NAMES
+    covariance: Matrix
+    noises: Mapping[str, float]
+    region: Mapping[str, tuple[float, float]]
+
+    def kinship(self, gpu: Gpu, model: Model) -> str:
+        if gpu.id == self.gpu:
+            return "same" if model.id == self.model else "model"
+        return "generation" if gpu.architecture == self.architecture else "other"
+
+    def posterior(self, gpu: Gpu, model: Model) -> tuple[list[float], Matrix]:
+        """Log-multipliers for this GPU and model, and their covariance."""
+        share = KINSHIP[self.kinship(gpu, model)]
+        left = 1 - share**2
+        covariance = [
+            [share**2 * v + (left / PRECISION[i] if i == j else 0.0) for j, v in enumerate(row)]
+            for i, row in enumerate(self.covariance)
+        ]
+        return [share * v for v in self.multipliers], covariance
+
+    def efficiency(self, general: Efficiency, gpu: Gpu, model: Model) -> Efficiency:
+        return scaled(general, self.posterior(gpu, model)[0])
+
+    def outside(self, **asked: float) -> float:
+        """How far a question lies from what was measured: the sum of e-folds over lengths and concurrency."""
+        far = 0.0
+        for key, value in asked.items():
+            low, high = self.region[key]
+            far += max(0.0, log(low / value), log(value / high))
+        return far
+
+    def interval(self, asked: Asked, general: Efficiency) -> dict[str, tuple[float, float, float]]:
+        """Low, best and high of each measure, 90 % [s]."""
+        theta, covariance = self.posterior(asked.deployment.gpu, asked.deployment.model)
+        best, slopes = slopes_at(asked, general, theta)
+        far = self.outside(
+            isl=asked.workload.isl_tokens, osl=asked.workload.osl_tokens, concurrency=asked.concurrency or 1.0
+        )
+        found = {}
+        for measure, value in best.items():
+            known = quadratic(slopes[measure], covariance)
+            spread = sqrt(known + self.noises[measure] ** 2 + (SPREAD_OUTSIDE * far) ** 2)
+            found[measure] = (exp(value - Z_90 * spread), exp(value), exp(value + Z_90 * spread))
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Error:
+    """One point's measure: log ratio measured / predicted by the general model, calibrated, and with it left out."""
+
+    case: Case
+    measure: str
+    before: float
+    after: float
+    left_out: float
+
+
+def scaled(general: Efficiency, theta: Sequence[float]) -> Efficiency:
+    """The general curves under these log-multipliers."""
+    m = {name: exp(value) for name, value in zip(NAMES, theta, strict=True)}
+    by_kind = {kind: Scale(launch=m["weights"], moving=m["weights"], computing=m["arithmetic"]) for kind in Kind}
+    by_kind[Kind.DECODE_ATTENTION] = Scale(launch=m["cache"], moving=m["cache"], computing=m["arithmetic"])
+    by_kind[Kind.COMMUNICATION] = Scale(launch=m["links"], moving=m["links"])
+    one = Scale()
+    scales = dict(general.scales)
+    for kind, by in by_kind.items():
+        old = scales.get(kind, one)
+        scales[kind] = Scale(
+            launch=old.launch * by.launch, moving=old.moving * by.moving, computing=old.computing * by.computing
+        )
+    hosts = {
+        key: replace(
+            host,
+            step_s=host.step_s * m["step"],
+            seq_s=host.seq_s * m["seq"],
+            request_s=host.request_s * m["request"],
+            prompt_token_s=host.prompt_token_s * m["request"],
+        )
+        for key, host in general.hosts.items()
+    }
+    return replace(general, scales=scales, hosts=hosts)
+
+
+def expected(asked: Asked, efficiency: Efficiency) -> dict[str, float]:
+    """Logarithms of TPOT and TTFT that this efficiency gives for a point [log s]."""
+    timer = PhysicsTimer(deployment=asked.deployment, efficiency=efficiency)
+    limits = limits_of(asked.deployment, asked.workload)
+    if limits.running < 1:
+        limits = Limits(max_num_seqs=1, cached_seqs=1, step_tokens=limits.step_tokens)
+    laws = dict(efficiency.laws)
+    found = None
+    if asked.load_kind == "open" and asked.request_per_s:
+        rate = asked.request_per_s / asked.replicas
+        found = open_loop(timer, asked.workload, limits, timer.host, laws, rate)
+    if found is None or isinstance(found, Saturated):
+        clients = limits.running if found else (asked.concurrency or 1.0) / asked.replicas
+        regime = Regime.STEADY if found else Regime.BURST
+        found = closed_loop(timer, asked.workload, limits, timer.host, laws, clients, regime, asked.waves)
+    return {"tpot": log(found.tpot_s.mean_s), "ttft": log(found.ttft_s.mean_s)}
+
+
+def slopes_at(
+    asked: Asked, general: Efficiency, theta: Sequence[float]
+) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """`expected` at these multipliers, and its derivatives by each."""
+    change = 0.02
+    base = expected(asked, scaled(general, theta))
+    slopes: dict[str, list[float]] = {measure: [] for measure in base}
+    for index in range(len(NAMES)):
+        moved = expected(asked, scaled(general, [t + change * (i == index) for i, t in enumerate(theta)]))
+        for measure, value in base.items():
+            slopes[measure].append((moved[measure] - value) / change)
+    return base, slopes
+
+
+def calibrate(cases: Sequence[Case], general: Efficiency, steps: int = 12) -> tuple[Calibration, list[Error]]:
+    """The posterior of these points, which ran on one deployment or its kin, and each point's errors."""
+    theta, noises = [0.0] * len(NAMES), dict(NOISES)
+    before: list[float] = []
+    for _ in range(steps):
+        rows = _rows(cases, general, theta)
+        residuals = [row[2] for row in rows]
+        before = before or residuals
+        weights = [_weight(row[2], noises[row[1]]) for row in rows]
+        right = [
+            sum(w * row[3][i] * row[2] for w, row in zip(weights, rows, strict=True)) - PRECISION[i] * theta[i]
+            for i in range(len(NAMES))
+        ]
+        moves = solved(_normal(rows, weights), right)
+        theta = [t + max(-0.5, min(0.5, move)) for t, move in zip(theta, moves, strict=True)]
+        noises = _noises(rows, noises)
+        if max(map(abs, moves)) < 1e-3:
+            break
+    rows = _rows(cases, general, theta)
+    weights = [_weight(row[2], noises[row[1]]) for row in rows]
+    covariance = inverse(_normal(rows, weights))
+    errors = []
+    for (case, measure, residual, slopes), weight, first in zip(rows, weights, before, strict=True):
+        leverage = min(0.95, weight * quadratic(slopes, covariance))
+        left_out = residual / (1 - leverage)
+        errors.append(Error(case=case, measure=measure, before=first, after=residual, left_out=left_out))
+    deployment = cases[0].asked.deployment
+    return (
+        Calibration(
+            gpu=deployment.gpu.id,
+            architecture=deployment.gpu.architecture,
+            model=deployment.model.id,
+            engine=deployment.engine.name,
+            points=len(cases),
+            multipliers=tuple(theta),
+            covariance=covariance,
+            noises=noises,
+            region=_region(cases),
+        ),
+        errors,
+    )
+
+
+Row = tuple[Case, str, float, list[float]]
+
+
+def _rows(cases: Sequence[Case], general: Efficiency, theta: Sequence[float]) -> list[Row]:
+    """One row a point and measure: its log residual, and the slopes of its prediction."""
+    rows = []
+    for case in cases:
+        base, slopes = slopes_at(case.asked, general, theta)
+        for measure, seconds in case.measured.items():
+            residual = log(seconds) - base[measure]
+            if isfinite(residual):
+                rows.append((case, measure, residual, slopes[measure]))
+    return rows
+
+
+def _weight(residual: float, noise: float) -> float:
+    """1 / noise², less beyond `ROBUST_NOISES` of it (Huber)."""
+    far = abs(residual) / noise
+    return noise**-2 * (1.0 if far <= ROBUST_NOISES else ROBUST_NOISES / far)
+
+
+def _noises(rows: Sequence[Row], noises: Mapping[str, float]) -> dict[str, float]:
+    """Noise as believed before, worth `BELIEF_POINTS`, and as seen; outliers count as far as they are trusted."""
+    found = {}
+    for measure, noise in NOISES.items():
+        seen = [min(abs(row[2]), ROBUST_NOISES * noises[measure]) for row in rows if row[1] == measure]
+        found[measure] = sqrt((BELIEF_POINTS * noise**2 + sum(r * r for r in seen)) / (BELIEF_POINTS + len(seen)))
+    return found
+
+
+def _normal(rows: Sequence[Row], weights: Sequence[float]) -> Matrix:
+    size = range(len(NAMES))
+    return [
+        [
+            sum(w * row[3][i] * row[3][j] for w, row in zip(weights, rows, strict=True))
+            + (PRECISION[i] if i == j else 0)
+            for j in size
+        ]
+        for i in size
+    ]
+
+
+def _region(cases: Sequence[Case]) -> dict[str, tuple[float, float]]:
+    def span(values: Sequence[float]) -> tuple[float, float]:
+        return (min(values, default=1.0), max(values, default=inf))
+
+    return {
+        "isl": span([c.asked.workload.isl_tokens for c in cases]),
+        "osl": span([c.asked.workload.osl_tokens for c in cases]),
+        "concurrency": span([c.asked.concurrency for c in cases if c.asked.concurrency] or [1.0]),
+    }

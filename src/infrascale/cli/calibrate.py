@@ -1,0 +1,170 @@
+"""`infrascale calibrate`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from infrascale.cli.flags import Text
+
+if TYPE_CHECKING:
+    from infrascale.calibration.own import Calibration, Error
+    from infrascale.loadtests import LoadTest
+    from infrascale.planning import Scenario
+
+FEW_POINTS = 3
+TAKEN_OVER = {
+    "same": "in full: the same model on the same GPU kind",
+    "model": "in part: another model on the same GPU kind",
+    "generation": "a little: another GPU of the same generation",
+    "other": "not at all: another generation of GPU, so this is the general model's answer",
+}
+
+
+def calibrate(
+    results: Annotated[list[str], typer.Argument(help="What load-test tools wrote; any format that is known.")],
+    gpu: Annotated[str | None, typer.Option(help="GPU kind they ran on, where the files do not say.")] = None,
+    model: Annotated[str | None, typer.Option(help="Catalog id, config.json or its folder, or a hub id.")] = None,
+    tp: Annotated[int | None, typer.Option(help="Tensor-parallel degree.", min=1, max=1024)] = None,
+    gpu_count: Annotated[int | None, typer.Option(help="GPUs in all, where replicas shared the load.", min=1)] = None,
+    engine: Text = None,
+    engine_version: Text = None,
+    precision: Annotated[str | None, typer.Option(help="Weight format.")] = None,
+    isl: Annotated[float | None, typer.Option(help="Input tokens, where the files do not say.", min=1)] = None,
+    osl: Annotated[float | None, typer.Option(help="Output tokens, where the files do not say.", min=2)] = None,
+    max_num_seqs: Annotated[int | None, typer.Option(help="As the server was started.", min=1)] = None,
+    out: Annotated[str, typer.Option("--out", "-o", help="The calibration file to write.")] = "calibration.toml",
+    plot: Annotated[str | None, typer.Option(help="Draw predicted against measured into this PNG or SVG.")] = None,
+) -> None:
+    """Learn your own engine and cards from load tests, on top of the general model."""
+    from infrascale.calibration.cases import cases_of
+    from infrascale.calibration.own import calibrate as fitted
+    from infrascale.errors import ScenarioError
+    from infrascale.loadtests import read_all
+    from infrascale.parsing.efficiencies import efficiency
+    from infrascale.writing import write
+
+    words = ("gpu", "model", "tp", "gpu_count", "engine", "engine_version", "precision", "isl", "osl", "max_num_seqs")
+    given = {key: str(value) for key, value in locals().items() if key in words and value is not None}
+    tests = read_all(results)
+    cases, left_out = cases_of(tests, given)
+    if not cases:
+        raise ScenarioError("no point can be used", why="; ".join(left_out)[:300], fix="see the reasons above")
+    found, errors = fitted(cases, efficiency())
+    print("\n".join(_lines(tests, found, errors, left_out)))
+    if plot:
+        _draw(errors, plot)
+        print(plot)
+    print(*write({out: _file(found, results)}, "."))
+
+
+def taken_over(path: str, asked: Scenario) -> str:
+    """What a plan owes to a calibration, and how far its question lies from what was measured."""
+    from infrascale.calibration.saved import read_calibration
+
+    found = read_calibration(path)
+    far = found.outside(isl=asked.workload.isl_tokens, osl=asked.workload.osl_tokens)
+    text = f"{found.points} points of {found.model.split('/')[-1]} on {found.gpu}"
+    text += f" count {TAKEN_OVER[found.kinship(asked.gpus[0], asked.model)]}"
+    return text + (f"; its lengths lie {2.718281828**far:.1f} times outside what was measured" if far > 0.1 else "")
+
+
+def _file(found: Calibration, results: list[str]) -> str:
+    from datetime import date
+    from hashlib import sha256
+    from pathlib import Path
+
+    from infrascale.calibration.saved import as_toml
+
+    digest = sha256(b"".join(sha256(Path(path).read_bytes()).digest() for path in results)).hexdigest()
+    names = [Path(path).name for path in results]
+    return as_toml(found, made=date.today().isoformat(), data_sha256=digest, files=names)
+
+
+def _lines(tests: list[LoadTest], found: Calibration, errors: list[Error], left_out: list[str]) -> list[str]:
+    from math import exp, sqrt
+
+    from infrascale.calibration.own import NAMES
+    from infrascale.loadtests.wording import sentence
+
+    lines = [f"{found.points} points of {found.model}", f"  on {found.gpu} under {found.engine}"]
+    kinds = {t.format: sum(len(u.points) for u in tests if u.format == t.format) for t in tests}
+    lines += [f"  read: {n} points, {name}" for name, n in kinds.items()]
+    notes = [note for test in tests for note in test.notes]
+    for code in dict.fromkeys(note.code for note in notes):
+        alike = [note for note in notes if note.code == code]
+        lines += _wrapped(sentence(alike[0]) + (f" (and {len(alike) - 1} more)" if len(alike) > 1 else ""))
+    for text in left_out:
+        lines += _wrapped(f"left out: {text}")
+    if found.points < FEW_POINTS:
+        lines += ["  ! few points: most of the answer is still the general model's"]
+    lines += ["", "  error, mean of |%|      general   calibrated   each point left out"]
+    for measure in ("tpot", "ttft"):
+        own = [e for e in errors if e.measure == measure]
+        if own:
+            cells = [_percent([getattr(e, k) for e in own]) for k in ("before", "after", "left_out")]
+            lines.append(f"  {measure.upper():<22}{cells[0]:>8} % {cells[1]:>10} % {cells[2]:>18} %")
+    lines += ["", "  learnt                  time ×   90 % interval"]
+    for index, name in enumerate(NAMES):
+        middle, spread = found.multipliers[index], 1.645 * sqrt(found.covariance[index][index])
+        interval = f"{exp(middle - spread):.2f} … {exp(middle + spread):.2f}"
+        lines.append(f"  {LABELS[name]:<22}{exp(middle):>8.2f}   {interval}")
+    spans = [f"{key} {low:g} … {high:g}" for key, (low, high) in found.region.items()]
+    return [*lines, "", f"  measured: {', '.join(spans)}", ""]
+
+
+def _wrapped(text: str) -> list[str]:
+    from textwrap import wrap
+
+    return wrap(text, 78, initial_indent="  ! ", subsequent_indent="    ")
+
+
+def indented(text: str) -> str:
+    from textwrap import wrap
+
+    return "\n".join(wrap(text, 78, initial_indent="  ", subsequent_indent="  "))
+
+
+LABELS = {
+    "weights": "reading weights",
+    "arithmetic": "arithmetic",
+    "cache": "reading the cache",
+    "links": "links between GPUs",
+    "step": "engine, each step",
+    "seq": "engine, each sequence",
+    "request": "engine, each request",
+}
+
+
+def _percent(logs: list[float]) -> str:
+    from math import exp
+
+    return f"{100 * sum(abs(exp(-value) - 1) for value in logs) / len(logs):.1f}"
+
+
+def _draw(errors: list[Error], path: str) -> None:
+    """Predicted against measured, before and after; the diagonal is right."""
+    from math import exp
+
+    from infrascale.errors import ScenarioError
+
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ScenarioError("no plot", why="matplotlib is missing", fix="pip install 'infrascale[plots]'") from None
+    measures = [m for m in ("tpot", "ttft") if any(e.measure == m for e in errors)]
+    figure = Figure(figsize=(4.6 * len(measures), 4.2), layout="constrained")
+    for axes, measure in zip(figure.subplots(1, len(measures), squeeze=False)[0], measures, strict=True):
+        own = [(e, e.case.measured[measure]) for e in errors if e.measure == measure]
+        for name, key, colour in (("general model", "before", "#9a9a9a"), ("calibrated", "after", "#0a5fb4")):
+            predicted = [seconds * exp(-getattr(e, key)) for e, seconds in own]
+            axes.plot([s for _, s in own], predicted, "o", color=colour, alpha=0.8, label=name)
+        ends = [min(s for _, s in own) / 1.3, max(s for _, s in own) * 1.3]
+        axes.plot(ends, ends, color="black", linewidth=0.8)
+        axes.set(xscale="log", yscale="log", xlabel=f"measured {measure.upper()} [s]", ylabel="predicted [s]")
+        axes.legend(frameon=False)
+    try:
+        figure.savefig(path, dpi=120)
+    except (OSError, ValueError) as error:
+        raise ScenarioError(f"{path} cannot be drawn", why=str(error), fix="name a .png or .svg file") from None

@@ -1,0 +1,234 @@
+"""Calibration: what load tests teach of one deployment, known truth recovered, nothing taught that was not measured."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from math import exp, log
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infrascale import api
+from infrascale.calibration.algebra import inverse, quadratic, solved
+from infrascale.calibration.cases import cases_of, weights_read_s
+from infrascale.calibration.own import NAMES, PRECISION, Case, calibrate, expected, scaled
+from infrascale.calibration.saved import as_toml, read_calibration
+from infrascale.errors import InfraScaleError
+from infrascale.loadtests import LoadTest, Point, Stat
+from infrascale.parsing.efficiencies import efficiency
+from infrascale.parsing.gpus import gpu
+from infrascale.parsing.measurements import asked
+from infrascale.parsing.models import model
+
+LLAMA, MISTRAL = "meta-llama/Llama-3.1-8B-Instruct", "mistralai/Mistral-Small-24B-Instruct-2501"
+TRUTH = {"weights": 1.2, "arithmetic": 0.9, "cache": 1.4, "links": 1.0, "step": 1.6, "seq": 1.3, "request": 2.0}
+
+
+def question(clients: float, isl: float = 1000, osl: float = 300, name: str = LLAMA, card: str = "h100-pcie"):
+    row = {"model": name, "gpu": card, "tp": "1", "gpu_count": "1", "engine": "vllm", "load_kind": "closed"}
+    return asked(row | {"isl": f"{isl:g}", "osl": f"{osl:g}", "concurrency": f"{clients:g}"})
+
+
+def measured(one, theta) -> Case:
+    found = expected(one, scaled(efficiency(), theta))
+    return Case(asked=one, measured={measure: exp(value) for measure, value in found.items()})
+
+
+def truth() -> list[float]:
+    return [log(TRUTH[name]) for name in NAMES]
+
+
+def cases(*clients: float) -> list[Case]:
+    return [measured(question(c, isl), truth()) for isl in (200, 4000) for c in clients]
+
+
+def off(one: Case, curves) -> float:
+    found = expected(one.asked, curves)
+    return max(abs(log(seconds) - found[measure]) for measure, seconds in one.measured.items())
+
+
+def test_no_surprise_leaves_the_general_model_as_it_is():
+    found, errors = calibrate([measured(question(c), [0.0] * len(NAMES)) for c in (1, 8, 64)], efficiency())
+    assert max(map(abs, found.multipliers)) < 1e-6
+    assert all(abs(e.before) < 1e-9 and abs(e.left_out) < 1e-6 for e in errors)
+
+
+def test_a_known_truth_is_predicted_at_loads_that_were_not_measured():
+    found, errors = calibrate(cases(1, 8, 32, 128), efficiency())
+    curves = scaled(efficiency(), found.multipliers)
+    for one in (measured(question(c, isl), truth()) for c in (4, 64) for isl in (500, 2000)):
+        assert off(one, curves) < 0.03 < off(one, efficiency())
+    assert max(abs(e.before) for e in errors) > 5 * max(abs(e.after) for e in errors)
+
+
+def test_three_points_help_and_more_points_narrow():
+    few, _ = calibrate(cases(1, 8, 32, 128)[:3], efficiency())
+    many, _ = calibrate(cases(1, 2, 4, 8, 16, 32, 64, 128), efficiency())
+    unseen = measured(question(24, 200), truth())
+    assert off(unseen, scaled(efficiency(), few.multipliers)) < off(unseen, efficiency())
+    for index in range(len(NAMES)):
+        assert 0 < many.covariance[index][index] <= few.covariance[index][index] * 1.01 <= 1.02 / PRECISION[index]
+    low, _, high = many.interval(unseen.asked, efficiency())["tpot"]
+    wide_low, _, wide_high = few.interval(unseen.asked, efficiency())["tpot"]
+    assert high / low < wide_high / wide_low and low < unseen.measured["tpot"] < high
+
+
+def test_what_was_not_measured_is_not_learnt():
+    """One GPU says nothing of links; no TTFT says nothing of the cost of a request."""
+    found, _ = calibrate([replace(c, measured={"tpot": c.measured["tpot"]}) for c in cases(1, 16)], efficiency())
+    for name in ("links", "request"):
+        index = NAMES.index(name)
+        assert found.multipliers[index] == pytest.approx(0, abs=1e-6)
+        assert found.covariance[index][index] == pytest.approx(1 / PRECISION[index])
+
+
+def test_one_wild_point_moves_little():
+    clean = cases(1, 4, 16, 64)
+    wild = [replace(clean[0], measured={"tpot": 5 * clean[0].measured["tpot"]}), *clean[1:]]
+    found, _ = calibrate(wild, efficiency())
+    assert off(clean[3], scaled(efficiency(), found.multipliers)) < 0.15
+
+
+def test_left_out_error_is_what_leaving_out_gives():
+    points = cases(1, 4, 16, 64)
+    noisy = [
+        replace(c, measured={k: v * (1.05 if i % 2 else 0.95) for k, v in c.measured.items()})
+        for i, c in enumerate(points)
+    ]
+    _, errors = calibrate(noisy, efficiency())
+    for index in (0, 5):
+        without, _ = calibrate(noisy[:index] + noisy[index + 1 :], efficiency())
+        left = (
+            log(noisy[index].measured["tpot"])
+            - expected(noisy[index].asked, scaled(efficiency(), without.multipliers))["tpot"]
+        )
+        said = next(e for e in errors if e.case is noisy[index] and e.measure == "tpot")
+        assert said.left_out == pytest.approx(left, abs=0.03)
+        assert abs(said.left_out) >= abs(said.after)
+
+
+def test_kin_take_over_less_and_know_less():
+    found, _ = calibrate(cases(1, 8, 64), efficiency())
+    own = model(LLAMA), gpu("h100-pcie")
+    kin = [found.posterior(card, name) for card, name in (
+        (own[1], own[0]), (own[1], model(MISTRAL)), (gpu("h200-sxm"), own[0]), (gpu("l40s"), own[0]))]  # fmt: skip
+    sizes = [abs(theta[NAMES.index("step")]) for theta, _ in kin]
+    spreads = [covariance[0][0] for _, covariance in kin]
+    assert sizes == sorted(sizes, reverse=True) and sizes[-1] == 0
+    assert spreads == sorted(spreads) and spreads[-1] == pytest.approx(1 / PRECISION[0])
+
+
+def test_an_interval_widens_with_the_distance_from_what_was_measured():
+    found, _ = calibrate(cases(1, 8, 64), efficiency())
+    widths = []
+    for osl in (300, 3000):
+        low, best, high = found.interval(question(8, 1000, osl), efficiency())["tpot"]
+        assert low < best < high
+        widths.append(high / low)
+    assert widths[1] > widths[0]
+    assert found.outside(isl=1000, osl=300, concurrency=8) == 0 < found.outside(isl=10, osl=300)
+
+
+def test_the_file_says_it_all_again(tmp_path):
+    found, _ = calibrate(cases(1, 8), efficiency())
+    place = tmp_path / "ours.toml"
+    place.write_text(as_toml(found, made="2026-11-24", data_sha256="00", files=['a "b".json']))
+    again = read_calibration(str(place))
+    assert again.multipliers == found.multipliers and again.region == found.region
+    assert again.covariance == found.covariance and again.noises == found.noises
+
+
+@pytest.mark.parametrize(
+    "change", [("version = 1", "version = 9"), ("weights = ", "weights = 9"), ("gpu = ", "gpus = "), ("[noises]", ""),
+               ("covariance = [", "covariance = [["), ("points = ", "points = -")],
+)  # fmt: skip
+def test_a_broken_file_is_refused(tmp_path, change):
+    found, _ = calibrate(cases(1), efficiency())
+    place = tmp_path / "ours.toml"
+    place.write_text(as_toml(found, made="2026-11-24", data_sha256="00", files=[]).replace(*change))
+    with pytest.raises(InfraScaleError) as caught:
+        read_calibration(str(place))
+    assert caught.value.why and caught.value.fix
+
+
+def test_a_plan_rests_on_the_calibration(tmp_path):
+    slow, _ = calibrate([measured(question(c), [log(1.5), 0, 0, 0, 0, 0, 0]) for c in (1, 8, 64)], efficiency())
+    place = tmp_path / "ours.toml"
+    place.write_text(as_toml(slow, made="2026-11-24", data_sha256="00", files=[]))
+    keys = {"model": LLAMA, "gpu": "h100-pcie", "request_per_s": 5, "gpus_per_replica": 1}
+    before, after = api.plan(**keys), api.plan(**keys, calibration=str(place))
+    assert after.best.performance.tpot_s.mean_s > 1.1 * before.best.performance.tpot_s.mean_s
+    with pytest.raises(InfraScaleError, match="GPU kinds"):
+        api.plan(**(keys | {"gpu": ["h100-pcie", "l40s"]}), calibration=str(place))
+
+
+def load_test(**values: object) -> LoadTest:
+    point = Point(
+        **{"load_kind": "closed", "concurrency": 8.0, "isl_tokens": 500.0, "osl_tokens": 200.0, "completed": 80,
+           "tpot": Stat(mean_s=0.012), "ttft": Stat(mean_s=0.2)} | values  # type: ignore[arg-type]
+    )  # fmt: skip
+    return LoadTest(path="test.json", format="any", points=(point,), facts={"model": LLAMA})
+
+
+def test_points_that_cannot_be_used_say_why():
+    given = {"gpu": "h100-pcie", "tp": "1"}
+    found, left = cases_of([load_test()], given)
+    assert len(found) == 1 and not left and found[0].measured == {"tpot": 0.012, "ttft": 0.2}
+    bound = weights_read_s(found[0].asked)
+    assert bound == pytest.approx(16.06e9 / 2.0e12, rel=0.1)  # 8.03 B parameters in bf16 at 2.0 TB/s
+    for values, word in (
+        ({"tpot": Stat(mean_s=0.9 * bound)}, "speculative"),
+        ({"failed": 20}, "failed"),
+        ({"isl_tokens": None}, "--isl"),
+        ({"concurrency": None}, "load"),
+    ):
+        none, left = cases_of([load_test(**values)], given)
+        assert not none and word in left[0]
+    with pytest.raises(InfraScaleError, match="no gpu"):
+        cases_of([load_test()], {})
+    slow = load_test(tpot=Stat(mean_s=0.03))
+    other = replace(slow, facts={"model": LLAMA, "gpu": "l40s"})
+    mixed = replace(slow, facts={"model": LLAMA, "gpu": "h100-pcie"})
+    with pytest.raises(InfraScaleError, match="different things"):
+        cases_of([mixed, other], {"tp": "1"})
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.lists(st.floats(-3, 3), min_size=4, max_size=4), min_size=4, max_size=4))
+def test_the_little_algebra_solves(rows):
+    normal = [[sum(r[i] * r[j] for r in rows) + (i == j) for j in range(4)] for i in range(4)]
+    found = solved(normal, [1.0, 2.0, 3.0, 4.0])
+    for row, right in zip(normal, (1.0, 2.0, 3.0, 4.0), strict=True):
+        assert sum(a * x for a, x in zip(row, found, strict=True)) == pytest.approx(right, abs=1e-6)
+    assert quadratic([1, 2, 3, 4], inverse(normal)) == pytest.approx(
+        sum(a * b for a, b in zip(found, (1, 2, 3, 4), strict=True)), abs=1e-6
+    )
+
+
+def test_the_command_from_files_to_a_file(tmp_path, monkeypatch, capsys):
+    from infrascale.cli import main
+
+    folder = Path(__file__).parent / "samples" / "loadtests"
+    raw = json.loads((folder / "vllm_serve.json").read_text())
+    names = []
+    for clients in (1, 8, 32):
+        case = measured(question(clients, 512, 128), truth())
+        name = f"c{clients}.json"
+        names.append(name)
+        (tmp_path / name).write_text(json.dumps(raw | {
+            "request_rate": "inf", "max_concurrency": clients, "completed": 10 * clients, "num_prompts": 10 * clients,
+            "total_input_tokens": 5120 * clients, "total_output_tokens": 1280 * clients, "mean_e2el_ms": None,
+            "mean_tpot_ms": 1000 * case.measured["tpot"], "mean_ttft_ms": 1000 * case.measured["ttft"],
+            "request_throughput": None, "latencies": None}))  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    words = ["infrascale", "calibrate", *names, "--gpu", "h100-pcie", "--model", LLAMA, "--tp", "1", "-o", "ours.toml"]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit) as done:
+        main()
+    assert done.value.code in (0, None)
+    said = capsys.readouterr().out
+    assert "3 points" in said and "TPOT" in said and max(map(len, said.splitlines())) <= 80
+    assert read_calibration("ours.toml").points == 3
