@@ -9,6 +9,7 @@ import sys
 
 import typer
 
+from infrascale.cli import app as app_verb
 from infrascale.cli import (
     calibrate,
     catalog,
@@ -22,6 +23,7 @@ from infrascale.cli import (
     serve,
     simulate,
     study,
+    usage,
     validate,
 )
 from infrascale.errors import InfraScaleError
@@ -48,7 +50,9 @@ for verb in (
     report.report,
     serve.serve,
     simulate.simulate,
+    usage.usage,
     validate.validate,
+    app_verb.app,
 ):
     app.command()(language.speaking(verb))
 app.callback()(language.spoken)

@@ -60,6 +60,12 @@ def capacity_lines(
 
 
 def _answer(w: Words, plan: Plan, best: Candidate, sure: Certainty | None) -> list[str]:
+    first, *rest = answer_sentences(w, plan, best, sure)
+    return [*_paragraph(first, ""), *(line for said in rest for line in _paragraph(said, "  "))]
+
+
+def answer_sentences(w: Words, plan: Plan, best: Candidate, sure: Certainty | None) -> list[str]:
+    """The GPUs; the batch and the letters; how sure; what binds."""
     replicas = w.quantity(best.replicas, "replicas")
     size = w.quantity(best.gpus_per_replica, "gpus")
     batch = w.say("plan.batch", n=best.max_batch)
@@ -69,14 +75,10 @@ def _answer(w: Words, plan: Plan, best: Candidate, sure: Certainty | None) -> li
     counts = {"gpus": best.gpus, "gpu": best.deployment.gpu.name, "replicas": replicas, "size": size, "proof": proof}
     spare = best.spare_replicas
     answer = w.say("plan.answer_spare", n=spare, **counts) if spare else w.say("plan.answer", **counts)
-    lines = _paragraph(answer, "")
-    lines += _paragraph(f"{batch} ({letters})", "  ")
-    if sure:
-        lines.append("  " + _gpus_between(w, sure))
     name = w.say(f"constraint.{best.binding.constraint.value}")
     alone = best.replicas == 1
     why = w.say("plan.binds_alone", name=name) if alone else w.say(f"plan.binds_{best.binding.constraint.value}")
-    return [*lines, *_paragraph(why, "  ")]
+    return [answer, f"{batch} ({letters})", *([_gpus_between(w, sure)] if sure else []), why]
 
 
 def _asked(w: Words, scenario: Scenario, best: Candidate) -> list[str]:

@@ -1,0 +1,99 @@
+"""Charts of numbers that others computed, each with its table for those who do not see it.
+
+In: rows as dictionaries.    Out: an Altair chart and the table under it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import streamlit as st
+
+from infrascale.locales import Words
+
+#: Told apart without colour too: dash, label or place differ wherever a colour does (Okabe and Ito's palette).
+Rows = Sequence[dict[str, Any]]
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#767676"
+
+
+def shown(w: Words, chart: alt.Chart | alt.LayerChart, rows: Rows) -> None:
+    """The chart with the language's own separators, and its numbers one click away."""
+    one = w.number(1234.5, 1)
+    numbers = alt.NumberLocale(decimal=one[-2], thousands=one[1], grouping=[3], currency=["", ""])
+    st.altair_chart(chart.configure(locale=alt.Locale(number=numbers)), width="stretch")
+    with st.expander(w.say("app.table")):
+        st.table(rows)
+
+
+def _data(rows: Rows) -> alt.Chart:
+    return alt.Chart(alt.Data(values=list(rows)))
+
+
+def bars(rows: Rows, title: str) -> alt.LayerChart:
+    """`value` a bar of each `name`; those with a `mark` in another colour, and the mark written beside."""
+    base = _data(rows).encode(
+        y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)),
+        x=alt.X("value:Q", title=title, axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1.25])),
+    )
+    fill = alt.condition(alt.datum.mark == "", alt.value(BLUE), alt.value(ORANGE))
+    named = base.mark_text(align="left", dx=4).encode(text="mark:N")
+    return (base.mark_bar().encode(color=fill) + named).properties(height=36 * len(rows) + 40)
+
+
+def stack(rows: Rows) -> alt.Chart:
+    """`value` in GiB of each `name`, side by side in the order of `place`."""
+    return (
+        _data(rows)
+        .mark_bar(stroke="white", size=40)
+        .encode(
+            x=alt.X("value:Q", title="GiB", stack="zero"),
+            color=alt.Color(
+                "name:N",
+                sort=None,
+                title=None,
+                scale=alt.Scale(scheme="tableau10"),
+                legend=alt.Legend(orient="bottom", columns=2, labelLimit=240),
+            ),
+            order=alt.Order("place:Q"),
+            tooltip=["name:N", "value:Q"],
+        )
+        .properties(height=200)
+    )
+
+
+def steps(rows: Rows, x: str, y: str, here: tuple[float, float]) -> alt.LayerChart:
+    """GPUs as a staircase over demand, and where the plan stands."""
+    line = (
+        _data(rows)
+        .mark_line(interpolate="step-before", color=BLUE)
+        .encode(x=alt.X("x:Q", title=x), y=alt.Y("y:Q", title=y, scale=alt.Scale(domainMin=0)))
+    )
+    point = _data([{"x": here[0], "y": here[1]}]).mark_point(color=ORANGE, size=120, filled=True, shape="diamond")
+    return (line + point.encode(x="x:Q", y="y:Q")).properties(height=280)
+
+
+def against(rows: Rows, x: str, y: str, promise: float) -> alt.LayerChart:
+    """`y` over the load on a logarithmic axis, the promise dashed, the demand asked dotted."""
+    seen = [row for row in rows if row["y"] <= 10 * promise]
+    line = (
+        _data(seen)
+        .mark_line(color=BLUE)
+        .encode(
+            x=alt.X("x:Q", title=x, axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 2])),
+            y=alt.Y("y:Q", title=y, scale=alt.Scale(type="log")),
+        )
+    )
+    limit = _data([{"y": promise}]).mark_rule(color=ORANGE, strokeDash=[6, 4]).encode(y="y:Q")
+    now = _data([{"x": 1.0}]).mark_rule(color=GREY, strokeDash=[2, 3]).encode(x="x:Q")
+    return (line + limit + now).properties(height=280)
+
+
+def tornado(rows: Rows, x: str) -> alt.LayerChart:
+    """From `low` to `high` for each `name`; a tick where nothing moves."""
+    base = _data(rows).encode(y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=240)))
+    scale = alt.Scale(zero=False, nice=True)
+    bar = base.mark_bar(color=BLUE, height=16).encode(x=alt.X("low:Q", title=x, scale=scale), x2="high:Q")
+    ticks = base.mark_tick(color=GREY, thickness=2, height=20)
+    return (bar + ticks.encode(x="low:Q") + ticks.encode(x="high:Q")).properties(height=36 * len(rows) + 40)

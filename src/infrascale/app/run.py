@@ -1,0 +1,5 @@
+"""What `infrascale app` hands to Streamlit."""
+
+from infrascale.app.page import main
+
+main()
