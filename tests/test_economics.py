@@ -353,6 +353,7 @@ def test_a_saved_plan_is_costed_like_its_question(tmp_path):
     [
         ("nowhere.json",),
         (*ASKED, "--price", "h100-sxm=nan"),
+        (*ASKED, "--price", "h100=2eur/h", "--price", "h100-sxm=1usd/h"),
         (*ASKED, "--rate", "0"),
         (*ASKED, "--objective", "speed"),
         (*ASKED, "--country", "XXX"),

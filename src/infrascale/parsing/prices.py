@@ -268,6 +268,9 @@ def market(
     The catalog's tariff of electricity stands in for a missing one where its euros can be converted.
     """
     mine = tuple(own_price(word, today) for word in own)
+    twice = [q.gpu for n, q in enumerate(mine) if any((q.gpu, q.offer) == (o.gpu, o.offer) for o in mine[:n])]
+    if twice:
+        raise ScenarioError(f"two prices of {twice[0]}", why="one would pass unseen", fix="keep one, or give LOW-HIGH")
     dated = tuple(quote for one in gpus for quote in gpu_quotes(one))
     try:
         unit = Currency(currency.upper()) if currency else mine[0].price.currency if mine else Currency.USD
