@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
+from importlib.util import module_from_spec, spec_from_file_location
 from math import exp, factorial, sqrt
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,8 +30,8 @@ from infrascale.serving.queueing import (
     Loaded,
     Promised,
     Replica,
+    count_quantile,
     length_factor,
-    poisson_quantile,
     window_share,
 )
 from infrascale.serving.routing import Arrivals, at_random, least_loaded, round_robin
@@ -318,7 +320,7 @@ def test_small_laws():
     factors = [length_factor((i + 0.5) / 20000, cv) for i in range(20000)]
     assert np.mean(factors) == approx(1, rel=1e-2)
     assert np.std(factors) == approx(cv, rel=3e-2)
-    assert [poisson_quantile(s, 2.0) for s in (0.1, 0.5, 0.99)] == [0, 2, 6]  # R: qpois(c(.1, .5, .99), 2)
+    assert [count_quantile(s, 2.0) for s in (0.1, 0.5, 0.99)] == [0, 2, 6]  # R: qpois(c(.1, .5, .99), 2)
     assert window_share(0) == 1
     assert window_share(1) == approx(2 * exp(-1))
 
@@ -439,3 +441,18 @@ def test_a_percentile_is_asked_as_people_write_it_and_asked_again_the_same():
 def test_a_percentile_that_means_nothing_is_refused(bad):
     with pytest.raises(InfraScaleError, match="cannot be"):
         question({"model": "llama-3.1-8b", "users": 50, "ttft": bad})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("load", [0.3, 0.6, 0.85])
+@pytest.mark.parametrize("length_cv", [0.0, 0.5])
+def test_both_engines_agree_under_poisson_traffic(load, length_cv):
+    """Two derivations of one replica: means within 7 %, the speed of 95 % within 7 %, TTFT of 95 % within 15 %."""
+    pytest.importorskip("numba")
+    path = Path(__file__).parents[1] / "benchmarks/agreement.py"
+    spec = spec_from_file_location("agreement", path)
+    agreement = module_from_spec(spec)
+    spec.loader.exec_module(agreement)
+    found = agreement.compare(load, length_cv, 1.0)
+    assert abs(found["TTFT"][0]) < 0.07 and abs(found["TPOT"][0]) < 0.07
+    assert abs(found["TTFT"][3]) < 0.15 and abs(found["TPOT"][3]) < 0.08

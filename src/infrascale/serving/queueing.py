@@ -14,7 +14,9 @@ the spread of n by its peakedness (Whitt 2002). A request's TPOT averages over i
 
 Joint distributions are read off a lattice of points in the unit cube (a rank-1 rule): the same points at any load, so
 every quantile grows with the load and the planner may bisect.
-Does not know: correlation between ISL and OSL, preemption, priorities. Those are the simulator's.
+Against the simulator (benchmarks/agreement.py): even and Poisson arrivals within 7 % in the mean of TTFT, 12 % in its
+p95, 6 % in TPOT; of bursty ones (cv 2) TTFT is a quarter to two fifths too low: simulate those.
+Does not know: correlation between ISL and OSL, preemption, priorities. Those are the simulator's too.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import accumulate
-from math import ceil, exp, inf, log, sqrt
+from math import ceil, exp, gamma, inf, log, sqrt
 from statistics import NormalDist
 
 from infrascale.deployment import StepTimer
@@ -139,17 +141,36 @@ def length_factor(share: float, cv: float) -> float:
     return exp(sqrt(variance) * NormalDist().inv_cdf(share) - variance / 2)
 
 
-def poisson_quantile(share: float, mean: float) -> int:
-    """The smallest k with P(Poisson(mean) ≤ k) ≥ share; for large means its normal limit."""
-    if mean > 50:
-        return max(0, round(mean + sqrt(mean) * NormalDist().inv_cdf(share)))
-    chance = total = exp(-mean)
-    count = 0
-    while total < share and count < 200:
+def count_quantile(share: float, mean: float, clumping: float = 0.0) -> int:
+    """The smallest k with P(count ≤ k) ≥ share: Poisson, or with `clumping` negative binomial.
+
+    Its variance is mean · (1 + mean · clumping). Source: a gamma mixture of Poisson counts (Greenwood & Yule 1920).
+    """
+    if mean * (1 + mean * clumping) > 400:
+        return max(0, round(mean + sqrt(mean * (1 + mean * clumping)) * NormalDist().inv_cdf(share)))
+    spread = mean * clumping
+    chance = exp(-mean) if spread < 1e-6 else (1 + spread) ** (-1 / clumping)
+    total, count = chance, 0
+    while total < share and count < 400:
+        chance *= (mean + count * spread) / ((count + 1) * (1 + spread))
         count += 1
-        chance *= mean / count
         total += chance
     return count
+
+
+def others_nearby(expected: float, scv: float) -> float:
+    """Arrivals, besides one, in a window around it in which `expected` come on average.
+
+        2 ∫₀¹ H(u · expected) du,     H(t) ≈ t + min((scv − 1) / 2, (a·t)^a / Γ(a + 1) − t),   a = 1 / scv
+
+    H: the renewal function of gamma gaps, by its start and its end (Cox, Renewal Theory, 1962, §4.2); for Poisson
+    H(t) = t. Gaps more regular than Poisson's: two moments, nobody while the window is shorter than a gap.
+    """
+    if scv <= 1:
+        return max(0.0, expected + (scv - 1) * min(1.0, expected))
+    a = 1 / scv
+    start = 2 * (a * expected) ** a / gamma(a + 1) / (a + 1)
+    return expected + min(scv - 1, max(0.0, start - expected))
 
 
 def under_way(share: float, mean: float, plain_s: float, extra_s: float) -> int:
@@ -398,11 +419,11 @@ class _Life:
         expected = rate * step_s
         held_s = self.replica.prompt_lane_s(running)
         busy = min(0.999, rate * held_s)
-        beside = max(0.0, expected + (scv - 1) * min(1.0, expected))
+        beside = others_nearby(expected, scv)
         moment = self.moments[running] = _Moment(
             step_s=step_s,
             beside=beside,
-            nobody=exp(-beside),
+            nobody=exp(-beside) if scv <= 1 else 0.0,
             expected=expected,
             decode_s=found.decode_s,
             plain_s=found.decode_s * found.chunks,
@@ -419,7 +440,7 @@ class _Life:
         """
         places, waits, unseen = self.replica.places, self.wait_s, self.replica.unseen_steps
         prompt_token_s = self.host.prompt_token_s * self.workload.isl_tokens
-        answer = self.workload.osl_tokens
+        answer, clumping = self.workload.osl_tokens, max(0.0, self.arrivals.scv - 1)
         tokens_s = [self._averaged(n) for n in range(places + 1)]
         moments: dict[int, _Moment] = {}
         found = []
@@ -433,7 +454,7 @@ class _Life:
                 step_s = moment.decode_s + prompts * moment.extra_s
             others = moment.beside * step_s / moment.step_s
             if beside > moment.nobody or others > moment.beside:
-                first_s += moment.extra_s * poisson_quantile(beside, others)
+                first_s += moment.extra_s * count_quantile(beside, others, clumping)
             if n:
                 first_s += phase * step_s + unseen * moment.step_s
             if 1 - queue < moment.queues:
@@ -455,4 +476,7 @@ class _Life:
         found = self.replica.table[max(1, self._state(point[0])) - 1]
         moment = self._moment(max(1, self._state(point[0])))
         riding = self.arrivals.request_per_s * moment.step_s * found.chunks
-        return found.decode_s + poisson_quantile(point[1], riding) * found.extra_s / found.chunks
+        return (
+            found.decode_s
+            + count_quantile(point[1], riding, max(0.0, self.arrivals.scv - 1)) * found.extra_s / found.chunks
+        )
