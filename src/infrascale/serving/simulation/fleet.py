@@ -106,18 +106,11 @@ def simulate_fleet(
     """Serve all requests. `moments_s`: when to look at the replicas' state."""
     _check(requests, settings, fleet)
     moments_s = np.empty(0) if moments_s is None else moments_s
-    asked = _asked(requests, settings)
-    alone = fleet.replicas > 1 and not fleet.changes and not requests.follows.shape[0]
-    if alone and fleet.policy == "round-robin":
-        order = np.argsort(asked["arrival_ps"], kind="stable")
-        home = np.empty(len(requests), dtype=np.int64)
-        home[order] = np.arange(len(requests)) % fleet.replicas
-        return _apart(requests, home, table, settings, fleet.replicas, moments_s, progress)
-    if alone and fleet.policy == "session":
-        return _apart(
-            requests, _homes(asked["stream"], fleet.replicas), table, settings, fleet.replicas, moments_s, progress
-        )
-    return _together(requests, asked, table, settings, fleet, moments_s)
+    if fleet.replicas > 1 and not fleet.changes and not requests.follows.shape[0]:
+        home = _homes(requests, fleet)
+        if home is not None:
+            return _apart(requests, home, table, settings, fleet.replicas, moments_s, progress)
+    return _together(requests, table, settings, fleet, moments_s)
 
 
 def requests_in_plain(requests: Requests, settings: Settings) -> list[Request]:
@@ -205,10 +198,9 @@ def _must_follow_blocks(asked: np.ndarray, settings: Settings) -> bool:
     return settings.prefix_caching and shared
 
 
-def _together(
-    requests: Requests, asked: np.ndarray, table: StepTable, settings: Settings, fleet: Fleet, moments_s: np.ndarray
-) -> Records:
+def _together(requests: Requests, table: StepTable, settings: Settings, fleet: Fleet, moments_s: np.ndarray) -> Records:
     """All replicas on one clock."""
+    asked = _asked(requests, settings)
     by_block = _must_follow_blocks(asked, settings)
     while True:
         x = replicas_of(
@@ -220,8 +212,7 @@ def _together(
         again = _run(asked, x, table, settings, fleet, by_block, moments_s, series)
         if again >= 0:
             return _records(requests, asked, x, moments_s, series, settings, again)
-        by_block = True
-        asked = _asked(requests, settings)
+        by_block, asked = True, _asked(requests, settings)
 
 
 def _in_order(fleet: Fleet) -> list[Change]:
@@ -289,11 +280,19 @@ def _records(
     )
 
 
-def _homes(stream: np.ndarray, replicas: int) -> np.ndarray:
-    """routing.by_session while all are alive, for all requests at once."""
-    with np.errstate(over="ignore"):
-        mixed = (stream * np.int64(0x9E3779B97F4A7C1)) & np.int64(0x7FFFFFFFFFFFFFFF)
-    return (mixed >> 24) % replicas
+def _homes(requests: Requests, fleet: Fleet) -> np.ndarray | None:
+    """The replica of every request while all are alive, where the policy looks at nothing but the request."""
+    if fleet.policy == "round-robin":
+        at_the_router = requests.arrival_s + (requests.delay_s if requests.delay_s.shape[0] else 0.0)
+        home = np.empty(len(requests), dtype=np.int32)
+        home[np.argsort(at_the_router, kind="stable")] = np.arange(len(requests), dtype=np.int32) % fleet.replicas
+        return home
+    if fleet.policy == "session":
+        stream = requests.stream.astype(np.int64) if requests.stream.shape[0] else np.arange(len(requests))
+        with np.errstate(over="ignore"):
+            mixed = (stream * np.int64(0x9E3779B97F4A7C1)) & np.int64(0x7FFFFFFFFFFFFFFF)
+        return ((mixed >> 24) % fleet.replicas).astype(np.int32)
+    return None
 
 
 def _apart(
@@ -314,7 +313,7 @@ def _apart(
 
     def serve(r: int) -> Records | None:
         mine = requests.only(order[ends[r] : ends[r + 1]])
-        return _together(mine, _asked(mine, settings), table, settings, Fleet(), moments_s) if len(mine) else None
+        return _together(mine, table, settings, Fleet(), moments_s) if len(mine) else None
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for r, found in enumerate(pool.map(serve, range(replicas))):
@@ -330,7 +329,7 @@ def _apart(
             series[:, r] = found.series[:, 0]
     return Records(
         **whole,
-        replica=home.astype(np.int32),
+        replica=home,
         gaps=gaps,
         gap_edges_ps=edges,
         moments_s=moments_s,

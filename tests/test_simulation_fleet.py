@@ -1,0 +1,149 @@
+"""Many replicas: conserved requests, two ways to the same records, deaths, users who come again, the verb itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+np = pytest.importorskip("numpy")
+pytest.importorskip("numba")
+
+from infrascale.errors import ScenarioError  # noqa: E402
+from infrascale.serving.simulation import fleet as fleets  # noqa: E402
+from infrascale.serving.simulation.fleet import Change, Fleet, Requests, simulate_fleet  # noqa: E402
+from infrascale.serving.simulation.outcome import outcome  # noqa: E402
+from infrascale.serving.simulation.request import PS_PER_S, Settings  # noqa: E402
+from infrascale.serving.simulation.routing import POLICIES  # noqa: E402
+from infrascale.serving.simulation.steptable import graph_sizes, tabulate  # noqa: E402
+from infrascale.serving.simulation.trace import chrome_trace  # noqa: E402
+from infrascale.work import Batch  # noqa: E402
+
+pytestmark = pytest.mark.slow  # the first run compiles for half a minute
+
+KNOBS = Settings(kv_blocks=3000, max_num_seqs=64)
+
+
+def timer(batch: Batch) -> float:
+    return 4e-3 + 2e-5 * batch.prefill_tokens + 3e-5 * batch.decode_seqs + 4e-8 * batch.context_tokens
+
+
+@pytest.fixture(scope="module")
+def table():
+    return tabulate(
+        timer, max_num_seqs=64, max_num_batched_tokens=8192, context_tokens=1400, cached_tokens=48000,
+        graphs=graph_sizes(64),
+    )  # fmt: skip
+
+
+def talk(count: int = 5000, rate: float = 60.0) -> Requests:
+    rng = np.random.default_rng(1)
+    isl = rng.integers(1, 900, count)
+    return Requests(
+        arrival_s=np.cumsum(rng.exponential(1 / rate, count)),
+        isl_tokens=isl,
+        osl_tokens=rng.integers(1, 400, count),
+        stream=rng.integers(0, count // 5, count),
+        prefix=rng.integers(0, 5, count),
+        prefix_tokens=np.minimum(isl, 200),
+    )
+
+
+@pytest.mark.parametrize("policy", ("round-robin", "session"))
+def test_replicas_one_by_one_are_replicas_on_one_clock(table, policy):
+    fleet = Fleet(replicas=5, policy=policy)
+    apart = simulate_fleet(talk(), table, KNOBS, fleet)
+    together = fleets._together(talk(), table, KNOBS, fleet, np.empty(0))
+    assert (apart.last_ps == together.last_ps).all() and (apart.replica == together.replica).all()
+    assert (apart.gaps == together.gaps).all()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_every_request_is_answered_though_a_replica_dies_and_one_comes_late(table, policy):
+    changes = (Change(at_s=20, replica=2, alive=False), Change(at_s=50, replica=2, alive=True))
+    changes += (Change(at_s=40, replica=4, alive=True),)
+    requests = talk()
+    found = simulate_fleet(requests, table, KNOBS, Fleet(replicas=5, policy=policy, changes=changes))
+    assert (found.last_ps >= found.first_ps).all() and (found.first_ps > found.arrival_ps).all()
+    late = found.arrival_ps[found.replica == 4].min() / PS_PER_S
+    assert late > 39  # those lost at 20 s arrived before; none of them can be sent to one that is not there
+    there = found.replica == 2
+    assert not (there & (requests.arrival_s > 20) & (requests.arrival_s < 49)).any()
+    calm = simulate_fleet(requests, table, KNOBS, Fleet(replicas=5, policy=policy))
+    assert (found.first_ps - found.arrival_ps).mean() > (calm.first_ps - calm.arrival_ps).mean()
+
+
+def test_gaps_between_tokens_are_all_counted(table):
+    requests = talk()
+    found = simulate_fleet(requests, table, KNOBS)
+    assert found.gaps.sum() == (requests.osl_tokens - 1).sum()
+    result = outcome(found, 1, 0, 1e6, ttft_s=1e3, token_per_s=1)
+    exact = ((found.last_ps - found.first_ps).sum() / PS_PER_S) / (requests.osl_tokens - 1).sum()
+    assert result.performance.itl_s.mean_s == pytest.approx(exact, rel=0.005)
+    assert result.kept_fraction == 1.0 and result.judged_requests == len(requests)
+
+
+def test_a_closed_loop_never_has_more_inside_than_users(table):
+    users, each = 40, 30
+    count = users * each
+    follows = np.where(np.arange(count) % each == each - 1, -1, np.arange(1, count + 1))
+    requests = Requests(
+        arrival_s=np.zeros(count),
+        isl_tokens=np.full(count, 100),
+        osl_tokens=np.full(count, 50),
+        follows=follows,
+        think_s=np.full(count, 0.5),
+    )
+    found = simulate_fleet(requests, table, KNOBS, Fleet(replicas=2), moments_s=np.linspace(0, 20, 100))
+    assert found.series[..., :2].sum(axis=(1, 2)).max() <= users
+    chained = follows >= 0
+    assert (found.arrival_ps[follows[chained]] == found.last_ps[chained] + PS_PER_S // 2).all()
+
+
+def test_saturation_is_said(table):
+    requests = talk(4000, 200.0)
+    found = simulate_fleet(requests, table, KNOBS)
+    assert outcome(found, 1, 1, 20, ttft_s=1, token_per_s=20).queue_grows
+    calm = talk(4000, 5.0)
+    result = outcome(simulate_fleet(calm, table, KNOBS), 1, 50, 700, ttft_s=1, token_per_s=20)
+    assert not result.queue_grows
+
+
+def test_a_trace_opens_and_closes_every_span(table):
+    found = simulate_fleet(talk(300), table, KNOBS, Fleet(replicas=2), moments_s=np.linspace(0, 5, 10))
+    events = json.loads(json.dumps(chrome_trace(found)))["traceEvents"]
+    assert sum(e["ph"] == "b" for e in events) == sum(e["ph"] == "e" for e in events) == 600
+    assert {e["name"] for e in events if e["ph"] == "C"} == {"requests", "cache blocks"}
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    (
+        ({"arrival_s": np.array([0.0, np.nan])}, "no time"),
+        ({"osl_tokens": np.array([1, 0])}, "empty"),
+        ({"isl_tokens": np.array([1, 10**7])}, "never fits"),
+    ),
+)
+def test_absurd_traffic_is_refused(table, change, what):
+    good = {"arrival_s": np.array([0.0, 1.0]), "isl_tokens": np.array([5, 5]), "osl_tokens": np.array([5, 5])}
+    with pytest.raises(ScenarioError, match=what):
+        simulate_fleet(Requests(**good | change), table, KNOBS)
+
+
+def test_the_verb_in_an_empty_folder(tmp_path):
+    pytest.importorskip("matplotlib")
+    asked = ["--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--request-per-s", "30", "--isl", "500", "--osl", "100"]
+    run = [sys.executable, "-c", "from infrascale.cli import main; main()", "simulate", *asked, "--seconds", "100"]
+    files = ["--trace", "t.json", "--plot", "p.svg"]
+    done = subprocess.run([*run, "--json", *files], cwd=tmp_path, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert found["request_per_s"] == pytest.approx(30, rel=0.1) and found["seed"] == 1
+    assert 0 < found["ttft_s"]["p50"] <= found["ttft_s"]["p95"] <= found["ttft_s"]["p99"]
+    assert json.loads((tmp_path / "t.json").read_text())["traceEvents"]
+    assert "<svg" in (tmp_path / "p.svg").read_text()[:2000]
+    again = subprocess.run([*run, "--json"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert json.loads(again.stdout) == found
+    screen = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "p95" in screen and max(map(len, screen.splitlines())) <= 80
