@@ -48,7 +48,7 @@ def plan(
     osl: Annotated[float | None, typer.Option(help="Output tokens.")] = None,
     isl_cv: Annotated[float | None, typer.Option(help="Spread of the input lengths over their mean.")] = None,
     osl_cv: Annotated[float | None, typer.Option(help="The same of the output.")] = None,
-    arrival_cv: Annotated[float | None, typer.Option(help="Spread of request gaps; 1: Poisson; above, also simulate.")] = None,
+    arrival_cv: Annotated[float | None, typer.Option(help="Spread of request gaps; above 1 also simulate.")] = None,
     prefix_hit: Annotated[float | None, typer.Option(help="Share of the input in the prefix cache.")] = None,
     max_gpus: Whole = None,
     gpus_per_replica: Wholes = None,
