@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pytest import approx
 
@@ -68,6 +68,7 @@ def test_a_flash_crowd_multiplies_its_own_minutes_only():
 
 
 @settings(deadline=None, max_examples=40)
+@example(rate=1.0, seconds=1.0, cv=2.2e-311, start=0.0)
 @given(rate=st.floats(0, 20), seconds=st.floats(0, 500), cv=st.floats(0, 4), start=st.floats(0, 1e6))
 def test_arrivals_are_in_order_inside_their_time_and_the_same_for_a_seed(rate, seconds, cv, start):
     profile = office_hours(9, 17, outside_fraction=0.2)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: More than this in one call would not fit a small machine's memory.
 MOST_ARRIVALS = 200_000_000
+#: Gaps that vary by less than this are even: a gamma of so narrow a shape has no digits left.
+EVEN_CV = 1e-3
 
 
 def arrival_times(
@@ -36,6 +38,7 @@ def arrival_times(
     import numpy as np
 
     _check(request_per_s, seconds, cv)
+    cv = cv if cv >= EVEN_CV else 0.0
     edges, rates = _pieces(request_per_s, seconds, profile or steady(), flashes, from_s)
     expected = np.append(0.0, np.cumsum(np.diff(edges) * rates))
     total = float(expected[-1])
