@@ -79,7 +79,7 @@ def test_from_the_need_to_the_answer_with_the_keyboard_alone(page, address, lang
     page.keyboard.press("Control+A")
     page.keyboard.type("50000")
     page.keyboard.press("Enter")
-    page.wait_for_function(f"document.querySelector('[data-testid=stAlert]').innerText !== {before!r}")
+    page.wait_for_function("before => document.querySelector('[data-testid=stAlert]').innerText !== before", arg=before)
     after = settled(page)
     assert "users=50000" in page.url
     page.get_by_text(answer, exact=True).click()
@@ -94,7 +94,8 @@ def test_no_address_but_the_servers_own_is_asked_for(page, address):
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{address}/?screen=answer")
     settled(page)
-    assert asked and all(url.startswith((address, address.replace("http", "ws"), "data:", "blob:")) for url in asked)
+    own = (address, address.replace("http", "ws"), "data:", "blob:")
+    assert asked and not [url for url in asked if not url.startswith(own)]
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])

@@ -55,7 +55,7 @@ def tiles(w: Words, plan: Plan, sure: Certainty | None) -> None:
         column.metric(name, value, under, delta_color="off", delta_arrow="off")
     if sure and sure.evidence:
         evidence = sure.evidence
-        st.caption(
+        st.markdown(
             w.say(f"plan.evidence_{evidence.near}", n=evidence.measurements, error=w.percent(evidence.error_fraction))
         )
 

@@ -29,7 +29,7 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
     files = render(target, serving(plan, asked, Options(language=language)))
     for name, text in files.items():
         st.markdown(f"`{name}`")
-        st.code(text)
+        st.code(text, language=None)
         st.download_button(w.say("app.download", name=name), text, name.replace("/", "-"), key=f"file_{name}")
     st.subheader(w.say("app.report"))
     kind = st.selectbox(w.say("app.report_format"), list(FORMATS), key="w_format")

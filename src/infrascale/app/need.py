@@ -41,7 +41,7 @@ def _who(w: Words, form: Form) -> None:
 
 def _what(w: Words, form: Form) -> None:
     cases = tomllib.loads((catalog.DATA / "usecases.toml").read_text(encoding="utf-8"))
-    st.caption(w.say("app.presets"))
+    st.markdown(w.say("app.presets"))
     columns = st.columns(2)
     for place, (name, case) in enumerate(cases.items()):
         if columns[place % 2].button(w.say(f"app.case_{name}"), key=f"case_{name}", width="stretch"):

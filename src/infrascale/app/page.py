@@ -34,7 +34,7 @@ def planned(asked: str) -> tuple[Plan, Certainty | None]:
 
 
 def main() -> None:
-    st.set_page_config(page_title="InfraScale", page_icon=":material/dns:", layout="wide")
+    st.set_page_config(page_title="InfraScale", layout="wide")
     values = read({name: st.query_params.get_all(name) for name in st.query_params})
     form = Form(values)
     top, right = st.columns([4, 1], vertical_alignment="bottom")
