@@ -21,15 +21,15 @@ from infrascale.parsing.measurements import Asked, Row, asked, read_rows
 from infrascale.serving import (
     Limits,
     Pool,
-    Saturated,
     closed_loop,
     disaggregated,
     limits_of,
-    open_loop,
     steps,
     tpot_s,
 )
 from infrascale.serving import Regime as Load
+from infrascale.serving.queueing import Loaded, Replica, steps_until_seen
+from infrascale.serving.routing import Arrivals
 from infrascale.serving.steady_state import decode_batch
 from infrascale.uncertainty import KNOWN, Regime, intervals
 from infrascale.work import Batch
@@ -196,17 +196,20 @@ def _open(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
     completed and published is taken as sustained.
     """
     rate = (row.request_per_s or 0.0) / row.replicas
-    laws = dict(efficiency().laws)
-    p = open_loop(timer, row.workload, limits, timer.host, laws, rate)
-    note, wait = "", 0.0
-    if isinstance(p, Saturated):
-        note = f"saturated: at most {p.request_per_s * row.replicas:.3g} requests/s are sustained"
-        beyond = max(0.0, 1 / p.request_per_s - KNEE / rate)
-        wait = (row.requests or 0.0) / row.replicas / 2 * beyond
-        p = closed_loop(timer, row.workload, limits, timer.host, laws, limits.running, Load.STEADY)
+    unseen = steps_until_seen(row.deployment.engine)
+    replica = Replica(timer=timer, workload=row.workload, limits=limits, host=timer.host, unseen_steps=unseen)
+    found = replica.under(Arrivals(request_per_s=rate, scv=row.arrival_scv))
+    if isinstance(found, Loaded):
+        p = found.performance
+        total = p.output_token_per_s * row.replicas
+        return _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, total, p.running_seqs)
+    most = found.request_per_s
+    wait = (row.requests or 0.0) / row.replicas / 2 * max(0.0, 1 / most - KNEE / rate)
+    p = closed_loop(timer, row.workload, limits, timer.host, dict(efficiency().laws), limits.running, Load.STEADY)
     total = p.output_token_per_s * row.replicas
-    found = _cells(p.ttft_s.mean_s + wait, p.tpot_s.mean_s, p.e2e_s.mean_s + wait, total, p.running_seqs)
-    return {**found, "reason": note, "queued": bool(note)}
+    cells = _cells(p.ttft_s.mean_s + wait, p.tpot_s.mean_s, p.e2e_s.mean_s + wait, total, p.running_seqs)
+    note = f"saturated: at most {most * row.replicas:.3g} requests/s are sustained"
+    return {**cells, "reason": note, "queued": True}
 
 
 _WAYS: dict[str, Callable[[Asked, PhysicsTimer, Limits], Found]] = {

@@ -42,6 +42,7 @@ class Asked:
     request_per_s: float | None
     replicas: float
     requests: float | None  # sent in the whole run
+    arrival_scv: float  # 1: Poisson, 0: even
     waves: Waves
     assumed: str
     prefill: Deployment | None = None  # with pools apart: an engine of prompts; `deployment` is one of answers
@@ -113,9 +114,13 @@ def asked(row: Row) -> Asked:
     )
     assumed = [k for k in ("isl", "osl") if not row.get(k)]
     drawn = _drawn_length_share(row)
+    isl_tokens = drawn * (number(row, "isl") or DEFAULT_ISL)
+    repeated = "shared_prefix data" in notes
     workload = Workload(
-        isl_tokens=drawn * (number(row, "isl") or DEFAULT_ISL),
+        isl_tokens=isl_tokens,
         osl_tokens=max(1.0, drawn * (number(row, "osl") or DEFAULT_OSL)),
+        # inference-perf cycles through a fixed list of prompts: all but a prompt's last block is in the prefix cache.
+        prefix_hit_fraction=max(0.0, 1 - engine.block_size / isl_tokens) if repeated else 0.0,
     )
     if workload.max_context_tokens > 1e7:
         raise ScenarioError("isl + osl is beyond any context", why="over 10 million tokens", fix="mend the cell")
@@ -123,7 +128,7 @@ def asked(row: Row) -> Asked:
         model=found,
         gpu=card,
         shard=shard,
-        engine=replace(engine, kv_cache_dtype="fp8" if kv == "fp8" else "auto"),
+        engine=replace(engine, kv_cache_dtype="fp8" if kv == "fp8" else "auto", **_knobs(notes)),
         quantization=quantization,
     )
     if not share and not row.get("tp"):
@@ -140,6 +145,7 @@ def asked(row: Row) -> Asked:
         request_per_s=number(row, "request_rate"),
         replicas=max(1.0, gpus // shard.gpus),
         requests=number(row, "n_requests"),
+        arrival_scv=0.0 if "constant (not Poisson)" in notes else 1.0,
         prefill=replace(deployment, shard=_pool(notes, "prefill")) if share else None,
         prefill_engines=_workers(notes, "prefill"),
         decode_engines=_workers(notes, "decode"),
@@ -153,6 +159,12 @@ def asked(row: Row) -> Asked:
             if part
         ),
     )
+
+
+def _knobs(notes: str) -> dict[str, int]:
+    """Engine settings that the notes spell as the engine does."""
+    found = re.findall(r"\b(max_num_seqs|max_num_batched_tokens)=(\d{1,7})\b", notes)
+    return {name: int(value) for name, value in found if int(value) > 0}
 
 
 def _drawn_length_share(row: Row) -> float:
