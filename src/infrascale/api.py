@@ -29,9 +29,7 @@ def ask(needs_demand: bool = True, **asked: Any) -> Scenario:
     return scenario(question(asked), needs_demand=needs_demand)
 
 
-def plan(
-    asked: Scenario | None = None, *, solver: str = "exact", calibration: str | None = None, **keys: Any
-) -> Plan:
+def plan(asked: Scenario | None = None, *, solver: str = "exact", calibration: str | None = None, **keys: Any) -> Plan:
     """The fewest GPUs that keep the promise, proven, and why the other ways lost.
 
     `solver` "nelder-mead" searches instead, and says how far from the proven answer it stays. `calibration` names a

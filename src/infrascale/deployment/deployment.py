@@ -76,10 +76,23 @@ def shards(model: Model, gpu: Gpu, most_gpus: int) -> Iterator[Shard]:
 #: table for quantisation (docs, 0.11–0.33) and the chips' own rates; a format is native where `flop_per_s` has it.
 _WEIGHT_ONLY = {
     "fp8": {"ampere", "ada", "hopper", "blackwell", "blackwell-rtx", "cdna2"},
-    "int4": {"turing", "ampere", "ada", "hopper", "blackwell", "blackwell-rtx", "cdna2", "cdna3", "cdna4", "xe-hpc", "gaudi2", "gaudi3"},
+    "int4": {
+        "turing",
+        "ampere",
+        "ada",
+        "hopper",
+        "blackwell",
+        "blackwell-rtx",
+        "cdna2",
+        "cdna3",
+        "cdna4",
+        "xe-hpc",
+        "gaudi2",
+        "gaudi3",
+    },
     "mxfp4": {"ampere", "ada", "hopper", "blackwell", "blackwell-rtx", "cdna3", "cdna4"},
     "nvfp4": {"ampere", "ada", "hopper", "blackwell", "blackwell-rtx"},
-}  # fmt: skip
+}
 _NATIVE = {"fp8": "fp8", "int8": "int8", "nvfp4": "fp4", "mxfp4": "fp4"}
 
 

@@ -189,6 +189,7 @@ def binding(judge: Judge, replicas: int, exponent: int, outcome: Outcome) -> Con
 
 def rejection(judge: Judge) -> Rejection:
     """What stops even a single request on an idle replica, and the best value there is."""
+
     def refused(constraint: Constraint, needed: float, available: float, unit: str) -> Rejection:
         return Rejection(
             deployment=judge.deployment, constraint=constraint, needed=needed, available=available, unit=unit

@@ -87,9 +87,7 @@ def _ways(
     return candidates, rejected
 
 
-def _plan(
-    scenario: Scenario, solver: str, candidates: list[Candidate], rejected: list[Rejection], **more: Any
-) -> Plan:
+def _plan(scenario: Scenario, solver: str, candidates: list[Candidate], rejected: list[Rejection], **more: Any) -> Plan:
     best = candidates[0] if candidates else None
     others = tuple(candidates[1:])
     return Plan(scenario=scenario, solver=solver, best=best, others=others, rejected=tuple(rejected), **more)

@@ -22,7 +22,6 @@ from infrascale.serving.steady_state import Limits, Waves, decode_batch
 from infrascale.work import Batch
 from infrascale.workload import Workload
 
-
 #: Rounds of the fixed point: each halves the distance.
 ROUNDS = 24
 

@@ -31,7 +31,7 @@ class Workload:
     def mean_context_tokens(self) -> float:
         """What a decoding request holds on average: its prompt and half its answer, long answers being met more often.
 
-            isl + E[osl²] / 2·E[osl]
+        isl + E[osl²] / 2·E[osl]
         """
         return self.isl_tokens + self.osl_tokens / 2 * (1 + self.osl_cv**2)
 

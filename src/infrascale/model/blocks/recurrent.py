@@ -16,7 +16,7 @@ from infrascale.work import Batch, Kind, Linear, Numerics, Shard, Work
 
 @dataclass(frozen=True, kw_only=True)
 class Recurrent:
-    """`state_elements` numbers a sequence, in `state_bytes_per_element` each; `scan_flop_per_token` beside the GEMMs."""
+    """`state_elements` numbers a sequence, in `state_bytes_per_element` each; `scan_flop_per_token` besides GEMMs."""
 
     hidden: int
     projections: tuple[Linear, ...]

@@ -1,0 +1,68 @@
+"""Pictures of a usage: the day and the week, lengths, levels. Needs matplotlib (extra `plots`).
+
+In: Usage.    Out: PNG files by name. Nothing is computed here but the curve of a fit.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+
+from infrascale.errors import ScenarioError
+from infrascale.usage.evidence import Distribution, Levels, Usage
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def plots(usage: Usage) -> dict[str, bytes]:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ScenarioError("plots need matplotlib", why="it is not installed",
+                            fix="pip install 'infrascale[plots]'") from None  # fmt: skip
+
+    made = {"lengths.png": Figure((8, 3.5), layout="constrained")}
+    left, right = made["lengths.png"].subplots(1, 2)
+    _length(left, usage.input_tokens, "input tokens")
+    _length(right, usage.output_tokens, "output tokens")
+    if usage.profile:
+        made["profile.png"] = Figure((8, 3.5), layout="constrained")
+        hour, day = made["profile.png"].subplots(1, 2)
+        hour.bar(range(24), [value or 0 for value in usage.profile.by_hour])
+        hour.set(xlabel=f"hour of day ({usage.profile.timezone})", ylabel="requests an hour")
+        day.bar(DAYS, [value or 0 for value in usage.profile.by_weekday])
+        day.set(ylabel="requests an hour")
+    levels = [("in flight", usage.in_flight), ("connected", usage.users.connected if usage.users else None)]
+    told = [(name, one) for name, one in levels if one]
+    if told:
+        made["levels.png"] = Figure((8, 3.5), layout="constrained")
+        for axis, (name, one) in zip(made["levels.png"].subplots(1, len(told), squeeze=False)[0], told, strict=True):
+            _level(axis, one, name)
+    return {name: _png(figure) for name, figure in made.items()}
+
+
+def _length(axis, found: Distribution, name: str) -> None:
+    """Quantiles seen, and the lognormal of the same likelihood."""
+    shares, values = (10, 50, 90, 95, 99), (found.p10, found.p50, found.p90, found.p95, found.p99)
+    axis.plot(values, shares, "o", label="seen")
+    if found.log_mean is not None and found.log_sd:
+        low, high = math.log(max(1.0, found.smallest)), math.log(max(2.0, found.largest))
+        points = [low + (high - low) * k / 200 for k in range(201)]
+        curve = [50 * math.erfc((found.log_mean - x) / (found.log_sd * math.sqrt(2))) for x in points]
+        axis.plot([math.exp(x) for x in points], curve, label="lognormal")
+    axis.axvline(found.mean, linestyle=":", color="gray", label="mean")
+    axis.set(xscale="log", xlabel=name, ylabel="% of requests at most", ylim=(0, 100))
+    axis.legend()
+
+
+def _level(axis, levels: Levels, name: str) -> None:
+    named = ("mean", "p50", "p95", "p99", "largest", "peak_hour")
+    axis.barh([one.replace("_", " ") for one in named], [getattr(levels, one) for one in named])
+    axis.invert_yaxis()
+    axis.set(xlabel=f"{name}, by second")
+
+
+def _png(figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()

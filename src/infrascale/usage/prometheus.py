@@ -1,0 +1,263 @@
+"""vLLM's own counters as evidence of demand: scrapes of /metrics, or answers of Prometheus to a range query.
+
+In: text exposition (one or more scrapes, in order) and query_range JSON of bare metrics.    Out: Usage without users.
+Idea: counters say how many requests and tokens passed between two moments; histograms carry lengths and times; a
+counter that falls was restarted, and counts from zero again. One scrape alone speaks of all time since the start.
+Limits: no user and no single request, so nothing on sessions, bursts or lognormals; quantiles are read off buckets, as
+histogram_quantile does; rates need times: of the samples, or `every_s` between scrapes that carry none.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from infrascale.errors import FileError
+from infrascale.units import HOUR_S, MILLISECONDS_PER_S
+from infrascale.usage.arrivals import moment
+from infrascale.usage.distributions import distribution, quantile
+from infrascale.usage.evidence import Distribution, Levels, PeakHour, Prefix, Source, Usage
+
+#: Today's name of a metric (vLLM's documentation, 2026), then those it had before.
+NAMES = {
+    "running": ("vllm:num_requests_running",),
+    "waiting": ("vllm:num_requests_waiting",),
+    "requests": ("vllm:request_success_total", "vllm:request_success", "vllm:e2e_request_latency_seconds_count"),
+    "prompt": ("vllm:request_prompt_tokens",),
+    "generation": ("vllm:request_generation_tokens",),
+    "ttft": ("vllm:time_to_first_token_seconds",),
+    "itl": ("vllm:inter_token_latency_seconds", "vllm:time_per_output_token_seconds"),
+    "e2e": ("vllm:e2e_request_latency_seconds",),
+    "queries": ("vllm:prefix_cache_queries_total", "vllm:prefix_cache_queries", "vllm:gpu_prefix_cache_queries_total",
+                "vllm:gpu_prefix_cache_queries"),
+    "hits": ("vllm:prefix_cache_hits_total", "vllm:prefix_cache_hits", "vllm:gpu_prefix_cache_hits_total",
+             "vllm:gpu_prefix_cache_hits"),
+}  # fmt: skip
+LINE = re.compile(r"^(vllm:[\w:]+)(?:\{(.*)\})?\s+(\S+)(?:\s+(-?\d+))?\s*$")
+LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+POINTS_PER_BUCKET = 10
+
+Key = tuple[str, frozenset[tuple[str, str]]]
+Samples = list[tuple[float, float]]  # (time [s], value), in order
+
+
+class Series:
+    """Every series of every file by name and labels."""
+
+    def __init__(self, files: Sequence[str], every_s: float | None) -> None:
+        self.values: dict[Key, Samples] = defaultdict(list)
+        self.timed = True
+        self._scrapes = 0
+        self._every_s = every_s
+        for path in files:
+            text = _text(path)
+            if text.lstrip().startswith("{"):
+                self._range(path, text)
+            else:
+                self._exposition(path, text)
+        for samples in self.values.values():
+            samples.sort(key=lambda sample: sample[0])
+
+    def _exposition(self, path: str, text: str) -> None:
+        """A series that comes again opens the next scrape."""
+        seen: set[Key] = set()
+        self._scrapes += 1
+        for number, line in enumerate(text.splitlines(), 1):
+            if not line.startswith("vllm:"):
+                continue
+            found = LINE.match(line)
+            try:
+                assert found
+                value = float(found[3])
+            except (AssertionError, ValueError):
+                raise FileError(f"{path} line {number} is no sample", why="it is not NAME{LABELS} VALUE [TIME]",
+                                fix="scrape /metrics again, whole") from None  # fmt: skip
+            key = found[1], frozenset(LABEL.findall(found[2] or ""))
+            if key in seen:
+                seen.clear()
+                self._scrapes += 1
+            seen.add(key)
+            if found[4]:
+                at = int(found[4]) / MILLISECONDS_PER_S
+            else:
+                at = self._scrapes * (self._every_s or 1.0)
+                self.timed = self.timed and self._every_s is not None
+            self._add(key, at, value)
+
+    def _range(self, path: str, text: str) -> None:
+        try:
+            found = json.loads(text)
+            result = found["data"]["result"]
+            for one in result:
+                name = one["metric"].get("__name__")
+                if name is None:
+                    raise FileError(f"{path}: a series has no name", why="it is a computed expression, not a metric",
+                                    fix="query bare metrics, such as vllm:num_requests_running")  # fmt: skip
+                labels = frozenset((k, v) for k, v in one["metric"].items() if k != "__name__")
+                for at, value in one["values"] if "values" in one else [one["value"]]:
+                    self._add((name, labels), float(at), float(value))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            line = f" line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+            raise FileError(f"{path}{line} is no answer of Prometheus", why="data.result is missing or torn",
+                            fix="save the answer of /api/v1/query_range") from None  # fmt: skip
+
+    def _add(self, key: Key, at: float, value: float) -> None:
+        if not math.isnan(value):
+            self.values[key].append((at, value))
+
+    def named(self, what: str, ending: str = "") -> dict[Key, Samples]:
+        """The series of the first name that is there."""
+        for name in NAMES[what]:
+            found = {key: samples for key, samples in self.values.items() if key[0] == name + ending}
+            if found:
+                return found
+        return {}
+
+    def increase(self, what: str, ending: str = "") -> float:
+        return sum(sum(step for _, _, step in steps(samples)) for samples in self.named(what, ending).values())
+
+
+def steps(samples: Samples) -> list[tuple[float, float, float]]:
+    """(from, to, increase) between samples of a counter; a single sample counts from the start of its server."""
+    if len(samples) == 1:
+        return [(samples[0][0], samples[0][0], samples[0][1])]
+    return [(a[0], b[0], b[1] - a[1] if b[1] >= a[1] else b[1]) for a, b in pairwise(samples)]
+
+
+def learn(files: Sequence[str], zone: ZoneInfo, every_s: float | None) -> Usage:
+    series = Series(files, every_s)
+    requests = series.increase("requests")
+    prompt, generation = _histogram(series, "prompt"), _histogram(series, "generation")
+    if prompt is None or generation is None:
+        raise FileError(
+            "the metrics tell no lengths",
+            why="vllm:request_prompt_tokens and vllm:request_generation_tokens are missing or counted nothing",
+            fix="add their _bucket, _sum and _count to the scrape or the query",
+        )
+    times = [at for samples in series.values.values() for at, _ in samples]
+    span_s = max(times) - min(times) if series.timed else 0.0
+    itl = _histogram(series, "itl")
+    queries, hits = series.increase("queries"), series.increase("hits")
+    counted = round(requests or prompt.count)
+    warnings = () if span_s else ("no times between scrapes, so no rates: save several, and say --every SECONDS",)
+    return Usage(
+        source=Source(
+            kinds=("vLLM metrics",),
+            rows=sum(map(len, series.values.values())),
+            requests=counted,
+            left_out={},
+            first=moment(round(min(times) * 1e6), zone) if span_s and min(times) > 1e8 else None,
+            last=moment(round(max(times) * 1e6), zone) if span_s and max(times) > 1e8 else None,
+            span_s=span_s,
+            warnings=warnings,
+        ),
+        input_tokens=prompt,
+        output_tokens=generation,
+        request_per_s=counted / span_s if span_s else None,
+        peak=_peak(series, zone) if span_s else None,
+        in_flight=_levels(series, _busiest(series)) if span_s else None,
+        burstiness=None,
+        users=None,
+        ttft_s=_histogram(series, "ttft"),
+        duration_s=_histogram(series, "e2e"),
+        token_per_s=1 / itl.mean if itl and itl.mean > 0 else None,
+        prefix=Prefix(hit_fraction=min(1.0, hits / queries), measured=True) if queries else None,
+        profile=None,
+        models=_models(series, counted),
+    )
+
+
+def _models(series: Series, requests: int) -> dict[str, int]:
+    names = {value for _, labels in series.values for name, value in labels if name == "model_name"}
+    return {next(iter(names)): requests} if len(names) == 1 else dict.fromkeys(sorted(names), 0)
+
+
+def _histogram(series: Series, what: str) -> Distribution | None:
+    """Mean from _sum/_count, exact; quantiles linear within buckets, the open one at its lower edge."""
+    count, total = series.increase(what, "_count"), series.increase(what, "_sum")
+    if not count > 0 or not total >= 0:
+        return None
+    edges: dict[float, float] = defaultdict(float)
+    for (_, labels), samples in series.named(what, "_bucket").items():
+        edges[float(dict(labels).get("le", "inf"))] += sum(step for _, _, step in steps(samples))
+    points: list[tuple[float, float]] = []
+    below, low = 0.0, 0.0
+    for edge, upto in sorted(edges.items()):
+        inside = upto - below
+        if inside > 0:
+            high = low if math.isinf(edge) else edge
+            share = inside / POINTS_PER_BUCKET
+            points += [(low + (high - low) * (k + 1) / POINTS_PER_BUCKET, share) for k in range(POINTS_PER_BUCKET)]
+        below, low = max(below, upto), low if math.isinf(edge) else edge
+    found = distribution(points or [(total / count, count)])
+    assert found
+    return replace(found, count=round(count), mean=total / count, log_mean=None, log_sd=None, log_ks=None)
+
+
+def _busiest(series: Series) -> tuple[float, float, float]:
+    """(start, end, requests per second) of the busiest hour, or of all that was seen when that is shorter."""
+    found = sorted(step for samples in series.named("requests").values() for step in steps(samples))
+    if not found:
+        return 0.0, 0.0, 0.0
+    first, last = found[0][0], max(end for _, end, _ in found)
+    best = (first, last, sum(n for _, _, n in found) / max(last - first, 1e-9))
+    if last - first <= HOUR_S:
+        return best
+    best = (first, first, 0.0)
+    for start in sorted({a for a, _, _ in found if a <= last - HOUR_S}):
+        end = start + HOUR_S
+        inside = sum(n * max(0.0, min(b, end) - max(a, start)) / (b - a) for a, b, n in found if b > a)
+        best = max(best, (start, end, inside / HOUR_S), key=lambda one: one[2])
+    return best
+
+
+def _peak(series: Series, zone: ZoneInfo) -> PeakHour | None:
+    start, end, rate = _busiest(series)
+    if not rate:
+        return None
+    running = _levels(series, (start, end, rate))
+    return PeakHour(
+        starts=moment(round(start * 1e6), zone) if start > 1e8 else None,
+        seconds=end - start,
+        request_per_s=rate,
+        in_flight=running.peak_hour if running else None,
+        users=None,
+        residence_s=running.peak_hour / rate if running else None,
+        think_s=None,
+    )
+
+
+def _levels(series: Series, peak: tuple[float, float, float]) -> Levels | None:
+    """Running and waiting requests of all engines, each sample counting alike."""
+    at: dict[float, float] = defaultdict(float)
+    for what in ("running", "waiting"):
+        for samples in series.named(what).values():
+            for time, value in samples:
+                at[time] += value
+    if not at:
+        return None
+    rows = [(value, 1.0) for value in sorted(at.values())]
+    inside = [value for time, value in at.items() if peak[0] <= time <= peak[1]]
+    mean = sum(at.values()) / len(at)
+    return Levels(
+        mean=mean,
+        p50=quantile(rows, 0.5),
+        p95=quantile(rows, 0.95),
+        p99=quantile(rows, 0.99),
+        largest=rows[-1][0],
+        peak_hour=sum(inside) / len(inside) if inside else mean,
+    )
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"{path} cannot be read", why=str(error)[:100], fix="give a text file") from None
