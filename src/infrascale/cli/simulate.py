@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,24 +14,7 @@ if TYPE_CHECKING:
     from infrascale.planning import Candidate, Scenario
     from infrascale.serving.simulation.fleet import Records, Requests
     from infrascale.serving.simulation.outcome import Outcome
-
-#: Filling up, before requests count, and the least span that does, in mean answers.
-FILL_ANSWERS, SPAN_ANSWERS = 3, 30
-MOMENTS = 400
-MOST_REQUESTS = 20_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What the flags of this verb say, beyond the scenario."""
-
-    replicas: int | None
-    seconds: float | None
-    seed: int
-    burstiness: float
-    isl_cv: float
-    osl_cv: float
-    policy: str
+    from infrascale.studies.simulating import Asked
 
 
 def simulate(
@@ -75,6 +57,13 @@ def simulate(
         "plot",
     )
     flags = {key: value for key, value in locals().items() if key not in own and key != "own"}
+    _needs("numba", "simulate")
+    if plot is not None:
+        _needs("matplotlib", "plots")
+    from infrascale import api
+    from infrascale.cli.progress import shown
+    from infrascale.studies.simulating import Asked, run
+
     asked = Asked(
         replicas=replicas,
         seconds=seconds,
@@ -84,17 +73,13 @@ def simulate(
         osl_cv=osl_cv,
         policy=policy,
     )
-    _needs("numba", "simulate")
-    if plot is not None:
-        _needs("matplotlib", "plots")
-    from infrascale import api
-
     scenario = api.ask(**keys_of(file, flags))
     found = api.plan(scenario)
     if found.best is None:
         print("infeasible: no number of these GPUs keeps the promise; infrascale plan says why")
         raise typer.Exit(3)
-    records, result, size, span = run(scenario, found.best, asked)
+    with shown("simulating") as progress:
+        records, result, size, span = run(scenario, found.best, asked, progress)
     if trace is not None:
         from infrascale.serving.simulation.trace import chrome_trace
         from infrascale.writing import write
@@ -113,82 +98,6 @@ def _needs(module: str, extra: str) -> None:
 
     if find_spec(module) is None:
         raise ScenarioError(f"this needs {module}", why="it is not installed", fix=f"pip install 'infrascale[{extra}]'")
-
-
-def run(scenario: Scenario, best: Candidate, asked: Asked) -> tuple[Records, Outcome, int, float]:
-    """The planned replicas, or as many as asked, under the scenario's traffic. Replicas and span with the result."""
-    import numpy as np
-
-    from infrascale.cli.progress import shown
-    from infrascale.parsing.efficiencies import efficiency
-    from infrascale.planning.evaluate import Judge
-    from infrascale.serving.simulation.deployed import settings_of, table_of
-    from infrascale.serving.simulation.fleet import Fleet, simulate_fleet
-    from infrascale.serving.simulation.outcome import outcome
-
-    size = asked.replicas or best.replicas
-    answer_s = best.performance.e2e_s.mean_s
-    span = asked.seconds or max(600.0, SPAN_ANSWERS * answer_s)
-    fill = FILL_ANSWERS * answer_s
-    requests = traffic(scenario, best, asked, fill + span)
-    longest = int((requests.isl_tokens + requests.osl_tokens).max())
-    timer = Judge(scenario=scenario, deployment=best.deployment, efficiency=efficiency()).timer
-    settings = settings_of(best.deployment, best.max_batch, longest)
-    with shown("simulating") as progress:
-        records = simulate_fleet(
-            requests,
-            table_of(best.deployment, timer, settings, longest),
-            settings,
-            Fleet(replicas=size, policy=asked.policy),
-            moments_s=np.linspace(fill, fill + span, MOMENTS),
-            progress=progress,
-        )
-    promise = scenario.promise
-    result = outcome(records, size, fill, fill + span, ttft_s=promise.ttft_s, token_per_s=promise.token_per_s)
-    return records, result, size, span
-
-
-def traffic(scenario: Scenario, best: Candidate, asked: Asked, seconds: float) -> Requests:
-    """Requests at the scenario's rate, or its users who think between theirs, from the seed."""
-    import numpy as np
-
-    from infrascale.errors import ScenarioError
-    from infrascale.parsing.efficiencies import efficiency
-    from infrascale.planning.evaluate import Judge
-    from infrascale.serving.simulation.fleet import Requests
-    from infrascale.workload.arrivals import arrival_times
-    from infrascale.workload.lengths import Lengths
-
-    host = Judge(scenario=scenario, deployment=best.deployment, efficiency=efficiency()).timer.host
-    rng, load, demand = np.random.default_rng(asked.seed), scenario.workload, scenario.demand
-    rate = demand.request_per_s or best.performance.request_per_s * best.replicas
-    if rate * seconds > MOST_REQUESTS:
-        raise ScenarioError(
-            f"{rate * seconds:.3g} requests are too many", why=f"at most {MOST_REQUESTS:,}", fix="give fewer --seconds"
-        )
-    follows, think = np.empty(0, dtype=np.int64), np.empty(0)
-    if demand.users is not None and demand.think_s is not None:
-        users = round(demand.users)
-        each = int(seconds / (demand.think_s + 0.5 * best.performance.e2e_s.mean_s)) + 2
-        arrivals = np.repeat(rng.random(users) * (demand.think_s + best.performance.e2e_s.mean_s), each)
-        follows = np.where(np.arange(users * each) % each == each - 1, -1, np.arange(1, users * each + 1))
-        think = rng.exponential(demand.think_s, users * each)
-    else:
-        arrivals = arrival_times(rate, seconds, rng, cv=asked.burstiness)
-    most = scenario.model.max_model_len
-    isl = Lengths(mean_tokens=load.isl_tokens, cv=asked.isl_cv, most_tokens=most // 2).draw(len(arrivals), rng)
-    osl = Lengths(mean_tokens=load.osl_tokens, cv=asked.osl_cv, most_tokens=most // 2).draw(len(arrivals), rng)
-    shared = load.prefix_hit_fraction > 0
-    return Requests(
-        arrival_s=arrivals,
-        isl_tokens=isl,
-        osl_tokens=osl,
-        prefix=np.zeros(len(arrivals), dtype=np.int64) if shared else np.empty(0, dtype=np.int64),
-        prefix_tokens=(isl * load.prefix_hit_fraction).astype(np.int64) if shared else np.empty(0, dtype=np.int64),
-        follows=follows,
-        think_s=think,
-        delay_s=host.request_s + host.prompt_token_s * isl,
-    )
 
 
 def outcome_json(result: Outcome, replicas: int, span_s: float, asked: Asked) -> dict[str, Any]:
