@@ -51,11 +51,29 @@ def talk(count: int = 5000, rate: float = 60.0) -> Requests:
     )
 
 
+@pytest.mark.parametrize("replicas", (1, 3))
+def test_who_looks_on_changes_nothing_and_may_end_it(table, replicas):
+    traffic, fleet, told = talk(200_000), Fleet(replicas=replicas), []
+    alone = simulate_fleet(traffic, table, KNOBS, fleet)
+    watched = simulate_fleet(traffic, table, KNOBS, fleet, progress=lambda done, total: told.append((done, total)))
+    assert (alone.last_ps == watched.last_ps).all()
+    assert [done for done, _ in told] == sorted(done for done, _ in told) and told[-1][0] <= 200_000 == told[-1][1]
+
+    def enough(done: int, total: int) -> None:
+        ended.append(done)
+        raise KeyboardInterrupt
+
+    ended: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        simulate_fleet(talk(1_000_000), table, KNOBS, fleet, progress=enough)
+    assert len(ended) == 1 and ended[0] < 1_000_000
+
+
 @pytest.mark.parametrize("policy", ("round-robin", "session"))
 def test_replicas_one_by_one_are_replicas_on_one_clock(table, policy):
     fleet = Fleet(replicas=5, policy=policy)
     apart = simulate_fleet(talk(), table, KNOBS, fleet)
-    together = fleets._together(talk(), table, KNOBS, fleet, np.empty(0))
+    together = fleets._together(talk(), table, KNOBS, fleet, np.empty(0), np.zeros(2, dtype=np.int64))
     assert (apart.last_ps == together.last_ps).all() and (apart.replica == together.replica).all()
     assert (apart.gaps == together.gaps).all()
 

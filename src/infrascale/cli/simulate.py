@@ -12,7 +12,7 @@ from infrascale.cli.flags import Gpus, Json, Model, Number, Precisions, Scenario
 
 if TYPE_CHECKING:
     from infrascale.planning import Candidate, Scenario
-    from infrascale.serving.simulation.fleet import Records, Requests
+    from infrascale.serving.simulation.fleet import Records
     from infrascale.serving.simulation.outcome import Outcome
     from infrascale.studies.simulating import Asked
 

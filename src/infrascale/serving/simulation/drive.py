@@ -150,10 +150,12 @@ def _wipe(x, r, blocks):
 
 @compiled
 def drive(
-    q, x, k, t, order, route, event_ps, event_replica, event_alive, tick_ps, series, heap_ps, heap_i, lost, blocks
-):
+    q, x, k, t, order, route, event_ps, event_replica, event_alive, tick_ps, series, heap_ps, heap_i, lost, blocks,
+    watch,
+):  # fmt: skip
     """Everything until the last answer. `order`: requests that come of themselves, by time of arrival. The number of
-    requests that arrived again because their replica died; −1: cache blocks must be followed one by one."""
+    requests that arrived again because their replica died; −1: cache blocks must be followed one by one.
+    `watch`: arrivals so far, for who looks on from another thread; and not 0 once that one wants it to end."""
     coming, waiting_heap, turn, event, tick, again = 0, 0, 0, 0, 0, 0
     while True:
         arrival = q[order[coming]].arrival_ps if coming < order.shape[0] else NEVER
@@ -162,7 +164,7 @@ def drive(
         end = x.now[r, END]
         change = event_ps[event] if event < event_ps.shape[0] else NEVER
         someone = min(arrival, asks_again)
-        if someone == NEVER and end == NEVER:
+        if (someone == NEVER and end == NEVER) or watch[1] != 0:
             break
         now_ps = min(min(someone, end), change)
         if tick < tick_ps.shape[0] and tick_ps[tick] < now_ps:
@@ -188,6 +190,7 @@ def drive(
                 waiting_heap = _pop(heap_ps, heap_i, waiting_heap)
             chosen = route(q, x, i, turn)
             turn += 1
+            watch[0] = turn
             if chosen == -1:  # nobody is alive: at the gate until something changes
                 waiting_heap = _push(heap_ps, heap_i, waiting_heap, change, i)
             else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,7 @@ from infrascale.serving.simulation.state import ALIVE, NEVER, REQUEST, Replicas,
 from infrascale.serving.simulation.steptable import StepTable
 
 MOST_PS = 2**62  # the clock's range: 53 days
+LOOKS_S = 0.1  # between two calls of `progress`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,14 +104,36 @@ def simulate_fleet(
     moments_s: np.ndarray | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Records:
-    """Serve all requests. `moments_s`: when to look at the replicas' state."""
+    """Serve all requests. `moments_s`: when to look at the replicas' state. `progress` is told how many requests of how
+    many arrived, some times a second; what it raises ends the simulation."""
     _check(requests, settings, fleet)
     moments_s = np.empty(0) if moments_s is None else moments_s
+    watch = np.zeros((fleet.replicas, 2), dtype=np.int64)
+    home = None
     if fleet.replicas > 1 and not fleet.changes and not requests.follows.shape[0]:
         home = _homes(requests, fleet)
-        if home is not None:
-            return _apart(requests, home, table, settings, fleet.replicas, moments_s, progress)
-    return _together(requests, table, settings, fleet, moments_s)
+
+    def served() -> Records:
+        if home is None:
+            return _together(requests, table, settings, fleet, moments_s, watch[0])
+        return _apart(requests, home, table, settings, fleet.replicas, moments_s, watch)
+
+    return served() if progress is None else _followed(served, watch, len(requests), progress)
+
+
+def _followed(
+    served: Callable[[], Records], watch: np.ndarray, total: int, progress: Callable[[int, int], None]
+) -> Records:
+    """The simulation in a thread of its own, which leaves Python's lock to others, while this one tells of it."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        running = pool.submit(served)
+        try:
+            while not running.done():
+                wait([running], timeout=LOOKS_S)
+                progress(min(total, int(watch[:, 0].sum())), total)
+        finally:
+            watch[:, 1] = 1
+        return running.result()
 
 
 def requests_in_plain(requests: Requests, settings: Settings) -> list[Request]:
@@ -198,7 +221,9 @@ def _must_follow_blocks(asked: np.ndarray, settings: Settings) -> bool:
     return settings.prefix_caching and shared
 
 
-def _together(requests: Requests, table: StepTable, settings: Settings, fleet: Fleet, moments_s: np.ndarray) -> Records:
+def _together(
+    requests: Requests, table: StepTable, settings: Settings, fleet: Fleet, moments_s: np.ndarray, watch: np.ndarray
+) -> Records:
     """All replicas on one clock."""
     asked = _asked(requests, settings)
     by_block = _must_follow_blocks(asked, settings)
@@ -209,7 +234,7 @@ def _together(requests: Requests, table: StepTable, settings: Settings, fleet: F
         for change in {c.replica: c for c in reversed(_in_order(fleet))}.values():
             x.now[change.replica, ALIVE] = not change.alive
         series = np.zeros((moments_s.shape[0], fleet.replicas, 3), dtype=np.int64)
-        again = _run(asked, x, table, settings, fleet, by_block, moments_s, series)
+        again = _run(asked, x, table, settings, fleet, by_block, moments_s, series, watch)
         if again >= 0:
             return _records(requests, asked, x, moments_s, series, settings, again)
         by_block, asked = True, _asked(requests, settings)
@@ -228,6 +253,7 @@ def _run(
     by_block: bool,
     moments_s: np.ndarray,
     series: np.ndarray,
+    watch: np.ndarray,
 ) -> int:
     own = np.flatnonzero(asked["arrival_ps"] != NEVER)
     order = own[np.argsort(asked["arrival_ps"][own], kind="stable")]
@@ -249,6 +275,7 @@ def _run(
         np.empty(heap, dtype=np.int64),
         np.empty(heap, dtype=np.int64),
         settings.kv_blocks - 1,
+        watch,
     )
 
 
@@ -302,7 +329,7 @@ def _apart(
     settings: Settings,
     replicas: int,
     moments_s: np.ndarray,
-    progress: Callable[[int, int], None] | None,
+    watch: np.ndarray,
 ) -> Records:
     """Each replica a simulation of its own; their records put together."""
     order = np.argsort(home, kind="stable")
@@ -313,12 +340,10 @@ def _apart(
 
     def serve(r: int) -> Records | None:
         mine = requests.only(order[ends[r] : ends[r + 1]])
-        return _together(mine, table, settings, Fleet(), moments_s) if len(mine) else None
+        return _together(mine, table, settings, Fleet(), moments_s, watch[r]) if len(mine) else None
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for r, found in enumerate(pool.map(serve, range(replicas))):
-            if progress is not None:
-                progress(r + 1, replicas)
             if found is None:
                 series[:, r, 2] = 0
                 continue
