@@ -248,3 +248,34 @@ def test_a_wrong_fleet_is_refused_with_a_mend(tmp_path):
         with pytest.raises(InfraScaleError) as error:
             fleet_of(str(path))
         assert error.value.why and error.value.fix
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_every_decision_is_a_screen_in_both_languages(language, fleet_toml):
+    """Within 80 columns, with that language's words and signs of number; English words stay out of the French one."""
+    from datetime import date
+    from random import Random
+
+    from infrascale.economics import Currency, span
+    from infrascale.locales import words
+    from infrascale.parsing.scenarios import question
+    from infrascale.studies.fleets import fleet_of
+    from infrascale.studies.growth import growth
+    from infrascale.studies.screens import fleet_lines, growth_lines, sensitivity_lines, study_lines
+    from infrascale.studies.sensitivity import monte_carlo, tornado
+
+    w, asked = words(language), question(dict(model="llama-3.3-70b", gpu=["h100-sxm"], users=20000))
+    drawn = monte_carlo(asked, {"users": 0.3}, Random(1), draws=10, price=span(2.0, Currency.EUR))
+    grown = growth(asked, [500, 200_000], date(2020, 1, 1), lead_months=4)
+    screens = [
+        fleet_lines(fleet_of(fleet_toml(2000)), w),
+        fleet_lines(fleet_of(fleet_toml(40000)), w),
+        growth_lines(grown, date(2026, 11, 25), w),
+        sensitivity_lines(tornado(asked), 0.1, drawn, w),
+        study_lines(10**6, 10**6, 10**5, 12.3, "a/folder", w),
+    ]
+    text = "\n".join(line for screen in screens for line in screen)
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert ("200,000" in text) == (language == "en") and ("200\u202f000" in text) == (language == "fr")
+    english = {"served", "server", "order", "draws", "rows", "bought"}
+    assert bool(english & set(text.replace(",", " ").split())) == (language == "en")

@@ -52,12 +52,14 @@ def cost(
                   "redundancy")  # fmt: skip
     flags = {key: given[key] for key in asked_keys}
     from infrascale.economics.decision import Objective
+    from infrascale.locales import words
     from infrascale.studies.costing import costing
-    from infrascale.studies.screens import cost_json, cost_lines
+    from infrascale.studies.record import cost_json
+    from infrascale.studies.screens import cost_lines
 
     plan, question = _plan(file, flags)
     if plan.best is None:
-        typer.echo("infeasible: no number of these GPUs keeps the promise; infrascale plan says why", err=True)
+        typer.echo(words().say("decision.infeasible"), err=True)
         raise typer.Exit(3)
     market = _market(plan, question.peak_hour, given)
     if objective not in list(Objective):
@@ -66,7 +68,7 @@ def cost(
         raise ScenarioError(f"unknown objective {objective[:30]!r}", why="there are four", fix=", ".join(Objective))
     found = costing(plan, market, Objective(objective), max_kw)
     if not found.options:
-        typer.echo(f"infeasible: every way draws more than {max_kw:g} kW", err=True)
+        typer.echo(words().say("decision.too_much_power", kw=max_kw or 0.0), err=True)
         raise typer.Exit(3)
     if api or compare or break_even:
         found = _with_apis(found, question, compare or [], break_even)

@@ -17,7 +17,8 @@ def fleet(
     """Several models on the servers you own or may buy: what goes where, proven; else what to buy."""
     from infrascale.cli.progress import shown
     from infrascale.studies.fleets import fleet_of
-    from infrascale.studies.screens import fleet_json, fleet_lines
+    from infrascale.studies.record import fleet_json
+    from infrascale.studies.screens import fleet_lines
 
     with shown("evaluating") as progress:
         found = fleet_of(file, progress)

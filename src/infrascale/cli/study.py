@@ -31,7 +31,8 @@ def growth(
     from infrascale.errors import ScenarioError
     from infrascale.parsing.scenarios import question
     from infrascale.studies.growth import growth as grown
-    from infrascale.studies.screens import growth_json, growth_lines
+    from infrascale.studies.record import growth_json
+    from infrascale.studies.screens import growth_lines
 
     try:
         users = [float(word) for word in curve.split(",")]
@@ -69,7 +70,8 @@ def sensitivity(
     from infrascale.parsing.prices import own_money
     from infrascale.parsing.scenarios import question
     from infrascale.studies import sensitivity as room
-    from infrascale.studies.screens import sensitivity_json, sensitivity_lines
+    from infrascale.studies.record import sensitivity_json
+    from infrascale.studies.screens import sensitivity_lines
 
     flags = {"model": model, "gpu": gpu, "users": users, "request_per_s": request_per_s, "tokens_per_s": tokens_per_s,
              "ttft": ttft, "isl": isl, "osl": osl}  # fmt: skip
@@ -113,6 +115,7 @@ def study(
     from contextlib import redirect_stdout
 
     from infrascale.cli.progress import shown
+    from infrascale.studies.screens import study_lines
     from infrascale.studies.study import on_all_cores, on_ray, run
     from infrascale.studies.study import study as read
 
@@ -132,8 +135,4 @@ def study(
     if as_json:
         print(json.dumps(summary))
         return
-    kept = asked.plans - planned
-    print(f"{asked.rows:,} rows of {asked.plans:,} plans in {out}")
-    print(
-        f"  {planned:,} planned now in {seconds:,.1f} s ({planned / max(seconds, 1e-9):,.0f} a second), {kept:,} kept"
-    )
+    print("\n".join(study_lines(asked.rows, asked.plans, planned, seconds, out)))

@@ -81,7 +81,7 @@ class Bill:
 def rented(candidate: Candidate, usage: Usage, quote: Quote, currency: Currency, rate: Rate | None) -> Bill:
     """GPUs kept round the clock. 2 GPUs at 2.10 EUR an hour: 2 · 2.10 · 730.5 = 3 068.10 EUR a month."""
     price = converted(quote.price, currency, rate)
-    line = Line(name="GPU rental", per_month=price * (candidate.gpus * HOURS_PER_MONTH))
+    line = Line(name="rental", per_month=price * (candidate.gpus * HOURS_PER_MONTH))
     return Bill(offer=quote.offer, lines=(line,), unpriced=("staff",), quote=quote, usage=usage)
 
 
@@ -106,7 +106,7 @@ def bought(
     count = servers(candidate)
     per_server = quote.offer is Offer.SERVER
     gear = converted(quote.price, currency, rate) * (count if per_server else candidate.gpus)
-    lines, unpriced = [Line(name="servers with GPUs" if per_server else "GPUs", per_month=amortised(gear, terms))], []
+    lines, unpriced = [Line(name="servers_with_gpus" if per_server else "gpus", per_month=amortised(gear, terms))], []
 
     def add(name: str, price: Span | None, count: float) -> Span | None:
         if price is None:

@@ -38,7 +38,7 @@ def plan_lines(plan: Plan, say: Words | None = None, *, sure: Certainty | None =
         *_memory(w, best),
         *_losers(w, plan, best),
         "",
-        *_paragraph(_evidence(w, sure.evidence if sure else None), "  "),
+        *paragraph(_evidence(w, sure.evidence if sure else None), "  "),
     ]
 
 
@@ -53,15 +53,15 @@ def capacity_lines(
     answer = w.say("capacity.answer", gpus=w.quantity(gpus, "gpus"), n=round(most), model=scenario.model.id)
     users = w.say("capacity.users", n=round(most / share), share=w.number(share, 3))
     ways = [
-        f"  {w.quantity(requests, 'requests'):>18}{w.number(candidate.replicas):>6} × {_fit(cut(candidate), 44)}"
+        f"  {w.quantity(requests, 'requests'):>18}{w.number(candidate.replicas):>6} × {fit(cut(candidate), 44)}"
         for candidate, requests in found[:6]
     ]
-    return [*_paragraph(answer, ""), f"  {users}", "", *ways]
+    return [*paragraph(answer, ""), f"  {users}", "", *ways]
 
 
 def _answer(w: Words, plan: Plan, best: Candidate, sure: Certainty | None) -> list[str]:
     first, *rest = answer_sentences(w, plan, best, sure)
-    return [*_paragraph(first, ""), *(line for said in rest for line in _paragraph(said, "  "))]
+    return [*paragraph(first, ""), *(line for said in rest for line in paragraph(said, "  "))]
 
 
 def answer_sentences(w: Words, plan: Plan, best: Candidate, sure: Certainty | None) -> list[str]:
@@ -97,7 +97,7 @@ def _asked(w: Words, scenario: Scenario, best: Candidate) -> list[str]:
     if scenario.requests_per_user_is_assumed and scenario.users:
         share = w.number(scenario.requests_per_user or 0.0, 3)
         rows.append(("assumed", w.say("plan.assumed_share", share=share) + " " + w.say("plan.assumed_yours")))
-    return [line for key, text in rows for line in _paragraph(text, f"  {w.say(f'plan.{key}'):<12}")]
+    return [line for key, text in rows for line in paragraph(text, f"  {w.say(f'plan.{key}'):<12}")]
 
 
 def _gpus_between(w: Words, sure: Certainty) -> str:
@@ -141,7 +141,7 @@ def _promises(w: Words, scenario: Scenario, best: Candidate, sure: Certainty | N
     if sure:
         ends = {"speed": (sure.token_per_s, "token_per_s"), "ttft": (sure.ttft_s, "s")}
         said = {name: _between(w, *end) for name, end in ends.items()}
-        lines += _paragraph(w.say("plan.ends", confidence=w.percent(sure.confidence_fraction), **said), "  ")
+        lines += paragraph(w.say("plan.ends", confidence=w.percent(sure.confidence_fraction), **said), "  ")
     return [*lines, f"  {w.say('plan.total'):<22}  " + w.say("plan.total_value", tokens=tokens, requests=requests)]
 
 
@@ -201,7 +201,7 @@ def _refused(w: Words, refused: Rejection) -> str:
 
 def _row(gpus: str, way: str, why: str) -> str:
     room = WIDTH - 16 - len(why)
-    return f"  {gpus:>10}  {_fit(way, room):<{min(26, room)}}  {why}"
+    return f"  {gpus:>10}  {fit(way, room):<{min(26, room)}}  {why}"
 
 
 def _evidence(w: Words, evidence: Evidence | None) -> str:
@@ -218,9 +218,9 @@ def _infeasible(w: Words, plan: Plan) -> list[str]:
         name = w.say(f"constraint.{refused.constraint.value}")
         amounts = (w.quantity(refused.needed, refused.unit), w.quantity(refused.available, refused.unit))
         rows.append((cut(refused), name, *(amounts if refused.constraint is not Constraint.SUPPORT else ("", ""))))
-    table = [f"  {_fit(way, 31):<32}{name:<13}{need:>16}{best:>16}".rstrip() for way, name, need, best in rows]
-    title = _paragraph(w.say("infeasible.title", model=plan.scenario.model.id), "")
-    return [*title, "", *table, "", *(line for text in _nearest(w, plan) for line in _paragraph(text, "  "))]
+    table = [f"  {fit(way, 31):<32}{name:<13}{need:>16}{best:>16}".rstrip() for way, name, need, best in rows]
+    title = paragraph(w.say("infeasible.title", model=plan.scenario.model.id), "")
+    return [*title, "", *table, "", *(line for text in _nearest(w, plan) for line in paragraph(text, "  "))]
 
 
 def _nearest(w: Words, plan: Plan) -> list[str]:
@@ -231,11 +231,11 @@ def _nearest(w: Words, plan: Plan) -> list[str]:
     return [w.say("infeasible.nearest", change=change) for change in changes or [w.say("infeasible.support")]]
 
 
-def _paragraph(text: str, start: str) -> list[str]:
+def paragraph(text: str, start: str) -> list[str]:
     return wrap(text, WIDTH, initial_indent=start, subsequent_indent=" " * max(2, len(start)), break_on_hyphens=False)
 
 
-def _fit(name: str, width: int) -> str:
+def fit(name: str, width: int) -> str:
     """A name within its column."""
     return name if len(name) <= width else name[: max(0, width - 1)] + "…"
 

@@ -1,0 +1,79 @@
+"""The screens of `infrascale growth`, `sensitivity` and `study`.
+
+In: Growth, Swings, Distribution, counts; Words.    Out: lines within 80 columns.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from infrascale.locales import Words, words
+from infrascale.screen.text import fit, paragraph
+from infrascale.studies.growth import Growth, Step
+from infrascale.studies.record import RISKS
+from infrascale.studies.sensitivity import Distribution, Swing
+
+
+def growth_lines(found: Growth, today: date, say: Words | None = None) -> list[str]:
+    w = say or words()
+    columns = ("quarter", "users", "gpus_needed", "to_buy", "servers", "order", "late")
+    heads = [w.say(f"decision.{key}") for key in columns]
+    lines = [*paragraph(w.say("decision.growth", n=found.gpus_per_server, gpu=found.gpu), ""), ""]
+    counts = f"{heads[1]:>12}{heads[2]:>12}{heads[3]:>11}{heads[4]:>9}"
+    lines.append(f"  {heads[0]:<10}{counts}  {heads[5]:<12}{heads[6]:>9}")
+    lines += [_quarter(w, step) for step in found.steps]
+    late = [str(step.start) for step in found.steps if step.order_by and step.order_by < today]
+    if late:
+        lines += ["", *paragraph(w.say("decision.too_late", quarters=", ".join(late)), "  ")]
+    idle = w.say("decision.all_at_once", n=found.idle_gpu_quarters)
+    return [*lines, "", *paragraph(w.say("decision.late_means"), "  "), *paragraph(idle, "  ")]
+
+
+def _quarter(w: Words, step: Step) -> str:
+    order = step.order_by.isoformat() if step.order_by else "–"
+    late = w.number(step.unserved_if_late) if step.servers_bought else "–"
+    return (
+        f"  {step.start}{w.number(step.users):>12}{w.number(step.gpus_needed):>12}{w.number(step.servers_bought):>11}"
+        f"{w.number(step.servers):>9}  {order:<12}{late:>9}"
+    )
+
+
+def sensitivity_lines(
+    swings: list[Swing], share: float, found: Distribution | None, say: Words | None = None
+) -> list[str]:
+    w = say or words()
+    base = w.quantity(swings[0].base_gpus, "gpus")
+    widest = max((one.width for one in swings if one.width < float("inf")), default=0) or 1
+
+    def count(gpus: int | None) -> str:
+        return w.say("decision.none_do") if gpus is None else w.number(gpus)
+
+    lines = [*paragraph(w.say("decision.moved", gpus=base, share=w.percent(share)), ""), ""]
+    lines.append(f"  {w.say('decision.input'):<24}{'-':>12}{'+':>12}")
+    for one in swings:
+        bar = w.say("decision.infeasible_end") if one.width == float("inf") else "█" * round(26 * one.width / widest)
+        lines.append(f"  {one.key:<24}{count(one.low_gpus):>12}{count(one.high_gpus):>12}  {bar}".rstrip())
+    return lines + (_risks(w, found) if found else [])
+
+
+def _risks(w: Words, found: Distribution) -> list[str]:
+    heads = [w.say(f"decision.{key}") for key in ("risk", "tile_gpus", "cost_month")]
+    lines = ["", *paragraph(w.say("decision.draws", n=len(found.gpus)), "  ")]
+    lines.append(f"  {heads[0]:>24}{heads[1]:>14}{heads[2]:>24}")
+    for risk in RISKS:
+        gpus = found.gpus_at(risk)
+        number = w.say("decision.none_do") if gpus == float("inf") else w.number(gpus)
+        priced = found.currency and gpus < float("inf")
+        cost = f"{w.number(found.cost_at(risk))} {found.currency}" if priced else "–"
+        lines.append(f"  {w.percent(risk):>24}{number:>14}{cost:>24}")
+    return lines
+
+
+def study_lines(rows: int, plans: int, planned: int, seconds: float, out: str, say: Words | None = None) -> list[str]:
+    w = say or words()
+    counts = {"planned": w.number(planned), "kept": w.number(plans - planned), "seconds": w.number(seconds, 1)}
+    speed = w.number(planned / max(seconds, 1e-9))
+    return [
+        fit(w.say("decision.study", rows=w.number(rows), plans=w.number(plans), out=out), 80),
+        *paragraph(w.say("decision.study_speed", **counts, speed=speed), "  "),
+    ]
