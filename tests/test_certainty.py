@@ -22,6 +22,21 @@ def test_the_plan_lies_between_its_bold_and_its_cautious_end(model, gpu):
     assert found.ttft_s[0] < plan.best.performance.ttft_s.mean_s < found.ttft_s[1]
 
 
+@pytest.mark.parametrize(("model", "gpu", "gpus"), [("llama-3.3-70b", "h100-sxm", 24), ("llama-3.1-8b", "l40s", 1)])
+def test_beyond_what_given_gpus_serve_the_promise_breaks_and_twice_as_much_is_proven(model, gpu, gpus):
+    asked = api.ask(needs_demand=False, model=model, gpu=gpu, **{**QUESTION, "users": None})
+    found = api.capacity(gpus, asked)
+    best, most = found[0]
+    beyond = api.beyond(gpus, asked, found)
+    assert 0 < beyond.low_requests <= most <= beyond.high_requests
+    assert beyond.breaks in {check.constraint for check in best.checks}
+    keys = {**QUESTION, "users": most, "requests_per_user": 1.0}
+    held = {**keys, "gpus_per_replica": best.gpus_per_replica}
+    assert api.plan(model=model, gpu=gpu, **held).best.replicas == best.replicas
+    assert api.plan(model=model, gpu=gpu, **{**held, "users": most + best.replicas}).best.replicas > best.replicas
+    assert api.plan(model=model, gpu=gpu, **{**keys, "users": 2 * most}).best.gpus == beyond.doubled_gpus
+
+
 def test_a_gpu_from_its_datasheet_alone_is_less_sure():
     def width(gpu: str) -> float:
         low, high = certainty(api.plan(model="llama-3.3-70b", gpu=gpu, **QUESTION), efficiency()).token_per_s

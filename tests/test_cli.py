@@ -96,4 +96,5 @@ def test_capacity_and_catalog_answer(tmp_path):
     done = run("capacity", "--gpus", "24", "--model", "llama-3.3-70b", "--gpu", "h100-sxm", folder=tmp_path)
     assert done.returncode == 0 and "connected users" in done.stdout
     assert "h100-sxm" in run("catalog", "gpus", folder=tmp_path).stdout
-    assert "sources" in run("catalog", "show", "h100-sxm", folder=tmp_path).stdout
+    assert "breaks first" in done.stdout and max(map(len, done.stdout.splitlines())) <= 80
+    assert "sources" in json.loads(run("catalog", "show", "h100-sxm", "--json", folder=tmp_path).stdout)

@@ -121,6 +121,8 @@ def test_capacity_leads_with_what_they_serve(language):
     found = api.capacity(8, asked)
     lines = capacity_lines(8, asked, found, w)
     assert w.number(round(found[0][1])) in lines[0] and max(map(len, lines)) <= 80
+    whole = capacity_lines(8, asked, found, w, beyond=api.beyond(8, asked, found))
+    assert whole[: len(lines[:2])] == lines[:2] and max(map(len, whole)) <= 80
     assert capacity_lines(8, asked, [], w) == [w.say("capacity.none")]
 
 
@@ -151,3 +153,15 @@ def test_an_unknown_language_is_one_screen_and_code_2():
 def test_the_labels_of_an_error_are_in_the_readers_language():
     done = _run("plan", "--users", "3", "--lang", "fr")
     assert done.returncode == 2 and "cause\u00a0:" in done.stderr and "remède\u00a0:" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["gpus", "models"])
+def test_every_entry_is_shown_within_a_screens_width_with_all_its_sources(kind):
+    from infrascale import catalog
+    from infrascale.screen.entries import entry_lines
+
+    for name, entry in catalog.entries(kind).items():
+        lines = entry_lines(name, entry)
+        assert max(map(len, lines)) <= 80 or any("/" in line for line in lines if len(line) > 80), name
+        text = "".join("".join(lines).split())
+        assert all("".join(source["at"].split()) in text for source in entry["sources"].values()), name

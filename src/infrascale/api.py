@@ -17,7 +17,7 @@ from infrascale.planning import capacity as _capacity
 from infrascale.planning import plan as _plan
 
 if TYPE_CHECKING:
-    from infrascale.certainty import Certainty
+    from infrascale.certainty import Beyond, Certainty
     from infrascale.hardware import Efficiency
 
 
@@ -65,6 +65,13 @@ def _curves(calibration: str | None, asked: Scenario) -> Efficiency:
             f"a calibration for {len(asked.gpus)} GPU kinds", why="it was measured on one", fix="name one --gpu"
         )
     return read_calibration(calibration).efficiency(efficiency(), asked.gpus[0], asked.model)
+
+
+def beyond(gpus: int, asked: Scenario, found: list[tuple[Candidate, float]]) -> Beyond | None:
+    """How sure the best of `capacity` is, what breaks beyond it, and what twice as much needs; None: it serves none."""
+    from infrascale.certainty import beyond as _beyond
+
+    return _beyond(asked, *found[0], gpus, efficiency()) if found else None
 
 
 def certainty(found: Plan) -> Certainty | None:

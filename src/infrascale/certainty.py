@@ -17,8 +17,9 @@ from math import exp
 
 from infrascale import catalog
 from infrascale.hardware import Efficiency
-from infrascale.planning import Candidate, Plan, plan
+from infrascale.planning import Candidate, Constraint, Plan, Scenario, capacity, plan
 from infrascale.uncertainty import COVERAGE, KNOWN, Regime, intervals
+from infrascale.workload import Demand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,22 @@ class Certainty:
     high_gpus: int | None
     token_per_s: tuple[float, float]
     ttft_s: tuple[float, float]
+    evidence: Evidence | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beyond:
+    """How sure the capacity of given GPUs is, and what more would mean.
+
+    `low_requests`, `high_requests`: in flight at the cautious and the bold end. `breaks`: the constraint that one
+    request more in each replica breaks. `doubled_gpus`: GPUs of this kind for twice the requests; None: no number.
+    """
+
+    confidence_fraction: float
+    low_requests: float
+    high_requests: float
+    breaks: Constraint
+    doubled_gpus: int | None
     evidence: Evidence | None
 
 
@@ -74,16 +91,53 @@ def certainty(found: Plan, efficiency: Efficiency) -> Certainty | None:
 
 def _gpus(found: Plan, efficiency: Efficiency, token: float, first: float) -> int | None:
     """GPUs of the same kind that keep the promise when TPOT and TTFT are e^token and e^first times the predicted."""
-    promise = found.scenario.promise
-    asked = replace(
-        found.scenario,
-        promise=replace(promise, token_per_s=promise.token_per_s * exp(token), ttft_s=promise.ttft_s * exp(-first)),
-        gpus=(found.best.deployment.gpu,) if found.best else found.scenario.gpus,
-        precisions=(found.best.deployment.quantization.precision,) if found.best else (),
-        most_gpus=None,
-    )
-    answer = plan(asked, efficiency).best
+    assert found.best is not None
+    answer = plan(replace(_stretched(found.scenario, found.best, token, first), most_gpus=None), efficiency).best
     return answer.gpus if answer else None
+
+
+def _stretched(asked: Scenario, best: Candidate, token: float, first: float) -> Scenario:
+    """The question for this GPU and format, its promise as tight as times e^token and e^first as long make it."""
+    promise = asked.promise
+    return replace(
+        asked,
+        promise=replace(promise, token_per_s=promise.token_per_s * exp(token), ttft_s=promise.ttft_s * exp(-first)),
+        gpus=(best.deployment.gpu,),
+        precisions=(best.deployment.quantization.precision,),
+    )
+
+
+def beyond(asked: Scenario, best: Candidate, requests: float, gpus: int, efficiency: Efficiency) -> Beyond:
+    """What lies around the answer of `capacity`: `best` serves `requests` at once on `gpus`."""
+    regime = regime_of(best)
+    token, first = (intervals().of(measure, regime) for measure in ("tpot_mean_s", "ttft_mean_s"))
+
+    def most(end: str) -> float:
+        stretched = _stretched(asked, best, getattr(token, end), getattr(first, end))
+        found = capacity(stretched, efficiency, gpus)
+        return found[0][1] if found else 0.0
+
+    def needed(requests: float, sizes: tuple[int, ...]) -> Candidate | None:
+        """The cheapest way to serve so many, without the spares that the answer already counts."""
+        more = replace(
+            _stretched(asked, best, 0.0, 0.0),
+            demand=Demand(in_flight_requests=requests),
+            headroom_fraction=0.0,
+            most_gpus=None,
+            gpus_per_replica=sizes,
+        )
+        return plan(more, efficiency).best
+
+    one_more = needed(requests + best.replicas, (best.gpus_per_replica,))
+    doubled = needed(2 * requests, asked.gpus_per_replica)
+    return Beyond(
+        confidence_fraction=COVERAGE,
+        low_requests=most("high"),
+        high_requests=most("low"),
+        breaks=(one_more or best).binding.constraint,
+        doubled_gpus=doubled.gpus if doubled else None,
+        evidence=nearest(best),
+    )
 
 
 @cache

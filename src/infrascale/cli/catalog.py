@@ -26,7 +26,12 @@ def catalog(
             stem, entry = shelf.find("gpus", name)
         except CatalogError:
             stem, entry = shelf.find("models", name)
-        print(json.dumps({"entry": stem, **entry}, indent=2, default=str, ensure_ascii=False))
+        if as_json:
+            print(json.dumps({"entry": stem, **entry}, indent=2, default=str, ensure_ascii=False))
+        else:
+            from infrascale.screen.entries import entry_lines
+
+            print("\n".join(entry_lines(stem, entry)))
     elif kind in ("gpus", "models"):
         found = shelf.entries(kind)
         if as_json:

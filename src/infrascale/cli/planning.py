@@ -134,17 +134,18 @@ def capacity(
     """What GPUs that you own can serve within the promise."""
     flags = {k: v for k, v in locals().items() if k not in ("file", "as_json", "gpus", "calibration")}
     from infrascale import api
-    from infrascale.screen import candidate_json, capacity_lines
+    from infrascale.screen import beyond_json, candidate_json, capacity_lines
 
     with errors_as(as_json):
         asked = api.ask(needs_demand=False, **keys_of(file, flags))
         found = api.capacity(gpus, asked, calibration=calibration)
+        beyond = None if calibration else api.beyond(gpus, asked, found)
     if as_json:
         share = asked.requests_per_user or 1.0
         rows = [{"requests_in_flight": n, "users": n / share, **candidate_json(c)} for c, n in found]
-        print(json.dumps({"gpus": gpus, "feasible": bool(found), "ways": rows}, indent=2))
+        print(json.dumps({"gpus": gpus, "feasible": bool(found), **beyond_json(beyond), "ways": rows}, indent=2))
     else:
-        print("\n".join(capacity_lines(gpus, asked, found)))
+        print("\n".join(capacity_lines(gpus, asked, found, beyond=beyond)))
         if calibration:
             from infrascale.cli.calibrate import indented, taken_over
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from infrascale.certainty import Certainty
+from infrascale.certainty import Beyond, Certainty
 from infrascale.planning import Candidate, Constraint, Plan, Rejection
 
 
@@ -106,6 +106,11 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         ],
         "nearest_changes": [] if plan.best else nearest_changes(plan),
     }
+
+
+def beyond_json(beyond: Beyond | None) -> dict[str, Any]:
+    """How sure a capacity is and what lies beyond; empty where nothing is served."""
+    return {"beyond": asdict(beyond)} if beyond else {}
 
 
 def certainty_json(sure: Certainty | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from textwrap import wrap
 
-from infrascale.certainty import Certainty, Evidence
+from infrascale.certainty import Beyond, Certainty, Evidence
 from infrascale.errors import InfraScaleError
 from infrascale.locales import Words, words
 from infrascale.planning import Candidate, Check, Constraint, Plan, Rejection, Scenario
@@ -43,9 +43,17 @@ def plan_lines(plan: Plan, say: Words | None = None, *, sure: Certainty | None =
 
 
 def capacity_lines(
-    gpus: int, scenario: Scenario, found: Sequence[tuple[Candidate, float]], say: Words | None = None
+    gpus: int,
+    scenario: Scenario,
+    found: Sequence[tuple[Candidate, float]],
+    say: Words | None = None,
+    *,
+    beyond: Beyond | None = None,
 ) -> list[str]:
-    """The screen of `infrascale capacity`: the most requests at once, then what each way serves."""
+    """The screen of `infrascale capacity`: the most requests at once, then what each way serves.
+
+    `beyond` adds how sure that is, what breaks first, and what twice as much would need.
+    """
     w = say or words()
     if not found:
         return [w.say("capacity.none")]
@@ -56,7 +64,32 @@ def capacity_lines(
         f"  {w.quantity(requests, 'requests'):>18}{w.number(candidate.replicas):>6} × {fit(cut(candidate), 44)}"
         for candidate, requests in found[:6]
     ]
-    return [*paragraph(answer, ""), f"  {users}", "", *ways]
+    lines = [*paragraph(answer, ""), f"  {users}"]
+    if beyond is None:
+        return [*lines, "", *ways]
+    best = found[0][0]
+    sure = w.say(
+        "capacity.between",
+        low=round(beyond.low_requests),
+        high=round(beyond.high_requests),
+        confidence=w.percent(beyond.confidence_fraction),
+    )
+    doubled = beyond.doubled_gpus
+    more = w.say("capacity.doubled", gpus=w.quantity(doubled, "gpus")) if doubled else w.say("capacity.never")
+    said = (sure, w.say("capacity.breaks", name=w.say(f"constraint.{beyond.breaks.value}")) + " " + more)
+    return [
+        *lines,
+        *(line for text in said for line in paragraph(text, "  ")),
+        "",
+        *_promises(w, scenario, best, None),
+        "",
+        *_memory(w, best),
+        "",
+        "  " + w.say("capacity.ways"),
+        *ways,
+        "",
+        *paragraph(_evidence(w, beyond.evidence), "  "),
+    ]
 
 
 def _answer(w: Words, plan: Plan, best: Candidate, sure: Certainty | None) -> list[str]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt
 
 from infrascale import catalog
 from infrascale.catalog import spelling
+from infrascale.certainty import beyond
 from infrascale.errors import CatalogError, ModelError, ScenarioError
 from infrascale.model import Model
 from infrascale.parsing.efficiencies import efficiency
@@ -25,7 +26,7 @@ from infrascale.parsing.scenarios import Question, scenario
 from infrascale.planning import capacity as _capacity
 from infrascale.planning import plan as _plan
 from infrascale.predicting import predict_row
-from infrascale.screen import candidate_json, plan_json
+from infrascale.screen import beyond_json, candidate_json, plan_json
 
 MOST_KINDS = 8
 MOST_WAYS = 8
@@ -79,7 +80,8 @@ def capacity(asked: AskedCapacity) -> dict[str, Any]:
     share = question.requests_per_user or 1.0
     found = _capacity(question, efficiency(), asked.gpus)
     ways = [{"requests_in_flight": n, "users": n / share, **candidate_json(one)} for one, n in found]
-    return {"gpus": asked.gpus, "feasible": bool(found), "ways": ways}
+    around = beyond(question, *found[0], asked.gpus, efficiency()) if found else None
+    return {"gpus": asked.gpus, "feasible": bool(found), **beyond_json(around), "ways": ways}
 
 
 def predict(asked: Rows) -> dict[str, Any]:
