@@ -15,7 +15,7 @@ from infrascale.parsing.traces import read_trace
 from infrascale.workload import Population
 from infrascale.workload.arrivals import arrival_times
 from infrascale.workload.lengths import Lengths, as_seen
-from infrascale.workload.profile import Flash, office_hours, profile_of, steady
+from infrascale.workload.profile import Flash, office_hours, profile_of, rounded_day, steady
 from infrascale.workload.traffic import Conversations, conversations, single_turns
 
 SAMPLES = Path(__file__).parent / "samples/traces"
@@ -49,6 +49,17 @@ def test_a_week_of_office_hours_is_empty_outside_and_exact_in_total():
     assert hours.min() == 9 and hours.max() == 16
     assert (week // 86400).max() == 4  # Friday
     assert np.all(np.diff(week) > 0)
+
+
+@pytest.mark.parametrize("share", [1 / 24, 0.1, 0.15, 0.5])
+def test_a_rounded_day_has_the_share_asked_in_its_peak_hour_and_falls_on_both_sides(share):
+    day = rounded_day(share)
+    assert day.peak_hour_fraction == approx(share, rel=1e-6)
+    hours = day.weights[:24]
+    assert hours.index(max(hours)) == 14 or share == 1 / 24
+    assert list(hours[2:15]) == sorted(hours[2:15]) and hours[15] == approx(hours[13])
+    with pytest.raises(InfraScaleError, match="peak hour"):
+        rounded_day(0.95)
 
 
 def test_a_profile_seen_is_the_profile_drawn():

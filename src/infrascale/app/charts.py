@@ -97,3 +97,34 @@ def tornado(rows: Rows, x: str) -> alt.LayerChart:
     bar = base.mark_bar(color=BLUE, height=16).encode(x=alt.X("low:Q", title=x, scale=scale), x2="high:Q")
     ticks = base.mark_tick(color=GREY, thickness=2, height=20)
     return (bar + ticks.encode(x="low:Q") + ticks.encode(x="high:Q")).properties(height=36 * len(rows) + 40)
+
+
+def lines(
+    rows: Rows, x: str, y: str, *, promise: float | None = None, marks: Sequence[tuple[float, str]] = (),
+    percent: bool = False, log: bool = False,
+) -> alt.LayerChart:  # fmt: skip
+    """`y` over `x`, one line for each `name`, told apart by dashes too; the promise dashed, `marks` named moments."""
+    names = list(dict.fromkeys(row["name"] for row in rows))
+    colours, dashes = [BLUE, ORANGE, GREY][: len(names)], [[1, 0], [6, 3], [2, 2]][: len(names)]
+    legend = alt.Legend(orient="bottom", columns=1, labelLimit=320) if len(names) > 1 else None
+    kind = {"type": "log"} if log else {"type": "linear", "domain": [0, 1]} if percent else {"type": "linear"}
+    axis = alt.Axis(format="%") if percent else alt.Axis()
+    line = (
+        _data(rows)
+        .mark_line()
+        .encode(
+            x=alt.X("x:Q", title=x, scale=alt.Scale(type="log" if log else "linear")),
+            y=alt.Y("y:Q", title=y, axis=axis, scale=alt.Scale(**kind)),
+            color=alt.Color("name:N", title=None, legend=legend, scale=alt.Scale(domain=names, range=colours)),
+            strokeDash=alt.StrokeDash("name:N", title=None, legend=legend, scale=alt.Scale(domain=names, range=dashes)),
+            tooltip=["name:N", "x:Q", "y:Q"],
+        )
+    )
+    layers: list[alt.Chart] = [line]
+    if promise is not None:
+        layers.append(_data([{"y": promise}]).mark_rule(color=ORANGE, strokeDash=[6, 4]).encode(y="y:Q"))
+    if marks:
+        moments = _data([{"x": at, "label": label} for at, label in marks]).encode(x="x:Q")
+        layers.append(moments.mark_rule(color=GREY, strokeDash=[2, 3]))
+        layers.append(moments.mark_text(align="left", baseline="top", dx=3, y=0).encode(text="label:N"))
+    return alt.layer(*layers).properties(height=260)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from infrascale import api
-from infrascale.app import answer, cost, deploy, hardware, need
+from infrascale.app import answer, cost, deploy, hardware, need, simulation
 from infrascale.app.forms import Form
 from infrascale.app.state import SCREENS, question, read, written
 from infrascale.errors import InfraScaleError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from infrascale.planning import Plan
 
 FORMS = {"need": need.form, "hardware": hardware.form}
-RESULTS = {"answer": answer.show, "cost": cost.show, "deploy": deploy.show}
+RESULTS = {"answer": answer.show, "simulation": simulation.show, "cost": cost.show, "deploy": deploy.show}
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)

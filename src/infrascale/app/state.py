@@ -43,7 +43,7 @@ def _number(default: float, least: float, most: float) -> Field:
     return Field(default=default, least=float(least), most=float(most))
 
 
-SCREENS = ("need", "hardware", "answer", "cost", "deploy")
+SCREENS = ("need", "hardware", "answer", "simulation", "cost", "deploy")
 DEMANDS = ("users", "agents", "request_per_s")
 
 
@@ -75,6 +75,9 @@ def fields() -> dict[str, Field]:
         "redundancy": _number(0.0, 0, 100),
         "max_gpus": _number(0.0, 0, 1e7),
         "owned": _number(24.0, 1, 1e7),
+        "film": Field(default="day", choices=("day", "loss")),
+        "traffic": _number(1.0, 0.05, 3),
+        "down_min": _number(10.0, 1, 60),
         "buy": Field(default="", choices=("yes",)),
         "country": Field(default="FRA"),
     }

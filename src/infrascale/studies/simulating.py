@@ -73,6 +73,11 @@ def run(
     return records, result, size, span
 
 
+def planned_request_per_s(scenario: Scenario, best: Candidate) -> float:
+    """Requests a second at the planned peak: as asked, or as many as the planned requests in flight make."""
+    return scenario.demand.request_per_s or best.performance.request_per_s * best.replicas
+
+
 def timer_of(scenario: Scenario, best: Candidate) -> PhysicsTimer:
     return Judge(scenario=scenario, deployment=best.deployment, efficiency=efficiency()).timer
 
@@ -93,7 +98,7 @@ def traffic(scenario: Scenario, best: Candidate, asked: Asked, seconds: float) -
     from infrascale.workload.arrivals import arrival_times
 
     rng, demand = np.random.default_rng(asked.seed), scenario.demand
-    rate = demand.request_per_s or best.performance.request_per_s * best.replicas
+    rate = planned_request_per_s(scenario, best)
     if rate * seconds > MOST_REQUESTS:
         raise ScenarioError(
             f"{rate * seconds:.3g} requests are too many", why=f"at most {MOST_REQUESTS:,}", fix="give fewer --seconds"
