@@ -14,7 +14,8 @@ from infrascale.errors import InfraScaleError
 from infrascale.parsing.scenarios import Question
 
 GOOD = {"model": "llama-3.1-8b", "gpu": ["h100-sxm"], "users": 1000}
-WORDS = {"model", "gpu", "precision", "kv_cache_dtype", "engine", "engine_version"}
+WORDS = {"model", "gpu", "precision", "kv_cache_dtype", "engine", "engine_version",
+         "objective", "price", "offer", "currency", "rate", "country"}  # fmt: skip
 NUMBERS = sorted(set(Question.model_fields) - WORDS)
 ABSURD = [-1, float("nan"), float("inf"), -float("inf"), 1e30]
 

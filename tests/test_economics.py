@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infrascale import api
+from infrascale.deployment import peak_kw
 from infrascale.economics import Currency, Money, Offer, Quote, Rate, Terms, bought, converted, latest, rented, span
 from infrascale.economics.apis import break_even, per_request
-from infrascale.economics.decision import Objective, options, ordered, pareto
+from infrascale.economics.decision import options, ordered, pareto
 from infrascale.economics.energy import footprint, footprint_of, mean_gpu_w, running_at
 from infrascale.economics.usage import HOURS_PER_MONTH, monthly_usage, peaked_day
 from infrascale.errors import InfraScaleError, ScenarioError
@@ -24,6 +26,7 @@ from infrascale.parsing import prices
 from infrascale.parsing.apis import api_offers, weights_name
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.gpus import all_gpus, gpu
+from infrascale.planning import Constraint, Objective
 from infrascale.workload import Workload
 
 TODAY = date(2026, 11, 24)
@@ -212,6 +215,7 @@ def test_factors_are_those_of_ecologits():
     from ecologits.impacts import llm
 
     from infrascale import catalog
+    from infrascale.deployment import SERVER_W_PER_GPU
     from infrascale.economics import energy
 
     for zone, mix in catalog.entries("carbon")["electricity_mixes"]["zones"].items():
@@ -219,7 +223,7 @@ def test_factors_are_those_of_ecologits():
         assert (mix["kg_co2e"], mix["water_l"]) == (theirs.gwp, theirs.wue), zone
     embodied = llm.SERVER_EMBODIED_IMPACT_GWP / llm.SERVER_GPUS + llm.GPU_EMBODIED_IMPACT_GWP
     assert embodied == max(energy.EMBODIED_KG_PER_GPU)
-    assert pytest.approx(llm.SERVER_POWER * 1000 / llm.SERVER_GPUS) == energy.SERVER_W_PER_GPU
+    assert pytest.approx(llm.SERVER_POWER * 1000 / llm.SERVER_GPUS) == SERVER_W_PER_GPU
     assert energy.LIFETIME_MONTHS == llm.HARDWARE_LIFESPAN / (365 * 24 * 3600) * 12
 
 
@@ -272,11 +276,48 @@ def test_an_objective_chooses_its_own_best_and_nothing_on_the_front_is_beaten(pl
 
 
 def test_a_power_budget_is_kept(plan, market):
-    found = options(plan, market.day, market.site, efficiency(), market.bill)
-    least = min(one.footprint.peak_kw * market.site.pue[1] for one in found)
-    kept = options(plan, market.day, market.site, efficiency(), market.bill, most_kw=least)
-    assert kept and all(one.footprint.peak_kw * market.site.pue[1] <= least for one in kept)
-    assert not options(plan, market.day, market.site, efficiency(), market.bill, most_kw=least * 0.99)
+    keys = dict(model="llama-3.1-8b", gpu=["h100-sxm", "l40s"], request_per_s=20.0, gpus_per_replica=[1])
+    draws = [peak_kw(one.deployment.gpu, one.gpus) for one in (plan.best, *plan.others)]
+    kept = api.plan(**keys, max_kw=min(draws))
+    assert peak_kw(kept.best.deployment.gpu, kept.best.gpus) == min(draws) and len(draws) > 1
+    refused = next(one for one in kept.rejected if one.constraint is Constraint.POWER)
+    assert refused.needed in draws and refused.needed > refused.available == min(draws)
+    assert options(kept, market.day, market.site, efficiency(), market.bill)[0].footprint.peak_kw == min(draws)
+    none = api.plan(**keys, max_kw=min(draws) * 0.99)
+    assert none.best is None
+    change = next(one for one in none.nearest if one.constraint is Constraint.POWER)
+    assert change.best == min(draws)
+
+
+@pytest.mark.parametrize("objective", list(Objective))
+def test_a_plan_for_an_objective_is_the_way_that_has_least_of_it(objective, plan, market):
+    """By the arithmetic of `cost`; no way is lost."""
+    price = ["h100-sxm=2eur/h", "l40s=0.2eur/h"]
+    keys = dict(model="llama-3.1-8b", gpu=["h100-sxm", "l40s"], request_per_s=20.0, gpus_per_replica=[1])
+    found = api.plan(**keys, price=price, objective=objective.value)
+    ways = options(plan, market.day, market.site, efficiency(), market.bill)
+    least = min(one.score(objective) for one in ways)
+    best = next(one for one in ways if one.candidate == found.best)
+    assert best.score(objective) == least and found.objective is objective
+    assert len(found.others) == len(ways) - 1 and all(one in (plan.best, *plan.others) for one in found.others)
+
+
+def test_a_plan_file_keeps_its_objective_and_its_command_asks_the_same(tmp_path):
+    command = [sys.executable, "-c", "from infrascale.cli import main; main()"]
+    asked = ["plan", "--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--gpu", "l40s", "--users", "5000",
+             "--objective", "cost", "--price", "h100-sxm=9eur/h", "--price", "l40s=0.2eur/h", "--json"]  # fmt: skip
+    saved = json.loads(subprocess.run([*command, *asked], capture_output=True, text=True, check=True).stdout)
+    assert saved["objective"] == "cost" and saved["best"]["gpu"] == "l40s"
+    again = [*command, *shlex.split(saved["command"])[1:], "--json"]
+    assert json.loads(subprocess.run(again, capture_output=True, text=True, check=True).stdout)["best"] == saved["best"]
+    (tmp_path / "plan.json").write_text(json.dumps(saved))
+    screen = cost(str(tmp_path / "plan.json"), "--objective", "cost")
+    assert screen.returncode == 0 and "l40s" in screen.stdout.splitlines()[1]
+
+
+def test_a_wrong_price_is_refused_though_nothing_depends_on_it():
+    with pytest.raises(ScenarioError, match="is no price"):
+        api.plan(model="llama-3.1-8b", users=10, price=["cheap"])
 
 
 def test_footprint_without_requests_a_second_is_monotone_in_gpus(plan, usage):
@@ -319,14 +360,15 @@ def test_genai_prices_agree_with_our_arithmetic_and_cache_is_counted():
 
 def test_break_even_is_where_the_staircase_last_loses():
     def own(users):  # 100 a step of 10 users
-        return span(100.0 * -(-users // 10), EUR, 300.0 * -(-users // 10))
+        steps = -(-users // 10)
+        return Money(amount=100.0 * steps, currency=EUR), Money(amount=300.0 * steps, currency=EUR)
 
     found = break_even(own, span(20.0, EUR), [1, 2, 4, 8, 16, 32, 64])
     # API 20 a user; at low prices one step (100) pays from 5 users on, two (200) from 10, and so on: 5
     assert found.users_at_low == pytest.approx(5, abs=1)
     assert found.users_at_high is None  # 300 for ten users is above 200, at any size
     assert [point.users for point in found.curve] == [1, 2, 4, 8, 16, 32, 64]
-    assert break_even(lambda users: None, span(20.0, EUR), [1, 2]).users_at_low is None
+    assert break_even(lambda users: (None, None), span(20.0, EUR), [1, 2]).users_at_low is None
 
 
 def cost(*words):
@@ -383,3 +425,18 @@ def test_the_bill_in_french():
     done = cost(*ASKED, "--buy", "--rate", "1.16", "--currency", "eur", "--lang", "fr")
     assert done.returncode == 0 and all(len(line) <= 80 for line in done.stdout.splitlines())
     assert "serveurs avec GPU" in done.stdout and "par mois" in done.stdout and "a month" not in done.stdout
+
+
+@pytest.mark.skipif(find_spec("matplotlib") is None, reason="the extra 'plots' is not installed")
+def test_the_ways_and_the_break_even_are_drawn(tmp_path):
+    """Each way of the front is named once; hosting overtakes the API between the two ends."""
+    price = ("--price", "h100-sxm=1.5eur/h", "--json")
+    drawn = cost(*ASKED, *price, "--plot", str(tmp_path / "ways.svg"))
+    front = len(json.loads(drawn.stdout)["pareto"])
+    assert front > 1 and (tmp_path / "ways.svg").read_text().startswith("<svg")
+    offer = ("--compare", "scaleway/llama-3.3-70b-instruct", "--break-even", "--plot", str(tmp_path / "even.svg"))
+    even = json.loads(cost("--model", "llama-3.3-70b", "--users", "500", *price, *offer).stdout)["break_even"]
+    assert (tmp_path / "even.svg").read_text().startswith("<svg")
+    assert all(point["own_high"] is None or point["own_low"] <= point["own_high"] for point in even["curve"])
+    assert even["users_at_high"] is None or even["users_at_low"] <= even["users_at_high"]
+    assert cost(*ASKED, *price, "--plot", str(tmp_path / "ways.doc")).returncode == 2

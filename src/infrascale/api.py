@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.gpus import all_gpus
-from infrascale.parsing.scenarios import question, scenario
+from infrascale.parsing.objectives import preferred
+from infrascale.parsing.scenarios import Question, question, scenario
 from infrascale.planning import Candidate, Plan, Scenario
 from infrascale.planning import capacity as _capacity
 from infrascale.planning import plan as _plan
@@ -23,10 +24,14 @@ if TYPE_CHECKING:
 
 def ask(needs_demand: bool = True, **asked: Any) -> Scenario:
     """A Scenario from the keys of scenario.toml; raises InfraScaleError with what, why and fix."""
-    for key in ("gpu", "precision", "gpus_per_replica"):
-        if key in asked and asked[key] is not None and not isinstance(asked[key], list | tuple):
-            asked[key] = [asked[key]]
-    return scenario(question(asked), needs_demand=needs_demand)
+    return scenario(_question(asked), needs_demand=needs_demand)
+
+
+def _question(asked: dict[str, Any]) -> Question:
+    """The keys as a Question; a list may be given as its one element."""
+    lists = ("gpu", "precision", "gpus_per_replica", "price")
+    single = {k: [v] for k, v in asked.items() if k in lists and v is not None and not isinstance(v, list | tuple)}
+    return question(asked | single)
 
 
 def plan(asked: Scenario | None = None, *, solver: str = "exact", calibration: str | None = None, **keys: Any) -> Plan:
@@ -41,8 +46,11 @@ def plan(asked: Scenario | None = None, *, solver: str = "exact", calibration: s
         raise ScenarioError(f"unknown solver {solver[:30]!r}", why="there are two", fix="exact or nelder-mead")
     if solver == "nelder-mead" and find_spec("scipy") is None:
         raise ScenarioError("nelder-mead needs SciPy", why="it is not installed", fix="pip install 'infrascale[fit]'")
-    asked = asked or ask(**keys)
-    return _plan(asked, _curves(calibration, asked), solver, () if calibration else tuple(all_gpus()))
+    asked_for = None if asked else _question(keys)
+    scene = asked or scenario(asked_for)  # type: ignore[arg-type]
+    law = curves(calibration, scene)
+    found = _plan(scene, law, solver, () if calibration else tuple(all_gpus()))
+    return preferred(found, asked_for, law) if asked_for else found
 
 
 def capacity(
@@ -50,10 +58,10 @@ def capacity(
 ) -> list[tuple[Candidate, float]]:
     """What `gpus` cards serve within the promise: deployments with their most requests in flight, best first."""
     asked = asked or ask(needs_demand=False, **keys)
-    return _capacity(asked, _curves(calibration, asked), gpus)
+    return _capacity(asked, curves(calibration, asked), gpus)
 
 
-def _curves(calibration: str | None, asked: Scenario) -> Efficiency:
+def curves(calibration: str | None, asked: Scenario) -> Efficiency:
     """The general curves, or what a calibration file makes of them for the one GPU kind in question."""
     if calibration is None:
         return efficiency()

@@ -17,7 +17,7 @@ from math import exp
 
 from infrascale import catalog
 from infrascale.hardware import Efficiency
-from infrascale.planning import Candidate, Constraint, Plan, Scenario, capacity, plan
+from infrascale.planning import Candidate, Constraint, Objective, Plan, Scenario, capacity, plan
 from infrascale.uncertainty import COVERAGE, KNOWN, Regime, intervals
 from infrascale.workload import Demand
 
@@ -92,7 +92,10 @@ def certainty(found: Plan, efficiency: Efficiency) -> Certainty | None:
 def _gpus(found: Plan, efficiency: Efficiency, token: float, first: float) -> int | None:
     """GPUs of the same kind that keep the promise when TPOT and TTFT are e^token and e^first times the predicted."""
     assert found.best is not None
-    answer = plan(replace(_stretched(found.scenario, found.best, token, first), most_gpus=None), efficiency).best
+    stretched = replace(_stretched(found.scenario, found.best, token, first), most_gpus=None, most_kw=None)
+    if found.objective is not Objective.GPUS:  # which may like a larger cut
+        stretched = replace(stretched, gpus_per_replica=(found.best.gpus_per_replica,))
+    answer = plan(stretched, efficiency).best
     return answer.gpus if answer else None
 
 
@@ -124,6 +127,7 @@ def beyond(asked: Scenario, best: Candidate, requests: float, gpus: int, efficie
             demand=Demand(in_flight_requests=requests),
             headroom_fraction=0.0,
             most_gpus=None,
+            most_kw=None,
             gpus_per_replica=sizes,
         )
         return plan(more, efficiency).best

@@ -32,4 +32,4 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
         peak_fraction=asked.peak_hour,
         today=today,
     )
-    st.code("\n".join(cost_lines(costing(plan, market, Objective.GPUS, None))), language=None)
+    st.code("\n".join(cost_lines(costing(plan, market, Objective.GPUS))), language=None)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infrascale.cli.flags import Gpus, Json, Model, Number, Precisions, Whole, keys_of
+from infrascale.cli.flags import Calibration, Gpus, Json, Model, Number, Precisions, Prices, Text, Whole, keys_of
+
+if TYPE_CHECKING:
+    from infrascale.parsing.scenarios import Question
+    from infrascale.planning import Plan
+    from infrascale.studies.costing import Costing
 
 
 def cost(
@@ -22,94 +27,89 @@ def cost(
     adoption: Number = None,
     requests_per_day: Number = None,
     peak_hour: Annotated[float | None, typer.Option(help="Share of a day's requests in its peak hour.")] = None,
-    tokens_per_s: Number = None,
-    ttft: Number = None,
+    tokens_per_s: Text = None,
+    ttft: Text = None,
     isl: Number = None,
     osl: Number = None,
     prefix_hit: Number = None,
     headroom: Number = None,
     redundancy: Whole = None,
+    max_gpus: Whole = None,
+    max_kw: Annotated[float | None, typer.Option(help="Power of GPUs and servers, before cooling.")] = None,
     costs: Annotated[str | None, typer.Option(help="A costs.toml: hosting, staff, electricity, day …")] = None,
-    price: Annotated[list[str] | None, typer.Option(help="Your quote: h100-sxm=2.10eur/h; repeat.")] = None,
+    price: Prices = None,
     buy: Annotated[bool, typer.Option("--buy", help="Bought and amortised, in place of rented.")] = False,
     reserved: Annotated[bool, typer.Option("--reserved", help="Rented at reserved prices.")] = False,
     currency: Annotated[str | None, typer.Option(help="EUR or USD.")] = None,
     rate: Annotated[str | None, typer.Option(help="Dollars for one euro, and the day: 1.16@2026-11-20.")] = None,
-    country: Annotated[str, typer.Option(help="Grid, three letters.")] = "FRA",
+    country: Annotated[str | None, typer.Option(help="Grid, three letters; FRA if not given.")] = None,
     pue: Number = None,
     kg_co2e_per_kwh: Number = None,
-    max_kw: Annotated[float | None, typer.Option(help="Power budget at the meter.")] = None,
-    objective: Annotated[str, typer.Option(help="gpus, cost, energy or carbon.")] = "gpus",
+    objective: Annotated[str | None, typer.Option(help="gpus, cost, energy or carbon.")] = None,
     api: Annotated[bool, typer.Option("--api", help="The same requests at API prices.")] = False,
     compare: Annotated[list[str] | None, typer.Option(help="PROVIDER/MODEL you hold comparable.")] = None,
     break_even: Annotated[bool, typer.Option("--break-even", help="Users from which hosting wins.")] = False,
+    calibration: Calibration = None,
+    plot: Annotated[str | None, typer.Option(help="A drawing to write, .svg: the ways, or the break-even.")] = None,
     as_json: Json = False,
 ) -> None:
     """What a plan costs, draws and emits a month; other ways; the same by API; the break-even."""
     given = dict(locals())
-    asked_keys = ("model", "gpu", "precision", "users", "requests_per_user", "request_per_s", "agents", "adoption",
-                  "requests_per_day", "peak_hour", "tokens_per_s", "ttft", "isl", "osl", "prefix_hit", "headroom",
-                  "redundancy")  # fmt: skip
-    flags = {key: given[key] for key in asked_keys}
-    from infrascale.economics.decision import Objective
+    apart = ("file", "costs", "buy", "reserved", "pue", "kg_co2e_per_kwh", "api", "compare", "break_even",
+             "calibration", "plot", "as_json")  # fmt: skip
+    flags = {key: value for key, value in given.items() if key not in apart}
+    flags["offer"] = "buy" if buy else "reserved" if reserved else None
+    from datetime import date
+
+    from infrascale.api import curves
     from infrascale.locales import words
+    from infrascale.parsing.objectives import market_of
+    from infrascale.parsing.scenarios import read_toml
     from infrascale.studies.costing import costing
     from infrascale.studies.record import cost_json
     from infrascale.studies.screens import cost_lines
 
-    plan, question = _plan(file, flags)
+    plan, question = _plan(file, flags, calibration)
     if plan.best is None:
         typer.echo(words().say("decision.infeasible"), err=True)
         raise typer.Exit(3)
-    market = _market(plan, question.peak_hour, given)
-    if objective not in list(Objective):
-        from infrascale.errors import ScenarioError
-
-        raise ScenarioError(f"unknown objective {objective[:30]!r}", why="there are four", fix=", ".join(Objective))
-    found = costing(plan, market, Objective(objective), max_kw)
-    if not found.options:
-        typer.echo(words().say("decision.too_much_power", kw=max_kw or 0.0), err=True)
-        raise typer.Exit(3)
+    prices = read_toml(costs) if costs else {}
+    market = market_of(question, plan.scenario, prices, today=date.today(), pue=pue, kg_co2e_per_kwh=kg_co2e_per_kwh)
+    found = costing(plan, market, question.objective, curves(calibration, plan.scenario))
     if api or compare or break_even:
         found = _with_apis(found, question, compare or [], break_even)
+    if plot:
+        _draw(found, plot)
     print(json.dumps(cost_json(found), indent=2) if as_json else "\n".join(cost_lines(found)))
 
 
-def _plan(file, flags):  # type: ignore[no-untyped-def]
-    """A saved plan as it is, or a question from a scenario.toml and flags."""
+def _plan(file: str | None, flags: dict[str, Any], calibration: str | None) -> tuple[Plan, Question]:
+    """A saved plan with other prices, or a question from a scenario.toml and flags."""
     from infrascale import api
+    from infrascale.errors import ScenarioError
+    from infrascale.parsing.objectives import PLACE
     from infrascale.parsing.plans import read_plan
     from infrascale.parsing.scenarios import question
 
-    if file and file.endswith(".json"):
-        return read_plan(file)
-    keys = keys_of(file, flags)
-    return api.plan(**keys), question(keys)
+    if not (file and file.endswith(".json")):
+        keys = keys_of(file, flags)
+        return api.plan(calibration=calibration, **keys), question(keys)
+    given = {key: value for key, value in flags.items() if value not in (None, [])}
+    other = [key for key in given if key not in (*PLACE, "objective")]
+    if other or calibration:
+        raise ScenarioError(
+            f"{file} holds a question already",
+            why=f"--{(other or ['calibration'])[0].replace('_', '-')} would ask another",
+            fix="only prices, currency, country and objective may change here; else ask infrascale plan again",
+        )
+    found, asked = read_plan(file)
+    return found, question(asked.model_dump(exclude_none=True) | given)
 
 
-def _market(plan, peak_hour, given):  # type: ignore[no-untyped-def]
-    from datetime import date
-
-    from infrascale.parsing import prices
-    from infrascale.parsing.scenarios import read_toml
-
-    offers = prices.BUY if given["buy"] else prices.RENT_RESERVED if given["reserved"] else prices.RENT
-    return prices.market(
-        plan.scenario.gpus,
-        read_toml(given["costs"]) if given["costs"] else {},
-        offers=offers,
-        own=given["price"] or (),
-        rate=given["rate"],
-        currency=given["currency"],
-        where=prices.site(given["country"], given["pue"], given["kg_co2e_per_kwh"]),
-        peak_fraction=peak_hour,
-        today=date.today(),
-    )
-
-
-def _with_apis(found, question, compare, even):  # type: ignore[no-untyped-def]
+def _with_apis(found: Costing, question: Question, compare: list[str], even: bool) -> Costing:
     from dataclasses import replace
 
+    from infrascale.cli.progress import shown
     from infrascale.errors import ScenarioError
     from infrascale.parsing.apis import api_offers, declared
     from infrascale.studies.costing import hosting_break_even, monthly_charges
@@ -126,7 +126,19 @@ def _with_apis(found, question, compare, even):  # type: ignore[no-untyped-def]
         )
     found = replace(found, apis=charges, against=charges[0][0])
     if even:
-        users = question.users or 1.0
-        curve = hosting_break_even(question, best, found.market, charges[0][1], max(users * 8, 4096.0))
+        upto = max((question.users or 1.0) * 8, 4096.0)
+        with shown("break-even") as progress:
+            curve = hosting_break_even(question, best, found.market, charges[0][1], upto, progress)
         found = replace(found, break_even=curve)
     return found
+
+
+def _draw(found: Costing, path: str) -> None:
+    from infrascale.errors import FileError
+    from infrascale.locales import words
+    from infrascale.studies.drawings import break_even, frontier
+    from infrascale.writing import write
+
+    if not path.endswith(".svg"):
+        raise FileError(f"{path} is no drawing", why="its ending is not .svg", fix="--plot out.svg")
+    write({"plot.svg": break_even(found, words()) if found.break_even else frontier(found, words())}, path)

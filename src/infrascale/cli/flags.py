@@ -13,6 +13,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 ScenarioFile = Annotated[str | None, typer.Argument(help="A scenario.toml; flags override its keys.")]
 Number = Annotated[float | None, typer.Option()]
 Whole = Annotated[int | None, typer.Option()]
+Prices = Annotated[list[str] | None, typer.Option("--price", help="Your quote: h100-sxm=2.10eur/h; repeat.")]
+Calibration = Annotated[str | None, typer.Option(help="A file of infrascale calibrate.")]
 Wholes = Annotated[list[int] | None, typer.Option()]
 Text = Annotated[str | None, typer.Option()]
 

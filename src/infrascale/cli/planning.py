@@ -12,7 +12,20 @@ import typer
 if TYPE_CHECKING:
     from infrascale.planning import Scenario
 
-from infrascale.cli.flags import Gpus, Json, Model, Number, Precisions, ScenarioFile, Text, Whole, Wholes, keys_of
+from infrascale.cli.flags import (
+    Calibration,
+    Gpus,
+    Json,
+    Model,
+    Number,
+    Precisions,
+    Prices,
+    ScenarioFile,
+    Text,
+    Whole,
+    Wholes,
+    keys_of,
+)
 
 
 @contextmanager
@@ -61,9 +74,16 @@ def plan(
     kv_cache_dtype: Text = None,
     engine: Text = None,
     engine_version: Text = None,
+    max_kw: Annotated[float | None, typer.Option(help="Power of GPUs and servers, before cooling.")] = None,
+    objective: Annotated[str | None, typer.Option(help="gpus, cost, energy or carbon.")] = None,
+    price: Prices = None,
+    offer: Annotated[str | None, typer.Option(help="rent, reserved or buy: what cost is counted in.")] = None,
+    currency: Annotated[str | None, typer.Option(help="EUR or USD.")] = None,
+    rate: Annotated[str | None, typer.Option(help="Dollars for one euro, and the day: 1.16@2026-11-20.")] = None,
+    country: Annotated[str | None, typer.Option(help="Grid, three letters; FRA if not given.")] = None,
     solver: Annotated[str, typer.Option(help="exact (proven), or nelder-mead.")] = "exact",
     physics: Annotated[str, typer.Option(help="operators, or classic (the original's, as JSON).")] = "operators",
-    calibration: Annotated[str | None, typer.Option(help="A file of infrascale calibrate.")] = None,
+    calibration: Calibration = None,
     as_json: Json = False,
 ) -> None:
     """The fewest GPUs that serve a demand within a promise, and why."""
@@ -128,7 +148,7 @@ def capacity(
     prefix_hit: Number = None,
     redundancy: Whole = None,
     kv_cache_dtype: Text = None,
-    calibration: Annotated[str | None, typer.Option(help="A file of infrascale calibrate.")] = None,
+    calibration: Calibration = None,
     as_json: Json = False,
 ) -> None:
     """What GPUs that you own can serve within the promise."""

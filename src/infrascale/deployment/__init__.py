@@ -15,10 +15,11 @@ from infrascale.deployment.memory import (
     memory_budget,
     requests_that_fit,
 )
-from infrascale.deployment.power import busy_power_w, idle_power_w
+from infrascale.deployment.power import SERVER_W_PER_GPU, busy_power_w, idle_power_w, peak_kw
 from infrascale.deployment.timer import PhysicsTimer, StepTimer, remembered
 
 __all__ = [
+    "SERVER_W_PER_GPU",
     "Deployment",
     "Engine",
     "MemoryBudget",
@@ -31,6 +32,7 @@ __all__ = [
     "kv_cache_dtypes",
     "longest_request_tokens",
     "memory_budget",
+    "peak_kw",
     "remembered",
     "requests_that_fit",
     "runs",

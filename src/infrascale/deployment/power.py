@@ -1,6 +1,6 @@
-"""Watts of a replica's GPUs while a step runs, and while none does.
+"""Watts of a replica's GPUs while a step runs, and while none does; at most, with the servers around them.
 
-In: PhysicsTimer, Batch.    Out: W, of all GPUs of the replica. Not of the server around them.
+In: PhysicsTimer, Batch.    Out: W, of all GPUs of the replica. Not of the server around them, but in `peak_kw`.
 
     busy = limit · min(1, base + a·(share of bandwidth) + c·(share of dense arithmetic))
 
@@ -10,7 +10,16 @@ The three constants are laws of the efficiency data; shares are of the datasheet
 from __future__ import annotations
 
 from infrascale.deployment.timer import PhysicsTimer
+from infrascale.hardware import Gpu
 from infrascale.work import Batch, Kind
+
+#: EcoLogits 0.11.3 (MPL-2.0), impacts/llm.py: a server of 8 GPUs without them draws 1.2 kW.
+SERVER_W_PER_GPU = 1200 / 8
+
+
+def peak_kw(gpu: Gpu, gpus: int) -> float:
+    """GPUs at their limit and the servers around them, before cooling [kW]. 8 H100: 8 · (700 + 150) / 1000 = 6.8."""
+    return gpus * (gpu.power_w + SERVER_W_PER_GPU) / 1000
 
 
 def busy_power_w(timer: PhysicsTimer, batch: Batch) -> float:

@@ -46,18 +46,23 @@ def per_request(load: Workload, input_price: Money, output_price: Money, cached_
     return (input_price * load.new_tokens + cached + output_price * load.osl_tokens) / 1e6
 
 
+#: Hosting oneself a month, at the lowest price and the bold number of GPUs and at the highest price and the cautious
+#: one; None where no number keeps the promise.
+Ends = tuple[Money | None, Money | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """A number of users, hosting oneself (None: nothing keeps the promise) and the API, a month."""
+    """A number of users, hosting oneself at both ends, and the API, a month."""
 
     users: float
-    own: Span | None
+    own: Ends
     api: Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakEven:
-    """Users from which hosting stays cheaper on every point looked at, at the low and the high price of one's own.
+    """Users from which hosting stays cheaper on every point looked at, at the low and the high end of its cost.
 
     None: not up to the last point of the curve.
     """
@@ -67,7 +72,7 @@ class BreakEven:
     curve: tuple[Point, ...]
 
 
-def break_even(own: Callable[[float], Span | None], api_per_user: Span, users: Sequence[float]) -> BreakEven:
+def break_even(own: Callable[[float], Ends], api_per_user: Span, users: Sequence[float]) -> BreakEven:
     """The curve at `users`, and where hosting begins to win for good, refined by bisection to one per cent.
 
     Own cost is a staircase: past a step it may lose again, so the last loss on the curve decides.
@@ -75,10 +80,8 @@ def break_even(own: Callable[[float], Span | None], api_per_user: Span, users: S
     curve = tuple(Point(users=n, own=own(n), api=api_per_user * n) for n in users)
 
     def wins(point: Point, high: bool) -> bool:
-        if point.own is None:
-            return False
-        mine = point.own.high if high else point.own.low
-        return mine.amount <= point.api.middle.amount
+        mine = point.own[high]
+        return mine is not None and mine.amount <= point.api.middle.amount
 
     def from_users(high: bool) -> float | None:
         lost = [index for index, point in enumerate(curve) if not wins(point, high)]

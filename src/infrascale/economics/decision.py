@@ -8,20 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from infrascale.economics.cost import Bill
 from infrascale.economics.energy import Footprint, Site, footprint
 from infrascale.economics.usage import Day, Usage, monthly_usage
 from infrascale.hardware import Efficiency
-from infrascale.planning import Candidate, Plan
-
-
-class Objective(StrEnum):
-    GPUS = "gpus"
-    COST = "cost"
-    ENERGY = "energy"
-    CARBON = "carbon"
+from infrascale.planning import Candidate, Objective, Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,18 +38,14 @@ class Option:
 Pricing = Callable[[Candidate, Usage, Footprint], Bill | None]
 
 
-def options(
-    plan: Plan, day: Day, site: Site, efficiency: Efficiency, pricing: Pricing, most_kw: float | None = None
-) -> list[Option]:
-    """Every way of the plan, priced and weighed; those above a power budget of `most_kw` (PUE included) are out."""
+def options(plan: Plan, day: Day, site: Site, efficiency: Efficiency, pricing: Pricing) -> list[Option]:
+    """Every way of the plan, priced and weighed."""
     found = []
     for candidate in (plan.best, *plan.others):
         if candidate is None:
             continue
         usage = monthly_usage(plan.scenario, candidate, day)
         print_ = footprint(plan.scenario, candidate, usage, efficiency, site)
-        if most_kw is not None and print_.peak_kw * site.pue[1] > most_kw:
-            continue
         bill = pricing(candidate, usage, print_)
         found.append(Option(candidate=candidate, usage=usage, footprint=print_, bill=bill))
     return found

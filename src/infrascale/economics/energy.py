@@ -15,18 +15,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from infrascale.deployment import PhysicsTimer, busy_power_w, idle_power_w
+from infrascale.deployment import SERVER_W_PER_GPU, PhysicsTimer, busy_power_w, idle_power_w, peak_kw
 from infrascale.economics.usage import DAYS_PER_MONTH, HOURS_PER_MONTH, Usage
 from infrascale.hardware import Efficiency, Gpu
 from infrascale.planning import Candidate, Scenario
 from infrascale.serving import Limits, Saturated, open_loop
 from infrascale.serving.steady_state import decode_batch
 
-#: EcoLogits 0.11.3 (MPL-2.0), impacts/llm.py: a server of 8 GPUs without them draws 1.2 kW and embodies 5 700 kgCO2e,
-#: a GPU 273 kgCO2e; both last three years.
-SERVER_W_PER_GPU = 1200 / 8
 #: Low: Chien et al., HotCarbon 2023 (doi 10.1145/3604930.3605705): 318 kgCO2e, an eighth of a server of 8 A100, its
-#: processors and memory included. High: EcoLogits, as above.
+#: processors and memory included. High: EcoLogits 0.11.3 (MPL-2.0), impacts/llm.py: 5 700 a server of 8 without its
+#: GPUs, 273 a GPU; both last three years.
 EMBODIED_KG_PER_GPU = (318.0, 5700 / 8 + 273)
 LIFETIME_MONTHS = 36.0
 
@@ -149,7 +147,7 @@ def footprint_of(gpus: int, gpu_w: float, gpu: Gpu, site: Site) -> Footprint:
         kg_co2e_use=(kwh[0] * site.kg_co2e_per_kwh, kwh[1] * site.kg_co2e_per_kwh),
         kg_co2e_embodied=made,  # type: ignore[arg-type]
         water_l=water,  # type: ignore[arg-type]
-        peak_kw=gpus * (gpu.power_w + SERVER_W_PER_GPU) / 1000,
+        peak_kw=peak_kw(gpu, gpus),
         mean_gpu_w=gpu_w,
         site=site,
     )

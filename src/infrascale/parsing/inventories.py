@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from infrascale.deployment import peak_kw
 from infrascale.economics import Currency, Span
-from infrascale.economics.energy import SERVER_W_PER_GPU
 from infrascale.errors import ScenarioError
 from infrascale.hardware import Gpu
 from infrascale.parsing.gpus import gpu
@@ -67,10 +67,11 @@ def inventory(path: str) -> Inventory:
         name = _unique(one.name or f"{one.gpus}×{card.id}", gpus)
         price = own_money(one.price) if one.price else None
         prices.append(price)
-        kw = one.gpus * (card.power_w + SERVER_W_PER_GPU) / 1000
         most = max(one.owned, one.most if one.most is not None else one.owned)
         amount = price.middle.amount if price else float(one.gpus)  # without prices, the fewest GPUs are bought
-        servers.append(Server(id=name, gpus=one.gpus, owned=one.owned, most=most, price=amount, kw=kw))
+        servers.append(
+            Server(id=name, gpus=one.gpus, owned=one.owned, most=most, price=amount, kw=peak_kw(card, one.gpus))
+        )
         gpus[name] = card
     questions: dict[str, Question] = {}
     for values in found.model:

@@ -19,6 +19,7 @@ from infrascale.errors import FileError
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.huggingface import parse_config
 from infrascale.parsing.models import local_config
+from infrascale.parsing.objectives import preferred
 from infrascale.parsing.scenarios import Question, question, scenario
 from infrascale.planning import Plan, plan
 
@@ -103,6 +104,7 @@ def read_plan(path: str) -> tuple[Plan, Question]:
     elif local_config(asked.model, must_exist=False):
         raise _broken(path, "it names a local model and holds no config of it")
     found = plan(scenario(asked, given=given), efficiency(), saved.solver)
+    found = preferred(found, asked, efficiency())
     again = best_of(found)
     if again != saved.best:
         raise FileError(

@@ -256,6 +256,7 @@ def costs(values: Mapping[str, Any]) -> Costs:
 
 
 RENT, RENT_RESERVED, BUY = (Offer.ON_DEMAND,), (Offer.RESERVED,), (Offer.SERVER, Offer.PURCHASE)
+OFFERS = {"rent": RENT, "reserved": RENT_RESERVED, "buy": BUY}
 
 
 def market(

@@ -18,7 +18,7 @@ from infrascale.errors import FileError, ScenarioError
 from infrascale.model import Model
 from infrascale.parsing.gpus import all_gpus, gpu
 from infrascale.parsing.models import model
-from infrascale.planning import Knobs, Promise, Scenario, default_requests_per_user
+from infrascale.planning import Knobs, Objective, Promise, Scenario, default_requests_per_user
 from infrascale.planning.planner import MOST_GPUS_PER_REPLICA
 from infrascale.precision import PRECISIONS, canonical
 from infrascale.workload import Demand, Population, Workload
@@ -67,6 +67,13 @@ class Question(BaseModel):
     kv_cache_dtype: Literal["auto", "fp8", "bf16"] = "auto"
     engine: Literal["vllm", "sglang", "trtllm"] = "vllm"
     engine_version: str | None = None
+    max_kw: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] | None = None
+    objective: Objective = Objective.GPUS
+    price: Annotated[list[Annotated[str, Field(max_length=80)]], Field(max_length=64)] = []
+    offer: Literal["rent", "reserved", "buy"] = "rent"
+    currency: Annotated[str, Field(max_length=8)] | None = None
+    rate: Annotated[str, Field(max_length=40)] | None = None
+    country: Annotated[str, Field(max_length=40)] = "FRA"
 
 
 #: `p95=2s`, `p5=15`: a percentile and what is promised for it.
@@ -106,7 +113,7 @@ def read_toml(path: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise FileError(f"{path} is not TOML", why=str(error), fix="mend that line") from None
     found.pop("usage", None)  # the evidence of a workload file: `infrascale usage` wrote it for people
-    for key in ("gpu", "precision", "gpus_per_replica"):
+    for key in ("gpu", "precision", "gpus_per_replica", "price"):
         if key in found and not isinstance(found[key], list):
             found[key] = [found[key]]
     return found
@@ -159,6 +166,7 @@ def scenario(asked: Question, *, needs_demand: bool = True, given: Model | None 
             version=asked.engine_version,
         ),
         most_gpus=asked.max_gpus,
+        most_kw=asked.max_kw,
         gpus_per_replica=tuple(asked.gpus_per_replica),
         redundancy=asked.redundancy,
         headroom_fraction=asked.headroom,

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, floor
 
+from infrascale.deployment import peak_kw
 from infrascale.planning.evaluate import TOLERANCE, Judge, Outcome, crossing
 from infrascale.planning.plan import Candidate, Constraint, Rejection
 from infrascale.workload import in_flight
@@ -142,7 +143,7 @@ def smallest_holding(requests: float) -> int:
 
 
 def candidate_of(judge: Judge, found: Found) -> Candidate | Rejection:
-    """The point as a Candidate, or a Rejection when it needs more GPUs than may be bought."""
+    """The point as a Candidate, or a Rejection when it needs more GPUs than may be bought, or more power."""
     scenario, outcome = judge.scenario, found.outcome
     gpus = (found.replicas + scenario.redundancy) * judge.deployment.shard.gpus
     if scenario.most_gpus is not None and gpus > scenario.most_gpus:
@@ -152,6 +153,11 @@ def candidate_of(judge: Judge, found: Found) -> Candidate | Rejection:
             needed=gpus,
             available=scenario.most_gpus,
             unit="gpus",
+        )
+    kw = peak_kw(judge.deployment.gpu, gpus)
+    if scenario.most_kw is not None and kw > scenario.most_kw:
+        return Rejection(
+            deployment=judge.deployment, constraint=Constraint.POWER, needed=kw, available=scenario.most_kw, unit="kw"
         )
     memory, throughput, wait = outcome.checks
     capacity = judge.capacity_check(found.replicas, found.exponent, found.requests, found.bracket)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from infrascale.deployment import peak_kw
 from infrascale.hardware import Gpu
 from infrascale.planning.evaluate import TOLERANCE, Judge
 from infrascale.planning.plan import Candidate, Change, Constraint, Nearest, Rejection
@@ -52,7 +53,7 @@ def _broken(scenario: Scenario, judges: list[Judge], solve: Solve) -> list[Neare
             Nearest(constraint=Constraint.MEMORY, change=None, wanted=check.needed, best=check.available, unit="bytes",
                     deployment=judge.deployment)
         ]  # fmt: skip
-    return [*_promises(scenario, held, solve), *_stock(scenario, solve)]
+    return [*_promises(scenario, held, solve), *_stock(scenario, solve), *_power(scenario, solve)]
 
 
 def _promises(scenario: Scenario, held: list[Judge], solve: Solve) -> Iterator[Nearest]:
@@ -93,6 +94,17 @@ def _stock(scenario: Scenario, solve: Solve) -> Iterator[Nearest]:
         )  # fmt: skip
 
 
+def _power(scenario: Scenario, solve: Solve) -> Iterator[Nearest]:
+    """The least power that does, of any way."""
+    candidates = solve(replace(scenario, most_kw=None))[0] if scenario.most_kw is not None else []
+    best = min(candidates, key=lambda c: peak_kw(c.deployment.gpu, c.gpus), default=None)
+    if best is not None:
+        yield Nearest(
+            constraint=Constraint.POWER, change=Change.POWER, wanted=scenario.most_kw or 0.0,
+            best=peak_kw(best.deployment.gpu, best.gpus), unit="kw", deployment=best.deployment, candidate=best,
+        )  # fmt: skip
+
+
 def _by(change: Change, constraint: Constraint, scenario: Scenario, best: Candidate) -> Nearest:
     """The constraint that broke, as it stands after the change."""
     values = {
@@ -103,6 +115,7 @@ def _by(change: Change, constraint: Constraint, scenario: Scenario, best: Candid
             "token_per_s",
         ),
         Constraint.STOCK: (scenario.most_gpus or 0, best.gpus, "gpus"),
+        Constraint.POWER: (scenario.most_kw or 0.0, peak_kw(best.deployment.gpu, best.gpus), "kw"),
     }
     memory = best.checks[0]
     wanted, value, unit = values.get(constraint, (memory.needed, memory.available, memory.unit))

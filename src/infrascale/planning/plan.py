@@ -16,7 +16,17 @@ class Constraint(StrEnum):
     CAPACITY = "capacity"
     WAIT = "wait"
     STOCK = "stock"  # more GPUs than may be bought
+    POWER = "power"  # more kW than may be drawn
     SUPPORT = "support"  # no kernel for this format on this chip
+
+
+class Objective(StrEnum):
+    """What the best of a plan's ways has least of; each way is at its own fewest GPUs."""
+
+    GPUS = "gpus"
+    COST = "cost"
+    ENERGY = "energy"
+    CARBON = "carbon"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +95,7 @@ class Change(StrEnum):
 
     PROMISE = "promise"
     STOCK = "stock"
+    POWER = "power"
     PRECISION = "precision"
     GPU = "gpu"
 
@@ -109,7 +120,7 @@ class Nearest:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """`best` None: infeasible; `rejected` says why, `nearest` what would help. `others`: the best of every other way,
-    fewest GPUs first.
+    in the order of the `objective`.
 
     `solver` names how it was found; `excess_fraction` how far above the proven optimum an inexact one stayed.
     """
@@ -122,3 +133,4 @@ class Plan:
     excess_fraction: float = 0.0
     nearest: tuple[Nearest, ...] = ()
     physics: str = "operators"
+    objective: Objective = Objective.GPUS

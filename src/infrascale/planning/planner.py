@@ -109,7 +109,9 @@ def capacity(scenario: Scenario, efficiency: Efficiency, gpus: int) -> list[tupl
                 continue
             each, exponent = max(limits)[0], -max(limits)[1]
             demand = Demand(in_flight_requests=float(each * replicas))
-            judge = replace(judge, scenario=replace(scenario, demand=demand, headroom_fraction=0.0, most_gpus=None))
+            judge = replace(
+                judge, scenario=replace(scenario, demand=demand, headroom_fraction=0.0, most_gpus=None, most_kw=None)
+            )
             outcome = judge.outcome(replicas, exponent)
             point = Found(replicas=replicas, exponent=exponent, outcome=outcome, bracket=(each, each + 1))
             candidate = candidate_of(judge, point)

@@ -70,6 +70,7 @@ class Scenario:
     precisions: tuple[str, ...] = ()
     knobs: Knobs = Knobs()
     most_gpus: int | None = None
+    most_kw: float | None = None  # GPUs at their limit and the servers around them, before cooling
     gpus_per_replica: tuple[int, ...] = ()
     redundancy: int = 0
     headroom_fraction: float = 0.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from infrascale.errors import ExportError
@@ -124,4 +125,52 @@ def memory(parts: Sequence[tuple[str, float]], words: Words) -> str:
         Patch(color=c, label=f"{name} {words.number(size, 1)}") for (name, size), c in zip(parts, PARTS, strict=True)
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize=7.5)
+    return _svg(figure)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """A point of the frontier."""
+
+    name: str
+    x: float
+    y: float
+    on_front: bool
+
+
+MOST_NAMED = 8
+
+
+def frontier(ways: Sequence[Way], x: str, y: str, words: Words) -> str:
+    """Ways as points; those that none beats are filled, numbered from the left and named beside the drawing."""
+    figure, axes = _canvas(1, 2.4)
+    front = sorted((one for one in ways if one.on_front), key=lambda one: (one.x, one.y))[:MOST_NAMED]
+    others = [one for one in ways if one not in front]
+    axes.plot([one.x for one in others], [one.y for one in others], "o", mfc="white", color=GREY)
+    for number, one in enumerate(front, 1):
+        axes.plot([one.x], [one.y], "o", color=BLUE, label=f"{number}  {one.name}")
+        place = (0, 5) if number % 2 else (0, -11)
+        axes.annotate(str(number), (one.x, one.y), xytext=place, textcoords="offset points", ha="center", fontsize=7)
+    low, high = min(one.y for one in ways), max(one.y for one in ways)
+    axes.set(xlabel=x, ylabel=y, xlim=(0, 1.08 * max(one.x for one in ways)), ylim=(0.85 * low, 1.1 * high))
+    figure.legend(loc="outside right upper", frameon=False, fontsize=7, handlelength=0, handletextpad=0, markerscale=0)
+    _ticks(axes, words)
+    return _svg(figure)
+
+
+def band(
+    users: Sequence[float], own: Sequence[tuple[float, float | None]], api: Sequence[float], axes_: tuple[str, str],
+    names: tuple[str, str], words: Words,
+) -> str:  # fmt: skip
+    """Hosting between its ends (the upper one open where it is None) and the API, both axes logarithmic."""
+    figure, axes = _canvas(1, 2.6)
+    low = [one for one, _ in own]
+    highest = max(high or one for one, high in own) * 10
+    axes.fill_between(users, low, [high or highest for _, high in own], color=BLUE, alpha=0.25, label=names[0])
+    axes.plot(users, low, color=BLUE, linewidth=0.8)
+    axes.plot(users, api, color=ORANGE, linestyle="--", label=names[1])
+    axes.set(xscale="log", yscale="log", xlabel=axes_[0], ylabel=axes_[1], xlim=(users[0], users[-1]))
+    axes.set_ylim(0.5 * min(*low, *api), highest / 5)
+    axes.legend(frameon=False, fontsize=7)
+    _ticks(axes, words)
     return _svg(figure)

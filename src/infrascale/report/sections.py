@@ -19,7 +19,7 @@ from infrascale.locales import words as speech
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.plans import VERSION, command
 from infrascale.parsing.scenarios import Question
-from infrascale.planning import Candidate, Check, Constraint, Plan, Rejection
+from infrascale.planning import Candidate, Check, Constraint, Objective, Plan, Rejection
 from infrascale.report import facts, figures
 from infrascale.report.blocks import Answer, Block, Bullets, Code, Figure, Heading, Paper, Table, Text
 from infrascale.units import GIB
@@ -100,6 +100,8 @@ def answer(found: Plan, best: Candidate, asked: Question, sure: Certainty, words
         spare=words.say("report.spare", spare=words.number(best.spare_replicas)) if best.spare_replicas else "",
     )
     proof = words.say("report.proof_exact")
+    if found.objective is not Objective.GPUS:
+        proof = words.say("report.proof_by", n=1 + len(found.others), by=words.say(f"plan.by_{found.objective.value}"))
     if found.solver != "exact":
         proof = words.say("report.proof_search", excess=words.percent(found.excess_fraction))
     servers = words.say("report.servers", n=servers_of(best))

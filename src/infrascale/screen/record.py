@@ -25,6 +25,7 @@ def nearest_changes(plan: Plan) -> list[dict[str, Any]]:
         Constraint.WAIT: lambda r: r.available,
         Constraint.THROUGHPUT: lambda r: -r.available,
         Constraint.STOCK: lambda r: r.needed,
+        Constraint.POWER: lambda r: r.needed,
         Constraint.MEMORY: lambda r: r.needed / r.available,
     }
     found = []
@@ -88,6 +89,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "model": plan.scenario.model.id,
         "feasible": plan.best is not None,
         "solver": plan.solver,
+        "objective": plan.objective.value,
         "excess_fraction": plan.excess_fraction,
         "requests_per_user": plan.scenario.requests_per_user,
         "requests_per_user_is_assumed": plan.scenario.requests_per_user_is_assumed,

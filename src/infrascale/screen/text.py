@@ -13,7 +13,7 @@ from textwrap import wrap
 from infrascale.certainty import Beyond, Certainty, Evidence
 from infrascale.errors import InfraScaleError
 from infrascale.locales import Words, words
-from infrascale.planning import Candidate, Check, Constraint, Plan, Rejection, Scenario
+from infrascale.planning import Candidate, Check, Constraint, Objective, Plan, Rejection, Scenario
 from infrascale.screen.record import cut, nearest_changes
 
 WIDTH = 80
@@ -105,6 +105,8 @@ def answer_sentences(w: Words, plan: Plan, best: Candidate, sure: Certainty | No
     letters = w.say("plan.letters", b=best.batch_exponent, load=w.number(best.load, 2))
     exact = plan.solver == "exact"
     proof = w.say("plan.exact") if exact else w.say("plan.inexact", excess=w.percent(plan.excess_fraction))
+    if exact and plan.objective is not Objective.GPUS:
+        proof = w.say("plan.by", objective=w.say(f"plan.by_{plan.objective.value}"), count=1 + len(plan.others))
     counts = {"gpus": best.gpus, "gpu": best.deployment.gpu.name, "replicas": replicas, "size": size, "proof": proof}
     spare = best.spare_replicas
     answer = w.say("plan.answer_spare", n=spare, **counts) if spare else w.say("plan.answer", **counts)
@@ -220,7 +222,9 @@ def _other(w: Words, best: Candidate, other: Candidate) -> str:
     more = other.gpus - best.gpus
     speed = w.quantity(other.performance.token_per_s_per_request, "token_per_s")
     name = w.say(f"constraint.{other.binding.constraint.value}")
-    why = w.say("plan.other_more", n=more, name=name) if more else w.say("plan.other_same", speed=speed, name=name)
+    why = w.say("plan.other_same", speed=speed, name=name)
+    if more:
+        why = w.say("plan.other_more" if more > 0 else "plan.other_fewer", n=abs(more), name=name)
     return _row(w.quantity(other.gpus, "gpus"), cut(other), why)
 
 

@@ -21,6 +21,7 @@ from infrascale.model import Model
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.huggingface import parse_config
 from infrascale.parsing.models import known
+from infrascale.parsing.objectives import preferred
 from infrascale.parsing.plans import provenance
 from infrascale.parsing.scenarios import Question, scenario
 from infrascale.planning import capacity as _capacity
@@ -68,7 +69,7 @@ class Rows(BaseModel):
 def plan(asked: Asked) -> dict[str, Any]:
     """The fewest GPUs that keep the promise, as `infrascale plan --json`: saved, it is a plan file."""
     held, model = _resolved(asked)
-    found = _plan(scenario(held, given=model), efficiency())
+    found = preferred(_plan(scenario(held, given=model), efficiency()), held, efficiency())
     config = asked.model if isinstance(asked.model, dict) else None
     return plan_json(found) | provenance(held, "exact", config)
 

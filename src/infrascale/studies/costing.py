@@ -5,21 +5,27 @@ In: Plan, Question, Market.    Out: Costing, one value that the screen and the J
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
 
 from infrascale import api
-from infrascale.economics import Span, monthly_usage
-from infrascale.economics.apis import ApiOffer, BreakEven, break_even
-from infrascale.economics.decision import Objective, Option, options, ordered, pareto
+from infrascale.economics import Bill, Span, monthly_usage
+from infrascale.economics.apis import ApiOffer, BreakEven, Ends, break_even
+from infrascale.economics.decision import Option, pareto
 from infrascale.economics.energy import footprint
 from infrascale.economics.market import Market
 from infrascale.errors import ScenarioError
+from infrascale.hardware import Efficiency
 from infrascale.parsing.efficiencies import efficiency
+from infrascale.parsing.objectives import best_first
 from infrascale.parsing.scenarios import Question
-from infrascale.planning import Plan
+from infrascale.planning import Candidate, Objective, Plan
 
 CURVE_POINTS = 13
+MOST_POINTS = 30  # with those of the bisection, about
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,24 +42,10 @@ class Costing:
     break_even: BreakEven | None = None
 
 
-def costing(plan: Plan, market: Market, objective: Objective, most_kw: float | None = None) -> Costing:
-    found = options(plan, market.day, market.site, efficiency(), market.bill, most_kw)
-    if objective is Objective.COST and found and not any(one.bill for one in found):
-        gpus = sorted({one.candidate.deployment.gpu.id for one in found})
-        offers = " or ".join(market.offers)
-        raise ScenarioError(
-            f"no price of {', '.join(gpus)[:60]}",
-            why=f"the catalog has none that is {offers}",
-            fix=f"give your quote: --price {gpus[0]}=2.10eur/h",
-        )
-    best_first = ordered(found, objective)
-    return Costing(
-        plan=plan,
-        market=market,
-        objective=objective,
-        options=tuple(best_first),
-        pareto=tuple(pareto(best_first)),
-    )
+def costing(plan: Plan, market: Market, objective: Objective, curves: Efficiency | None = None) -> Costing:
+    """`curves`: those that the plan was made with, where they are not the general ones."""
+    found = best_first(plan, market, objective, curves or efficiency())
+    return Costing(plan=plan, market=market, objective=objective, options=tuple(found), pareto=tuple(pareto(found)))
 
 
 def monthly_charges(offers: Sequence[ApiOffer], best: Option, market: Market) -> tuple[tuple[ApiOffer, Span], ...]:
@@ -63,27 +55,46 @@ def monthly_charges(offers: Sequence[ApiOffer], best: Option, market: Market) ->
     return tuple(sorted(charged, key=lambda pair: pair[1].low.amount))
 
 
-def hosting_break_even(asked: Question, best: Option, market: Market, charge: Span, upto: float) -> BreakEven:
+def hosting_break_even(
+    asked: Question, best: Option, market: Market, charge: Span, upto: float, progress: Progress | None = None
+) -> BreakEven:
     """Own cost replanned at each number of users, on the GPU of the best option, against a charge for today's users.
 
-    Needs a question in users: a rate of requests has no users to count.
+    Both ends: the bold number of GPUs at the low price, the cautious one at the high price. Needs a question in users:
+    a rate of requests has no users to count.
     """
     if asked.users is None:
         raise ScenarioError(
             "a break-even counts users", why="the demand is not given in users", fix="ask with --users and repeat"
         )
-    keys = asked.model_dump(exclude_none=True) | {"gpu": [best.candidate.deployment.gpu.id]}
+    keys = asked.model_dump(exclude_none=True) | {"gpu": [best.candidate.deployment.gpu.id], "max_gpus": None,
+                                                  "max_kw": None}  # fmt: skip
+    done = 0
 
-    def own(users: float) -> Span | None:
+    def own(users: float) -> Ends:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(min(done, MOST_POINTS), MOST_POINTS)
         plan = api.plan(**keys | {"users": users})
-        if plan.best is None:
-            return None
-        usage = monthly_usage(plan.scenario, plan.best, market.day)
-        found = footprint(plan.scenario, plan.best, usage, efficiency(), market.site)
-        bill = market.bill(plan.best, usage, found)
-        return bill.per_month if bill else None
+        sure = api.certainty(plan)
+        if plan.best is None or sure is None:
+            return None, None
+        bills = [_bill(plan, plan.best, gpus, market) for gpus in (sure.low_gpus, sure.high_gpus)]
+        low, high = (bill.per_month if bill else None for bill in bills)
+        return low.low if low else None, high.high if high else None
 
     first = max(1.0, upto / 4096)
     step = (upto / first) ** (1 / (CURVE_POINTS - 1))
     users = [first * step**index for index in range(CURVE_POINTS)]
     return break_even(own, charge / asked.users, users)
+
+
+def _bill(plan: Plan, one: Candidate, gpus: int | None, market: Market) -> Bill | None:
+    """The bill of a candidate with about so many GPUs, in whole replicas."""
+    if gpus is None:
+        return None
+    count = max(1, ceil(gpus / one.gpus_per_replica) - one.spare_replicas)
+    resized = replace(one, replicas=count)
+    usage = monthly_usage(plan.scenario, resized, market.day)
+    return market.bill(resized, usage, footprint(plan.scenario, resized, usage, efficiency(), market.site))

@@ -73,7 +73,11 @@ def cost_json(found: Costing) -> dict[str, Any]:
             "against": f"{found.against.provider}/{found.against.model}" if found.against else None,
             "users_at_low": even.users_at_low,
             "users_at_high": even.users_at_high,
-            "curve": [{"users": p.users, "own": _span_json(p.own), "api": _span_json(p.api)} for p in even.curve],
+            "curve": [
+                {"users": p.users, "own_low": p.own[0].amount if p.own[0] else None,
+                 "own_high": p.own[1].amount if p.own[1] else None, "api": _span_json(p.api)}
+                for p in even.curve
+            ],
         },
     }  # fmt: skip
 

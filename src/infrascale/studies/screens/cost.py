@@ -6,7 +6,7 @@ In: Costing, Words.    Out: lines within 80 columns.
 from __future__ import annotations
 
 from infrascale.economics import HOURLY, Bill, Offer, Span
-from infrascale.economics.apis import ApiOffer, BreakEven
+from infrascale.economics.apis import ApiOffer, BreakEven, Ends
 from infrascale.economics.decision import Option
 from infrascale.economics.energy import Footprint
 from infrascale.economics.prices import STALE_AFTER_DAYS
@@ -38,6 +38,16 @@ def amount(w: Words, money: Span) -> str:
     return f"{low if low == high else f'{low} – {high}'} {money.currency}"
 
 
+def ends(w: Words, own: Ends) -> str:
+    """From the bold to the cautious end; an open one where no number of GPUs reaches the latter."""
+    low, high = own
+    if low is None:
+        return w.say("decision.no_plan")
+    if high is None:
+        return f"≥ {w.number(low.amount, 2)} {low.currency}"
+    return amount(w, Span(low=low, high=high))
+
+
 def between(w: Words, pair: tuple[float, float], digits: int = 0) -> str:
     return f"{w.number(pair[0], digits)} – {w.number(pair[1], digits)}"
 
@@ -48,7 +58,7 @@ def _row(label: str, value: str, unit: str = "") -> str:
 
 def _answer(w: Words, found: Costing, best: Option) -> list[str]:
     usage, one = best.usage, best.candidate
-    chosen = w.say("decision.chosen", way=way(one), objective=w.say(f"decision.by_{found.objective.value}"),
+    chosen = w.say("decision.chosen", way=way(one), objective=w.say(f"plan.by_{found.objective.value}"),
                    n=len(found.options))  # fmt: skip
     month = w.say("decision.month", requests=w.number(usage.requests), tokens=w.number(usage.million_tokens))
     used = w.say("decision.used", share=w.percent(usage.utilisation_fraction), peak=w.percent(usage.day.peak_fraction),
@@ -166,6 +176,6 @@ def _break_even(w: Words, found: BreakEven, against: ApiOffer) -> list[str]:
     lines += paragraph(wins, "  ")
     lines.append(f"  {w.say('decision.users'):>12}{w.say('decision.hosting'):>38}{w.say('decision.api'):>24}")
     for point in found.curve:
-        mine = amount(w, point.own) if point.own else w.say("decision.no_plan")
+        mine = ends(w, point.own)
         lines.append(f"  {w.number(point.users):>12}{mine:>38}{amount(w, point.api):>24}")
     return lines
