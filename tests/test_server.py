@@ -170,6 +170,11 @@ def test_no_file_is_opened_and_nothing_is_fetched_on_a_strangers_word(tmp_path, 
         row = {"model": model, "gpu": "h100", "concurrency": 1}
         (answer,) = CLIENT.post("/predict", json={"rows": [row]}).json()["rows"]
         assert answer["status"] == "unsupported"
+        card = f"{model}.toml"  # a hardware profile, were it on the command line
+        assert CLIENT.post("/plan", json={**ASKED, "gpu": [card]}).status_code == 409
+        row |= {"model": "llama-3.1-8b", "gpu": card}
+        (answer,) = CLIENT.post("/predict", json={"rows": [row]}).json()["rows"]
+        assert answer["status"] == "unsupported"
     watching[0] = False
     assert not [line for line in touched if "mine" in line or "passwd" in line or line.startswith("socket")]
 

@@ -74,6 +74,6 @@ def _times(work: Work, deployment: Deployment, efficiency: Efficiency) -> tuple[
     if work.message is not None:
         gpus = deployment.shard.gpus if work.message.pattern == "p2p" else work.message.gpus
         link = gpu.link_for(gpus)
-        return (*efficiency.collective(link, gpu.architecture).walls(work.message, link), 0.0, 1.0)
-    curve = efficiency.curve(work.kind, work.format, gpu.architecture)
+        return (*efficiency.collective(link, gpu).walls(work.message, link), 0.0, 1.0)
+    curve = efficiency.curve(work.kind, work.format, gpu)
     return (curve.overhead_s(work), *curve.walls(work, gpu), curve.exponent)

@@ -55,6 +55,8 @@ def excluded(row: Row) -> str:
         return "speculative decoding is likely and not marked (DeepSeek of 2026)"
     if deepseek and "R1" in row.get("model", "") and "DISAGG" in notes:
         return "speculative decoding is likely and not marked (disaggregated DeepSeek-R1)"
+    if not row.get("gpu"):
+        return "no GPU is told"
     if "DISAGG" in notes and "num_workers" not in notes:
         return "how many engines each pool has is not told"
     if row.get("load_kind") == "closed" and not row.get("concurrency"):

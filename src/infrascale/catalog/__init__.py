@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from infrascale.catalog import spellings
 from infrascale.errors import CatalogError
 
 DATA = Path(__file__).parent / "data"
@@ -48,10 +49,28 @@ def _index(kind: str) -> Mapping[str, str]:
     return found
 
 
+@cache
+def _cores() -> Mapping[tuple[str, ...], list[str]]:
+    """By core; without variants, whose format another name of the same core need not have."""
+    models = entries("models").values()
+    variants = {spelling(part) for entry in models for v in entry.get("variants", ()) for part in (v, v.split("/")[-1])}
+    return spellings.cores([name for name in _index("models") if name not in variants])
+
+
+def meant(kind: str, name: str) -> str | None:
+    """The spelling of the catalog that `name` stands for: the same, or one that differs in packaging only."""
+    index, word = _index(kind), spelling(name[:200])
+    if word in index:
+        return word
+    if kind == "gpus":
+        return spellings.gpu_meant(name[:200], index)
+    return spellings.model_meant(name[:200], _cores())
+
+
 def find(kind: str, name: str) -> tuple[str, Mapping[str, Any]]:
     """The entry that `name` means, with its file name."""
-    word = spelling(name)
-    stem = _index(kind).get(word)
+    word = meant(kind, name)
+    stem = _index(kind).get(word or "")
     if stem is None:
         near = near_names(kind, name)
         what = {"gpus": "GPU", "models": "model"}[kind]

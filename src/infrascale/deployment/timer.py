@@ -81,13 +81,13 @@ class PhysicsTimer:
         if found is None:
             gpu = self.deployment.gpu
             link = gpu.link_for(self.deployment.shard.gpus if pattern == "p2p" else gpus)
-            found = self._links[pattern, gpus] = (self.efficiency.collective(link, gpu.architecture), link)
+            found = self._links[pattern, gpus] = (self.efficiency.collective(link, gpu), link)
         return found
 
     def _curve(self, kind: Kind, format: str) -> Curve:
         found = self._curves.get((kind, format))
         if found is None:
-            found = self.efficiency.curve(kind, format, self.deployment.gpu.architecture)
+            found = self.efficiency.curve(kind, format, self.deployment.gpu)
             self._curves[kind, format] = found
         return found
 

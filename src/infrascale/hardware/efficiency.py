@@ -142,19 +142,22 @@ class Efficiency:
     laws: Mapping[str, float] = field(default_factory=dict)  # of queueing at arrival and of power, see `serving`
     origin: str = ""
 
-    def curve(self, kind: Kind, format: str, architecture: str) -> Curve:
-        """The most particular curve there is, each key refining the more general ones."""
-        curve = Curve()
+    def curve(self, kind: Kind, format: str, gpu: Gpu) -> Curve:
+        """The most particular curve there is, each key refining the more general ones; last what was measured of it."""
+        curve, architecture = Curve(), gpu.architecture
         for key in (kind, f"{kind}/{format}", f"{kind}@{architecture}", f"{kind}/{format}@{architecture}"):
             if key in self.curves:
                 curve = replace(curve, **self.curves[key])
+        curve = replace(curve, **gpu.curves.get(f"{kind}/{format}", {}))
         for key in (kind, f"{kind}/{format}"):
             if key in self.scales:
                 curve = curve.scaled(self.scales[key])
         return curve
 
-    def collective(self, link: Link, architecture: str) -> Collective:
-        found = self.collectives.get(f"{link.kind}@{architecture}") or self.collectives[link.kind]
+    def collective(self, link: Link, gpu: Gpu) -> Collective:
+        found = self.collectives.get(f"{link.kind}@{gpu.architecture}") or self.collectives[link.kind]
+        if gpu.bus and link == gpu.link:
+            found = Collective(**gpu.bus)
         return found.scaled(self.scales[Kind.COMMUNICATION]) if Kind.COMMUNICATION in self.scales else found
 
     def host(self, engine: str, version: str | None = None) -> Host:
@@ -191,8 +194,8 @@ def seconds_by_work(works: Iterable[Work], gpu: Gpu, efficiency: Efficiency) -> 
     for work in works:
         if work.message is not None:
             link = gpu.link_for(work.message.gpus)
-            once = efficiency.collective(link, gpu.architecture).seconds(work.message, link)
+            once = efficiency.collective(link, gpu).seconds(work.message, link)
         else:
-            once = efficiency.curve(work.kind, work.format, gpu.architecture).seconds(work, gpu)
+            once = efficiency.curve(work.kind, work.format, gpu).seconds(work, gpu)
         timed.append((work, work.count * once))
     return timed

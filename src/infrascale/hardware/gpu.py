@@ -45,7 +45,11 @@ class Price:
 
 @dataclass(frozen=True, kw_only=True, eq=False)  # one object a catalog entry: identity is equality
 class Gpu:
-    """One GPU as the runtime sees it. `flop_per_s`: dense matrix rates by dtype, never with sparsity."""
+    """One GPU as the runtime sees it. `flop_per_s`: dense matrix rates by dtype, never with sparsity.
+
+    `curves` by kind/format and `bus` are its own, where someone measured this very card (`infrascale profile`): they
+    refine those of its generation. `bus`: latency [s] and share of the link's rate, by GPUs in the group.
+    """
 
     id: str
     name: str
@@ -64,6 +68,8 @@ class Gpu:
     notes: str = ""
     price: Price | None = None
     sources: Mapping[str, Source] = field(default_factory=dict)
+    curves: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    bus: Mapping[str, Mapping[int, float]] | None = None
 
     def rate(self, dtype: str) -> float:
         """Dense rate of the arithmetic that stands in for `dtype` where the chip lacks it [FLOP/s]."""

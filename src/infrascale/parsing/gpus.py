@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,31 +16,33 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Dtype = Literal["fp64", "fp32", "tf32", "fp16", "bf16", "fp8", "int8", "int4", "fp6", "fp4"]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class _Link(_Strict):
+class _Link(Strict):
     kind: Literal["nvlink", "nvlink-bridge", "pcie", "xgmi", "ethernet"]
     bytes_per_s: Positive
     gpus: Annotated[int, Field(ge=1)]
 
 
-class _Price(_Strict):
+class _Price(Strict):
     usd_purchase: tuple[Positive, Positive] | None = None
     usd_per_hour: tuple[Positive, Positive] | None = None
 
 
-class _Source(_Strict):
+class _Source(Strict):
     kind: Literal["datasheet", "measured", "estimated"]
     at: str
     checked: date | None = None
     entered: date | None = None
 
 
-class _Gpu(_Strict):
+class Entry(Strict):
+    """A GPU as the catalog's files have it."""
+
     name: str
-    vendor: Literal["nvidia", "amd", "intel"]
+    vendor: Literal["nvidia", "amd", "intel", "arm"]
     architecture: str
     form_factor: str
     aliases: list[str] = []
@@ -57,16 +59,29 @@ class _Gpu(_Strict):
     sources: dict[str, _Source]
 
 
-@cache
 def gpu(name: str) -> Gpu:
-    """The GPU that `name` means in the catalog."""
+    """The GPU that `name` means: an entry of the catalog, or the file that `infrascale profile` wrote of a machine."""
+    if not name.endswith(".toml"):
+        return known(name)
+    from infrascale.parsing.profiles import profile
+
+    return profile(name)
+
+
+@cache
+def known(name: str) -> Gpu:
+    """The catalog's GPU of this name or spelling: no file of the caller's is read."""
     stem, entry = catalog.find("gpus", name)
     try:
-        raw = _Gpu.model_validate(entry)
+        return as_gpu(stem, Entry.model_validate(entry))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise CatalogError(f"{stem}.toml is broken", why=f"{where}: {first['msg']}", fix="mend the entry") from None
+
+
+def as_gpu(stem: str, raw: Entry, **measured: Any) -> Gpu:
+    """An entry as a value; `measured`: what a profile adds."""
     sources = {
         key: Source(
             kind=s.kind,
@@ -76,7 +91,7 @@ def gpu(name: str) -> Gpu:
         )
         for key, s in raw.sources.items()
     }
-    facts = raw.model_dump(exclude={"link", "price", "sources", "aliases"})
+    facts = raw.model_dump(include=set(Entry.model_fields) - {"link", "price", "sources", "aliases"})
     return Gpu(
         id=stem,
         **facts,
@@ -84,8 +99,9 @@ def gpu(name: str) -> Gpu:
         link=Link(**raw.link.model_dump()),
         price=Price(**raw.price.model_dump()) if raw.price else None,
         sources=sources,
+        **measured,
     )
 
 
 def all_gpus() -> list[Gpu]:
-    return [gpu(stem) for stem in catalog.entries("gpus")]
+    return [known(stem) for stem in catalog.entries("gpus")]

@@ -12,22 +12,23 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import isfinite
+from functools import cache
+from math import isfinite, log
 from pathlib import Path
 
+from infrascale import catalog
 from infrascale.deployment import Deployment, default_engine, memory_budget, runs, tensor_parallel_degrees
-from infrascale.errors import FileError, ScenarioError
-from infrascale.model import LAYER_PARTS, Model, Quantization
+from infrascale.errors import CatalogError, FileError, ScenarioError
+from infrascale.model import Model, Quantization
 from infrascale.parsing.gpus import gpu
 from infrascale.parsing.models import model
-from infrascale.parsing.quantization import precision_in_name
-from infrascale.precision import canonical
+from infrascale.parsing.quantization import precision_in_name, stated_precision, stored_as
 from infrascale.serving import Waves
-from infrascale.work import Part, Shard
+from infrascale.work import Shard
 from infrascale.workload import Workload
 
-#: What a row that does not say its lengths is taken for; the reason column says so.
-DEFAULT_ISL, DEFAULT_OSL = 512.0, 256.0
+#: What a row that does not say its lengths or its GPU is taken for; the reason column says so.
+DEFAULT_ISL, DEFAULT_OSL, DEFAULT_GPU = 512.0, 256.0, "h100-sxm"
 Row = Mapping[str, str]
 
 
@@ -97,19 +98,20 @@ def _degree(row: Row, key: str) -> int | None:
 
 def asked(row: Row) -> Asked:
     """The question a row answers."""
-    found, card = model(row.get("model", "")), gpu(row.get("gpu", ""))
+    found, taken = _model(row.get("model", ""))
+    card = gpu(row.get("gpu", "").strip() or DEFAULT_GPU)
     notes, engine_name = row.get("notes", ""), _engine_name(row.get("engine", ""))
     if "DISAGG" in notes and not row.get("tp"):
         shard, share = _pool(notes, "decode"), True
     else:
         shard, share = _shard(row, notes), False
-    quantization = _quantization(found, row.get("weight_precision", ""), row.get("model", ""))
+    quantization = _quantization(found, row.get("weight_precision", ""), row.get("model", ""), notes)
     if not runs(quantization.precision, card):
         raise ScenarioError(
             f"{quantization.precision} does not run on {card.id}", why="no kernel", fix="use another format"
         )
     engine = default_engine(card, engine_name, row.get("engine_version") or None)
-    kv = canonical(row.get("kv_precision", "") or "") or _kv_default(
+    kv = stated_precision(row.get("kv_precision", "")) or _kv_default(
         engine_name, quantization, card.architecture, card.hbm_bytes
     )
     assumed = [k for k in ("isl", "osl") if not row.get(k)]
@@ -154,11 +156,48 @@ def asked(row: Row) -> Asked:
             part
             for part in (
                 f"{' and '.join(assumed)} not given: {DEFAULT_ISL:g} and {DEFAULT_OSL:g} taken" if assumed else "",
+                "" if row.get("gpu", "").strip() else f"GPU not given: {DEFAULT_GPU} taken",
+                taken,
                 changed,
             )
             if part
         ),
     )
+
+
+@cache
+def _model(name: str) -> tuple[Model, str]:
+    """The model, or where nobody knows it the catalog's nearest in size of its kind, and a word that says so."""
+    try:
+        return model(name), ""
+    except CatalogError:
+        stem = _nearest_in_size(name)
+        if stem is None:
+            raise
+    found = model(stem)
+    return found, f"unknown model: {found.id} taken, of about its size"
+
+
+def _nearest_in_size(name: str) -> str | None:
+    """By the parameters in the name, `13b`, `30b-a3b` or `8x7b`; sparse ones are compared in both sizes."""
+    word = name.lower().rsplit("/", 1)[-1]
+    sparse = re.search(r"(\d+(?:\.\d+)?)b[-_]?a(\d+(?:\.\d+)?)b", word)
+    parts = re.search(r"(\d+)x(\d+(?:\.\d+)?)b", word)
+    dense = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)b(?![a-z0-9])", word)
+    if sparse:
+        size, active = float(sparse[1]) * 1e9, float(sparse[2]) * 1e9
+    elif parts:  # experts share attention and embeddings; two of them are active
+        size, active = 0.85 * float(parts[1]) * float(parts[2]) * 1e9, 1.8 * float(parts[2]) * 1e9
+    elif dense and float(dense[1]) > 0:
+        size = active = float(dense[1]) * 1e9
+    else:
+        return None
+    kind = [
+        (abs(log(entry["params"] / size)) + abs(log(entry.get("active_params", entry["params"]) / active)), stem)
+        for stem, entry in catalog.entries("models").items()
+        if ("active_params" in entry) == bool(sparse or parts)
+    ]
+    return min(kind)[1]
 
 
 def _knobs(notes: str) -> dict[str, int]:
@@ -250,17 +289,12 @@ def _pool(notes: str, role: str) -> Shard:
     return Shard(tp=tp, pp=int(parts.get("pp_size", 1)), dp=dp, ep=min(ep, tp * dp))
 
 
-def _quantization(found: Model, text: str, name: str) -> Quantization:
+def _quantization(found: Model, text: str, name: str, notes: str) -> Quantization:
     """The row's format; a checkpoint that has it natively keeps its own choice of parts."""
-    word = canonical(text) or precision_in_name(name)
-    if word is None or word == found.native.precision:
-        return found.native
-    if word in ("nvfp4", "mxfp4", "int4") and found.is_moe:
-        if found.native.precision in ("nvfp4", "mxfp4", "int4"):
-            return Quantization(precision=word, parts=found.native.parts)
-        parts = LAYER_PARTS - {Part.ATTENTION}
-        return Quantization(precision=word, parts=parts)
-    return Quantization(precision=word)
+    word = stated_precision(text) or precision_in_name(name)
+    stored = found.native if word is None else stored_as(found, word)
+    blocks = stored.precision == "fp8" and "gemm=fp8_block" in notes
+    return replace(stored, block=True) if blocks else stored
 
 
 def _kv_default(engine: str, quantization: Quantization, architecture: str, hbm_bytes: float) -> str | None:

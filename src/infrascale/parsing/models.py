@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 from infrascale import catalog
 from infrascale.catalog import spelling
 from infrascale.errors import CatalogError, FileError
-from infrascale.model import Model, Quantization
+from infrascale.model import Model
 from infrascale.parsing.huggingface import parse_config
+from infrascale.parsing.quantization import precision_in_name, stored_as
 
 
 @cache
@@ -30,16 +32,14 @@ def known(name: str) -> Model:
     """The catalog's model of this name or spelling: no file of the caller's is read, nothing is fetched."""
     _, entry = catalog.find("models", name)
     found = parse_config(entry["config"], id=entry["id"])
+    meant = catalog.meant("models", name)
     for variant, precision in entry.get("variants", {}).items():
-        if spelling(variant) == spelling(name) or spelling(variant.split("/")[-1]) == spelling(name):
-            return _as_variant(found, variant, precision)
+        if meant in (spelling(variant), spelling(variant.split("/")[-1])):
+            return replace(found, id=variant, native=stored_as(found, precision))
+    stated = precision_in_name(name)
+    if stated and meant != spelling(name) and stated != found.native.precision:
+        return replace(found, native=stored_as(found, stated))
     return found
-
-
-def _as_variant(model: Model, id: str, precision: str) -> Model:
-    from dataclasses import replace
-
-    return replace(model, id=id, native=Quantization(precision=precision))
 
 
 def local_config(name: str, must_exist: bool = True) -> tuple[str, dict[str, Any]] | None:

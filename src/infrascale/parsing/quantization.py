@@ -14,8 +14,9 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from infrascale.model.model import LAYER_PARTS, Quantization
+from infrascale.model.model import LAYER_PARTS, Model, Quantization
 from infrascale.parsing.reader import Reader
+from infrascale.precision import canonical
 from infrascale.work import Part
 
 _SIXTEEN_BIT = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
@@ -48,6 +49,12 @@ _NAMED = (  # by the end of a repository's name, where no quantization_config sa
     (r"w4a16|awq|gptq|int4|4bit", "int4"),
 )  # fmt: skip
 
+_WRITTEN = (  # anywhere in a stated format; first match wins
+    (r"mxfp4|mx_?fp4", "mxfp4"), (r"fp4|f4e2m1", "nvfp4"), (r"fp8|f8e4m3|e4m3", "fp8"),
+    (r"w8a8|int8|8[-_ ]?bit|i8", "int8"), (r"w4a|awq|gptq|int4|4[-_ ]?bit|nf4|bnb|q4", "int4"),
+    (r"bf16|bfloat", "bf16"), (r"fp16|f16|half", "fp16"),
+)  # fmt: skip
+
 
 def precision_in_name(id: str) -> str | None:
     """The format a repository's name ends in: `nvidia/Llama-3.1-8B-Instruct-FP8` -> fp8; else None."""
@@ -56,6 +63,32 @@ def precision_in_name(id: str) -> str | None:
         if any(re.fullmatch(pattern, word) for word in words[1:]):
             return precision
     return None
+
+
+def stated_precision(text: str) -> str | None:
+    """A format as rows and people write it: `fp4`, `W4A16 (AWQ)`, `w4a8_mxfp4_mxfp8`; None when nobody knows it."""
+    found = canonical(text)
+    if found is None and text.strip():
+        found = next((name for pattern, name in _WRITTEN if re.search(pattern, text.lower())), None)
+    return found
+
+
+def stored_as(found: Model, precision: str) -> Quantization:
+    """How repositories publish this model in that format.
+
+    Block-scaled 4-bit mixtures of experts leave attention in 16 bits (NVIDIA's MiniMax, Kimi, GLM and DeepSeek
+    checkpoints); AWQ and GPTQ take all linear layers. `fp4` says no more than four bits: a model that is already
+    published so stays as it is.
+    """
+    native = found.native.precision
+    if precision == native or (precision == "nvfp4" and native == "mxfp4"):
+        return found.native
+    if precision in ("nvfp4", "mxfp4", "int4") and found.is_moe:
+        if native in ("nvfp4", "mxfp4", "int4"):
+            return Quantization(precision=precision, parts=found.native.parts)
+        if precision != "int4":
+            return Quantization(precision=precision, parts=LAYER_PARTS - {Part.ATTENTION})
+    return Quantization(precision=precision)
 
 
 def base_precision(reader: Reader) -> str:

@@ -132,11 +132,12 @@ def _known(name: str) -> Model:
 
 
 def _predicted(row: Mapping[str, Cell]) -> dict[str, str]:
-    """One row's prediction. Its model is named by the catalog's key, which is no path and on no hub."""
+    """One row's prediction. Its model and GPU are named by the catalog's keys, which are no paths and on no hub."""
     cells = {key: "" if value is None else str(value) for key, value in row.items()}
     name = cells.get("model", "")
     try:
         stem, _ = catalog.find("models", name)
+        card, _ = catalog.find("gpus", cells.get("gpu", ""))
     except CatalogError as error:
         return {"status": "unsupported", "reason": f"{error.what}: {error.why}"}
     tail = spelling(name.split("/")[-1])  # keeps which variant was meant
@@ -144,4 +145,4 @@ def _predicted(row: Mapping[str, Cell]) -> dict[str, str]:
         same = catalog.find("models", tail)[0] == stem
     except CatalogError:
         same = False
-    return predict_row(cells | {"model": tail if same else stem})
+    return predict_row(cells | {"model": tail if same else stem, "gpu": card})

@@ -1,0 +1,88 @@
+"""Names as people and tools write them: `8xH200`, `NVIDIA GB200 186GB`, `unsloth/Qwen3-8B-FP8`, `models/llama-3.1-8b`.
+
+In: a name and the catalog's own names.    Out: the own name that is meant, or None.
+Idea: words that only tell packaging (makers, form of quantisation, file format, counts) may be there or not; every
+other word must be there, so that no name is read as another machine or another model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from itertools import combinations
+
+#: Most words of a name that are tried in all combinations.
+MOST_WORDS = 9
+#: In a GPU's name: makers, product families and packaging. MIG slices are other machines, and are not read.
+_GPU_PACKAGING = """
+nvidia amd intel instinct tesla geforce quadro gpu gpus tensor core hgx dgx oem oam sxm sxm2 sxm3 sxm4
+sxm5 sxm6 hbm hbm2 hbm2e hbm3 hbm3e gddr6 gddr6x gddr7 node server nvlink nvswitch ac accelerator
+superchip data center card azure aws gcp oci coreweave lambda runpod x blackwell hopper ada lovelace
+ampere generation edition single
+"""
+GPU_NOISE = frozenset(_GPU_PACKAGING.split())
+#: In a model's name: what was done to the weights' numbers and files, who packed them, and which tuning.
+_MODEL_PACKAGING = """
+fp8 fp4 nvfp4 mxfp4 mxfp8 fp16 bf16 bfloat16 float16 int4 int8 4bit 8bit w4a16 w8a8 w8a16 w4a4 w4a8 awq
+gptq bnb g32 g64 g128 g32s 128g autoround auto round hqq gguf ggml mlx exl2 q4 q5 q6 q8 k m s dynamic
+static block kv cache quantized quant quantised quark pertensor per tensor channel perchannel token marlin
+modelopt compressed tensors smoothquant sq hf instruct it chat base preview meta dwq unsloth ptpc amd ocp
+model models main snapshot final release thinking exp w a qat unquantized terminus hq sxm w4afp8 mxmoe
+experts attn
+"""
+MODEL_NOISE = frozenset(_MODEL_PACKAGING.split())
+
+#: v0.1, the v2 of FP4-v2, and dates such as 2507 or 0528.
+RELEASE = re.compile(r"(?<![a-z0-9])v0[.]\d(?!\d)|(?<=fp4[-_])v\d\b|(?<![a-z0-9])(25\d\d|0[1-9][0-3]\d)(?![a-z0-9])")
+
+
+def words(name: str) -> list[str]:
+    """The words of a spelling; `8xh200` is two of them, `80 gb` is one."""
+    name = re.sub(r"(\d)[\s_-]+(gi?b)\b", r"\1gb", name.strip().lower())
+    name = re.sub(r"\b(\d{1,3})\s*[x*×]\s*(?=[a-z])", " ", name)
+    name = re.sub(r"(?<=[\w)])\s*[*×]\s*\d{1,3}\b|\s+x\s*\d{1,3}\b|[(_-]x?\d{1,2}x?[)]", " ", name)
+    return [word for word in re.split(r"[^a-z0-9]+", name) if word]
+
+
+def gpu_meant(name: str, own: Iterable[str]) -> str | None:
+    """The own spelling with the most words of `name`; all that is left over must be noise or tell a memory size."""
+    own = set(own)
+    said = words(name)
+    if len(said) > MOST_WORDS:
+        said = [word for word in said if word not in GPU_NOISE]
+    if len(said) > MOST_WORDS or "mig" in said or any(re.fullmatch(r"\d+g", word) for word in said):
+        return None
+    for size in range(len(said), 0, -1):
+        for kept in combinations(range(len(said)), size):
+            left = (said[i] for i in range(len(said)) if i not in kept)
+            spelt = "-".join(said[i] for i in kept)
+            named = spelt in own and any(c.isdigit() for c in spelt)
+            if named and all(word in GPU_NOISE or re.fullmatch(r"\d+(w|gb|gib|x|tb)|x\d+", word) for word in left):
+                return spelt
+    return None
+
+
+def core(name: str) -> tuple[str, ...]:
+    """The words that make a model, without packaging, releases and dates; `qwen3` is two of them."""
+    plain = RELEASE.sub("", name.lower())
+    kept = [word for word in words(plain) if word not in MODEL_NOISE]
+    return tuple(part for word in kept for part in re.findall(r"\d+|[a-z]+", word))
+
+
+def cores(own: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
+    """The catalog's spellings by their core."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for name in own:
+        found.setdefault(core(name), []).append(name)
+    return found
+
+
+def model_meant(name: str, by_core: Mapping[tuple[str, ...], list[str]]) -> str | None:
+    """The own name of the same core that shares most words with the last part of `name` that has one."""
+    parts = [part for part in re.split(r"[/\\:@]|--", name) if part]
+    for part in [*reversed(parts), name]:
+        same = by_core.get(core(part)) if core(part) else None
+        if same:
+            said = set(words(part))
+            return min(same, key=lambda own_name: (len(said ^ set(words(own_name))), own_name))
+    return None

@@ -1,0 +1,107 @@
+"""Names as they stand in real result files: the same machine and the same model, whatever was packed around them."""
+
+from __future__ import annotations
+
+import pytest
+
+from infrascale import catalog
+from infrascale.errors import CatalogError
+from infrascale.parsing.measurements import asked
+from infrascale.parsing.models import known
+from infrascale.work import Part
+
+GPUS = {
+    "h100-sxm": "H100-SXM5-80GB|8x NVIDIA H100 80GB HBM3|h100_sxm|4×H100|H100 x 8|NVIDIA DGX H100|gpu_8x_h100_sxm5",
+    "h100-pcie": "NVIDIA H100 PCIe|H100-PCIe-80GB|H100 PCIe (80 GB)",
+    "h100-nvl": "H100 NVL 94GB|NVIDIA-H100-NVL",
+    "h200-sxm": "8xH200|H200 SXM5 141 GB|NVIDIA H200 141GB HBM3e|h200_sxm|8 x H200",
+    "b200": "HGX B200|NVIDIA B200 180GB HBM3e|8*B200|b200_sxm",
+    "gb200": "NVIDIA GB200|gb200_nvl72",
+    "mi300x": "MI300X-192GB|MI300X x8|AMD Instinct MI300X OAM 192GB HBM3",
+    "mi355x": "AMD Instinct MI355X|8xMI355X",
+    "a100-sxm-80gb": "A100-SXM4-80GB|A100 80GB SXM|1xA100",
+    "a100-sxm-40gb": "NVIDIA A100-SXM4-40GB",
+    "l40s": "NVIDIA L40S (48 GB)|2 x L40S",
+    "rtx-pro-6000": "rtx_pro_6000_server|RTX PRO 6000 Blackwell Server Edition",
+    "rtx-4090": "RTX 4090 24GB|NVIDIA GeForce RTX 4090",
+}
+MODELS = {
+    (
+        "llama-3-1-8b-instruct",
+        "bf16",
+    ): "models--meta-llama--Llama-3.1-8B-Instruct|llama3.1:8b|unsloth/Meta-Llama-3.1-8B",
+    ("llama-3-1-8b-instruct", "nvfp4"): "nvidia/Llama-3.1-8B-Instruct-FP4",
+    ("llama-3-1-8b-instruct", "int4"): "unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit",
+    ("llama-3-1-70b-instruct", "int4"): "RedHatAI/Meta-Llama-3.1-70B-Instruct-quantized.w4a16",
+    ("qwen3-30b-a3b", "bf16"): "/data/models/Qwen3-30B-A3B|qwen3_30b_a3b",
+    ("qwen3-30b-a3b", "int4"): "RedHatAI/Qwen3-30B-A3B-quantized.w4a16|QuantTrio/Qwen3-30B-A3B-AWQ",
+    ("qwen3-235b-a22b", "nvfp4"): "nvidia/Qwen3-235B-A22B-FP4|RedHatAI/Qwen3-235B-A22B-NVFP4",
+    ("gpt-oss-120b", "mxfp4"): "gpt-oss-120b|unsloth/gpt-oss-120b|OPENAI/GPT-OSS-120B|amd/gpt-oss-120b-w-mxfp4-a-fp8",
+    ("glm-4-6", "int4"): "cyankiwi/GLM-4.6-AWQ-4bit",
+    ("kimi-k2-5", "nvfp4"): "nvidia/Kimi-K2.6-NVFP4",
+    ("deepseek-r1-nvfp4", "nvfp4"): "nvidia/DeepSeek-R1-0528-FP4-v2",
+    ("deepseek-r1", "fp8"): "deepseek-ai/DeepSeek-R1-0528|deepseek-r1",
+    ("mixtral-8x7b-v0-1", "int4"): "TheBloke/Mixtral-8x7B-v0.1-GPTQ",
+}
+ONE_EACH = [(stem, name) for stem, names in GPUS.items() for name in names.split("|")]
+
+
+@pytest.mark.parametrize(("stem", "name"), ONE_EACH)
+def test_a_gpu_by_the_names_of_result_files(stem, name):
+    assert catalog.find("gpus", name)[0] == stem
+
+
+@pytest.mark.parametrize(("meant", "name"), [(k, name) for k, names in MODELS.items() for name in names.split("|")])
+def test_a_model_by_the_names_of_result_files(meant, name):
+    assert (catalog.find("models", name)[0], known(name).native.precision) == meant
+
+
+@pytest.mark.parametrize(
+    "name", ["H100 MIG 1g.10gb", "TPU v5e", "80GB", "8x", "RTX", "NVIDIA", "", "x" * 5000, "H100 B200"]
+)
+def test_what_is_another_machine_or_none_is_refused(name):
+    with pytest.raises(CatalogError):
+        catalog.find("gpus", name)
+
+
+@pytest.mark.parametrize(
+    "name", ["Qwen3-30B", "DeepSeek-R1-Distill-Yi-9B", "deepseek", "Llama-3.1-9B", "A3B", "-fp8", ""]
+)
+def test_what_is_another_model_is_refused(name):
+    with pytest.raises(CatalogError):
+        known(name)
+
+
+def test_every_own_name_still_means_its_own_entry():
+    for kind in ("gpus", "models"):
+        for stem, entry in catalog.entries(kind).items():
+            assert catalog.find(kind, entry.get("id", stem))[0] == stem
+
+
+ROW = dict(model="openai/gpt-oss-120b", gpu="H100-SXM5-80GB", gpu_count="1", tp="1", load_kind="closed",
+           concurrency="4", isl="1024", osl="1024", engine="vllm")  # fmt: skip
+
+
+def test_fp4_says_no_more_than_four_bits():
+    """Rows call both kinds fp4: gpt-oss is published in mxfp4, and its attention in 16 bits."""
+    found = asked({**ROW, "weight_precision": "fp4"}).deployment.quantization
+    assert found.of(Part.EXPERTS) == "mxfp4" and found.of(Part.ATTENTION) is None
+
+
+@pytest.mark.parametrize("precision", ["W4A16 (AWQ)", "awq_int4", "GPTQ-Int4", "4-bit", "compressed-tensors w4a16"])
+def test_a_format_as_people_write_it(precision):
+    row = {**ROW, "model": "Qwen/Qwen3-30B-A3B", "weight_precision": precision}
+    assert asked(row).deployment.quantization.precision == "int4"
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [("someone/Strange-13B-chat", "13b"), ("lab/New-30B-A3B-FP8", "30b-a3b"), ("lab/Mix-8x7B", "8x7b")],
+)
+def test_an_unknown_model_is_answered_by_one_of_its_size_and_says_so(name, stem):
+    found = asked({**ROW, "model": name})
+    assert stem in found.deployment.model.id.lower() and "unknown model" in found.assumed
+
+
+def test_a_row_without_a_gpu_is_answered_and_says_so():
+    assert "GPU not given" in asked({**ROW, "gpu": ""}).assumed
