@@ -145,13 +145,16 @@ def _cells(ttft: float, tpot: float, e2e: float, rate: float, running: float) ->
 
 
 def _static(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
-    """A batch handed over at once: all prompts, then decoding together; what does not fit goes in later waves."""
+    """A batch handed over at once: all prompts, then decoding together; what does not fit goes in later waves.
+
+    Nothing is sent over a network: the front end's time is left out.
+    """
     batch = row.concurrency or 1.0
     waves = ceil(batch / limits.running)
     wave, load = batch / waves, row.workload
     chunks = max(1, ceil(wave * load.isl_tokens / limits.step_tokens))
     prompts = Batch(prefill_tokens=wave * load.isl_tokens / chunks, prefill_seqs=max(1.0, wave / chunks))
-    ttft = chunks * timer(prompts) + timer.host.request_s
+    ttft = chunks * timer(prompts)
     tpot = timer(decode_batch(wave, load))
     e2e = waves * (ttft + (load.osl_tokens - 1) * tpot)
     return _cells(ttft, tpot, e2e, batch * load.osl_tokens / e2e, wave)

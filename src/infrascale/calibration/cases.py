@@ -9,15 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from infrascale.calibration.own import Case
-from infrascale.deployment import PhysicsTimer
+from infrascale.calibration.residuals import weights_read_s
 from infrascale.errors import ScenarioError
 from infrascale.loadtests import LoadTest, Point
 from infrascale.loadtests.reading import MOST_FAILED
-from infrascale.parsing.efficiencies import efficiency
-from infrascale.parsing.measurements import Asked, asked
+from infrascale.parsing.measurements import asked
 from infrascale.serving import Waves
-from infrascale.serving.steady_state import decode_batch
-from infrascale.work import Kind
 
 FASTER = "faster than its weights can be read: speculative decoding, or another GPU or TP than said"
 FAILED = "more than a tenth of its requests failed"
@@ -89,11 +86,3 @@ def _case(point: Point, facts: Mapping[str, str]) -> Case:
 def _too_fast(case: Case) -> bool:
     """A token in less time than one GPU needs to read its weights at the datasheet's bandwidth."""
     return case.measured.get("tpot", 1.0) < weights_read_s(case.asked)
-
-
-def weights_read_s(question: Asked) -> float:
-    """Bytes of a lone decode step over the datasheet's bandwidth, cache left out: no kernel is faster [s]."""
-    timer = PhysicsTimer(deployment=question.deployment, efficiency=efficiency())
-    works = timer.works(decode_batch(1.0, question.workload))
-    read = sum(w.count * w.hbm_bytes for w in works if w.kind in (Kind.GEMM, Kind.MOE))
-    return read / question.deployment.gpu.hbm_bytes_per_s

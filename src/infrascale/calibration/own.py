@@ -140,6 +140,8 @@ def scaled(general: Efficiency, theta: Sequence[float]) -> Efficiency:
             host,
             step_s=host.step_s * m["step"],
             seq_s=host.seq_s * m["seq"],
+            parallel_s=host.parallel_s * m["step"],
+            token_s=host.token_s * m["seq"],
             request_s=host.request_s * m["request"],
             prompt_token_s=host.prompt_token_s * m["request"],
         )

@@ -1,7 +1,8 @@
 """What was measured beside what is predicted, and which measurements are left out, by written rules.
 
 In: measurement rows.    Out: Residual per row and measure: the log of predicted over measured, with its regime.
-A rule never looks at a residual: it names a label that cannot be true or a setting that the row does not tell.
+A rule never looks at a residual: it names a label that cannot be true, a setting that the row does not tell, or a
+time that no hardware can reach.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ from dataclasses import dataclass
 from math import log
 
 from infrascale import catalog
+from infrascale.deployment import PhysicsTimer
 from infrascale.errors import InfraScaleError
-from infrascale.parsing.measurements import Row, asked, number, read_rows
+from infrascale.parsing.efficiencies import efficiency
+from infrascale.parsing.measurements import Asked, Row, asked, number, read_rows
 from infrascale.predicting import Prediction, predict
+from infrascale.serving.steady_state import decode_batch
 from infrascale.uncertainty import Regime
+from infrascale.work import Batch, Kind, Work
 
 #: Sets whose licence allows shipping, with it. BLIS, ML.ENERGY, MLPerf and the French load tests are only checked.
 SHIPPED = {
@@ -65,7 +70,44 @@ def excluded(row: Row) -> str:
         return "a rack of separate pools, labelled as one engine"
     if engine == "trtllm" and version.startswith("1.3") and "family=inferencex" in notes:
         return "pools and prefix cache of a recipe that the row does not tell"
+    if "power-capped" in row.get("gpu", ""):
+        return "the power cap is not told"
     return "the source calls it suspect" if "SUSPECT host-bound" in notes else ""
+
+
+def impossible(row: Row, question: Asked) -> str:
+    """Which time of a row beats physics as labelled; empty when none does. Bounds are the datasheet's.
+
+    A token takes at least one read of the weights that it needs; the prompts of a batch handed over at once at least
+    their arithmetic.
+    """
+    token_s, osl = weights_read_s(question), question.workload.osl_tokens
+    if (number(row, "tpot_mean_s") or token_s) < token_s:
+        return "tokens come faster than their weights can be read"
+    if (number(row, "e2e_mean_s") or osl * token_s) < (osl - 1) * token_s:
+        return "the answer comes faster than its tokens' weights can be read"
+    prompts_s = arithmetic_s(question, question.concurrency or 0) if question.load_kind == "offline" else 0.0
+    if (number(row, "ttft_mean_s") or prompts_s) < prompts_s:
+        return "prompts come faster than the chip's arithmetic"
+    return ""
+
+
+def weights_read_s(question: Asked) -> float:
+    """Bytes of a lone decode step over the datasheet's bandwidth, cache left out: no kernel is faster [s]."""
+    read = sum(w.count * w.hbm_bytes for w in _weights(question, decode_batch(1.0, question.workload)))
+    return read / question.deployment.gpu.hbm_bytes_per_s
+
+
+def arithmetic_s(question: Asked, prompts: float) -> float:
+    """Arithmetic of this many prompts over the dense rate, attention left out: no kernel is faster [s]."""
+    batch = Batch(prefill_tokens=prompts * question.workload.new_tokens, prefill_seqs=prompts)
+    gpu = question.deployment.gpu
+    return sum(w.count * w.flop / gpu.rate(w.dtype) for w in _weights(question, batch))
+
+
+def _weights(question: Asked, batch: Batch) -> list[Work]:
+    works = PhysicsTimer(deployment=question.deployment, efficiency=efficiency()).works(batch)
+    return [work for work in works if work.kind in (Kind.GEMM, Kind.MOE)]
 
 
 def warm_up(row: Row) -> bool:
@@ -73,16 +115,35 @@ def warm_up(row: Row) -> bool:
     return "family=nvidia-gap-analysis" in row.get("notes", "") and float(row.get("concurrency") or 0) <= 32
 
 
-def residuals(rows: Iterable[Row], source: str, done: Callable[[], None] = lambda: None) -> list[Residual]:
-    """All that can be compared in these rows."""
+def unlike(row: Row, measure: str) -> bool:
+    """Whether a row's measure is of something else: of warm-up, or of answers that ended before their stated length."""
+    if measure == "ttft_mean_s":
+        return warm_up(row)
+    ends, token, osl = (number(row, key) for key in ("e2e_mean_s", "tpot_mean_s", "osl"))
+    early = bool(ends and token and osl and ends < 0.9 * (osl - 1) * token)
+    return measure in ("e2e_mean_s", "output_tok_per_s_total") and early and row.get("load_kind") == "offline"
+
+
+def residuals(
+    rows: Iterable[Row],
+    source: str,
+    done: Callable[[], None] = lambda: None,
+    left_out: Callable[[str], None] = lambda rule: None,
+) -> list[Residual]:
+    """All that can be compared in these rows; `done` is called once a row, `left_out` with its rule."""
     found: list[Residual] = []
     for row in rows:
         done()
         try:
-            prediction = None if excluded(row) else predict(asked(row))
+            rule = excluded(row)
+            question = None if rule else asked(row)
+            rule = rule or impossible(row, question)
+            prediction = None if rule else predict(question)
         except (InfraScaleError, ArithmeticError, ValueError):
             continue
-        if prediction is not None:
+        if prediction is None:
+            left_out(rule)
+        else:
             found += _compared(row, prediction, source)
     return found
 
@@ -90,7 +151,7 @@ def residuals(rows: Iterable[Row], source: str, done: Callable[[], None] = lambd
 def _compared(row: Row, prediction: Prediction, source: str) -> Iterator[Residual]:
     for measure, predicted in {**prediction.measures, "power_w": prediction.power_w}.items():
         measured = number(row, measure)
-        if measured is not None and not (measure == "ttft_mean_s" and warm_up(row)):
+        if measured is not None and not unlike(row, measure):
             yield Residual(
                 source=source,
                 measure=measure,

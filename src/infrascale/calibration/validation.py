@@ -5,13 +5,13 @@ In: measurement rows by set.    Out: Score per group, worst rows, and a plot of 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
 
-from infrascale.calibration.residuals import Residual, excluded, residuals
+from infrascale.calibration.residuals import Residual, residuals
 from infrascale.parsing.measurements import Row
 from infrascale.predicting import MEASURES
 from infrascale.uncertainty import Spread, intervals
@@ -77,15 +77,12 @@ def _inside(residual: Residual, spread: Spread) -> bool:
 def validation(sets: Mapping[str, Iterable[Row]], done: Callable[[], None] = lambda: None) -> Validation:
     """Predict and compare all rows of all sets; `done` is called once a row."""
     found: list[Residual] = []
-    rules: dict[str, int] = defaultdict(int)
+    rules: Counter[str] = Counter()
     total = 0
     for name, rows in sets.items():
         rows = list(rows)
         total += len(rows)
-        for row in rows:
-            if rule := excluded(row):
-                rules[rule] += 1
-        found += residuals(rows, name, done)
+        found += residuals(rows, name, done, lambda rule: rules.update((rule,)))
     return Validation(residuals=tuple(found), rows=total, left_out=dict(rules))
 
 

@@ -49,11 +49,15 @@ class PhysicsTimer:
     efficiency: Efficiency
 
     def __call__(self, batch: Batch) -> float:
-        return self.kernels_s(batch) + self.host.step_s + self.host.seq_s * batch.seqs
+        return self.kernels_s(batch) + self.host.of_step_s(batch, self.deployment.shard.gpus)
 
     @cached_property
     def host(self) -> Host:
         return self.efficiency.host(self.deployment.engine.name, self.deployment.engine.version)
+
+    @cached_property
+    def _era(self) -> str:
+        return self.efficiency.era(self.deployment.engine.name, self.deployment.engine.version)
 
     @cached_property
     def _curves(self) -> dict[tuple[Kind, str], Curve]:
@@ -81,13 +85,13 @@ class PhysicsTimer:
         if found is None:
             gpu = self.deployment.gpu
             link = gpu.link_for(self.deployment.shard.gpus if pattern == "p2p" else gpus)
-            found = self._links[pattern, gpus] = (self.efficiency.collective(link, gpu), link)
+            found = self._links[pattern, gpus] = (self.efficiency.collective(link, gpu, self._era), link)
         return found
 
     def _curve(self, kind: Kind, format: str) -> Curve:
         found = self._curves.get((kind, format))
         if found is None:
-            found = self.efficiency.curve(kind, format, self.deployment.gpu)
+            found = self.efficiency.curve(kind, format, self.deployment.gpu, self._era)
             self._curves[kind, format] = found
         return found
 

@@ -1,6 +1,6 @@
 """Hardware: GPUs, links, and how much of their datasheets kernels reach. Knows no model."""
 
-from infrascale.hardware.efficiency import Collective, Curve, Efficiency, Host, Scale, seconds_by_work
+from infrascale.hardware.efficiency import Collective, Curve, Efficiency, Host, Scale
 from infrascale.hardware.gpu import BETWEEN_SERVERS, Gpu, Link, Price, Source
 
 __all__ = [
@@ -14,5 +14,4 @@ __all__ = [
     "Price",
     "Scale",
     "Source",
-    "seconds_by_work",
 ]

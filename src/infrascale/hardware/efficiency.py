@@ -15,12 +15,12 @@ measurements (`calibration`); the arithmetic works on floats and on NumPy arrays
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import inf, log2
 
 from infrascale.hardware.gpu import Gpu, Link
-from infrascale.work import Kind, Message, Work
+from infrascale.work import Batch, Kind, Message, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,17 +123,32 @@ def _by_size(table: Mapping[int, float], n: int) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """What an engine spends outside kernels: each step, for each sequence in it, and for each new prompt."""
+    """What an engine spends outside kernels: each step, for each sequence in it, and for each new prompt.
+
+    `parallel_s`: to hand a step's inputs to the other workers. `token_s`: for each token of cache in the step, where
+    block tables are rebuilt in Python.
+    """
 
     step_s: float = 0.0015
     seq_s: float = 6e-6
     request_s: float = 0.015
     prompt_token_s: float = 2e-6
+    parallel_s: float = 0.0
+    token_s: float = 0.0
+
+    def of_step_s(self, batch: Batch, gpus: int) -> float:
+        """A step over `gpus` GPUs [s]."""
+        parallel = self.parallel_s if gpus > 1 else 0.0
+        return self.step_s + parallel + self.seq_s * batch.seqs + self.token_s * batch.context_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
 class Efficiency:
-    """All curves. Keys go from general to particular: `gemm`, `gemm/fp8`, `gemm@ampere`, `gemm/fp8@ampere`."""
+    """All curves. Keys go from general to particular: `gemm`, `gemm/fp8`, `gemm@ampere`, `gemm/fp8@ampere`.
+
+    `gemm@a100-sxm-40gb` is one card's; `gemm@amd:vllm<0.6` a vendor's under an engine's early releases. Hosts know
+    releases too: `vllm<0.6`, `vllm>=0.15`; `vllm` is the average of the others.
+    """
 
     curves: Mapping[str, Mapping[str, float]]
     collectives: Mapping[str, Collective]
@@ -142,10 +157,11 @@ class Efficiency:
     laws: Mapping[str, float] = field(default_factory=dict)  # of queueing at arrival and of power, see `serving`
     origin: str = ""
 
-    def curve(self, kind: Kind, format: str, gpu: Gpu) -> Curve:
+    def curve(self, kind: Kind, format: str, gpu: Gpu, era: str = "") -> Curve:
         """The most particular curve there is, each key refining the more general ones; last what was measured of it."""
-        curve, architecture = Curve(), gpu.architecture
-        for key in (kind, f"{kind}/{format}", f"{kind}@{architecture}", f"{kind}/{format}@{architecture}"):
+        curve = Curve()
+        places = ("", f"@{gpu.architecture}", f"@{gpu.id}", *_with_era(gpu, era))
+        for key in (f"{name}{place}" for place in places for name in (kind, f"{kind}/{format}")):
             if key in self.curves:
                 curve = replace(curve, **self.curves[key])
         curve = replace(curve, **gpu.curves.get(f"{kind}/{format}", {}))
@@ -154,27 +170,42 @@ class Efficiency:
                 curve = curve.scaled(self.scales[key])
         return curve
 
-    def collective(self, link: Link, gpu: Gpu) -> Collective:
-        found = self.collectives.get(f"{link.kind}@{gpu.architecture}") or self.collectives[link.kind]
+    def collective(self, link: Link, gpu: Gpu, era: str = "") -> Collective:
+        """The most particular behaviour of this kind of link there is."""
+        places = ("", f"@{gpu.architecture}", *_with_era(gpu, era))
+        known = [key for key in (f"{link.kind}{place}" for place in places) if key in self.collectives]
+        found = self.collectives[known[-1]]
         if gpu.bus and link == gpu.link:
             found = Collective(**gpu.bus)
         return found.scaled(self.scales[Kind.COMMUNICATION]) if Kind.COMMUNICATION in self.scales else found
 
+    def era(self, engine: str, version: str | None) -> str:
+        """The early releases that this one belongs to, as the hosts name them: `vllm<0.6`; empty for later ones."""
+        release = release_of(version or "")
+        early = [key for key in self.hosts if key.startswith(f"{engine}<") and release]
+        reached = [key for key in early if release < release_of(key.split("<")[1])]
+        return min(reached, key=lambda key: release_of(key.split("<")[1]), default="")
+
     def host(self, engine: str, version: str | None = None) -> Host:
-        """The engine's own costs; of the nearest earlier version that is known, else its average."""
-        known = [key for key in self.hosts if key.startswith(f"{engine}>=")]
-        if version is not None:
-            release = release_of(version)
-            reached = [key for key in known if release and release_of(key.split(">=")[1]) <= release]
-            if reached:
-                return self.hosts[max(reached, key=lambda key: release_of(key.split(">=")[1]))]
+        """The engine's own costs; of its early releases, or the nearest later one that is known, else its average."""
+        if era := self.era(engine, version):
+            return self.hosts[era]
+        release = release_of(version or "")
+        known = [key for key in self.hosts if key.startswith(f"{engine}>=") and release]
+        reached = [key for key in known if release_of(key.split(">=")[1]) <= release]
+        if reached:
+            return self.hosts[max(reached, key=lambda key: release_of(key.split(">=")[1]))]
         return self.hosts.get(engine) or self.hosts["vllm"]
 
 
+def _with_era(gpu: Gpu, era: str) -> tuple[str, ...]:
+    return (f"@{gpu.vendor}:{era}", f"@{gpu.architecture}:{era}") if era else ()
+
+
 def release_of(version: str) -> tuple[int, ...]:
-    """The leading numbers of a version, for comparison: '0.19.0rc1' → (0, 19, 0). Empty when there are none."""
+    """The leading numbers of a version, for comparison: 'v0.19.0rc1' → (0, 19, 0), '~0.5' → (0, 5); else empty."""
     numbers: list[int] = []
-    for word in version.strip().lstrip("v").replace("-", ".").replace("+", ".").split("."):
+    for word in version.strip().lstrip("~v").replace("-", ".").replace("+", ".").split("."):
         digits = ""
         for letter in word:
             if not letter.isdigit():
@@ -186,16 +217,3 @@ def release_of(version: str) -> tuple[int, ...]:
         if len(digits) < len(word):
             break
     return tuple(numbers)
-
-
-def seconds_by_work(works: Iterable[Work], gpu: Gpu, efficiency: Efficiency) -> list[tuple[Work, float]]:
-    """Each operator with the time it takes in one step, all its executions [s]."""
-    timed = []
-    for work in works:
-        if work.message is not None:
-            link = gpu.link_for(work.message.gpus)
-            once = efficiency.collective(link, gpu).seconds(work.message, link)
-        else:
-            once = efficiency.curve(work.kind, work.format, gpu).seconds(work, gpu)
-        timed.append((work, work.count * once))
-    return timed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 from infrascale import catalog
@@ -22,7 +23,7 @@ def efficiency() -> Efficiency:
             for key, table in raw["collectives"].items()
         },
         hosts={
-            key: Host(**{**general, **raw["hosts"].get(key.split(">=")[0], {}), **host})
+            key: Host(**{**general, **raw["hosts"].get(re.split("[<>]", key)[0], {}), **host})
             for key, host in raw["hosts"].items()
         },
         laws=raw["laws"],

@@ -19,6 +19,8 @@ from pathlib import Path
 from infrascale import catalog
 from infrascale.deployment import Deployment, default_engine, memory_budget, runs, tensor_parallel_degrees
 from infrascale.errors import CatalogError, FileError, ScenarioError
+from infrascale.hardware import Gpu
+from infrascale.hardware.efficiency import release_of
 from infrascale.model import Model, Quantization
 from infrascale.parsing.gpus import gpu
 from infrascale.parsing.models import model
@@ -110,7 +112,7 @@ def asked(row: Row) -> Asked:
         raise ScenarioError(
             f"{quantization.precision} does not run on {card.id}", why="no kernel", fix="use another format"
         )
-    engine = default_engine(card, engine_name, row.get("engine_version") or None)
+    engine = default_engine(card, engine_name, _version(row.get("engine_version", ""), engine_name, card))
     kv = stated_precision(row.get("kv_precision", "")) or _kv_default(
         engine_name, quantization, card.architecture, card.hbm_bytes
     )
@@ -198,6 +200,25 @@ def _nearest_in_size(name: str) -> str | None:
         if ("active_params" in entry) == bool(sparse or parts)
     ]
     return min(kind)[1]
+
+
+#: First release that runs on Blackwell: an older number there is another program's. Source: release notes of both.
+_FIRST_ON_BLACKWELL = {"trtllm": (0, 17), "vllm": (0, 7)}
+#: vLLM's minor releases of each half year, for versions told by month. Source: its release page on GitHub.
+_BY_MONTH = (("2023-06", "0.1"), ("2024-01", "0.2.6"), ("2024-09", "0.6"), ("2025-03", "0.8"), ("2026-01", "0.15"))
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+def _version(text: str, engine: str, card: Gpu) -> str | None:
+    """The engine's version where the text tells it, as a number or, for vLLM, as a month: `latest (May 2025)`."""
+    release = release_of(text)
+    if release and card.architecture.startswith("blackwell") and release < _FIRST_ON_BLACKWELL.get(engine, ()):
+        return None
+    month = re.search(r"\b([A-Z][a-z]{2})[a-z]* (20\d\d)\b", text)
+    if not release and engine == "vllm" and month and month[1].lower() in _MONTHS:
+        day = f"{month[2]}-{_MONTHS.index(month[1].lower()) + 1:02}"
+        return max((since, version) for since, version in (("", ""), *_BY_MONTH) if since <= day)[1] or None
+    return text or None
 
 
 def _knobs(notes: str) -> dict[str, int]:

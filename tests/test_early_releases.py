@@ -1,0 +1,79 @@
+"""Early releases: what static batches fit is what predicts, versions are read as written, and physics bounds the data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+np = pytest.importorskip("numpy")
+
+from infrascale import predicting  # noqa: E402
+from infrascale.calibration import batches  # noqa: E402
+from infrascale.calibration.residuals import impossible, shipped_rows, unlike, weights_read_s  # noqa: E402
+from infrascale.hardware import Collective, Host  # noqa: E402
+from infrascale.hardware.efficiency import release_of  # noqa: E402
+from infrascale.parsing.efficiencies import efficiency  # noqa: E402
+from infrascale.parsing.measurements import asked  # noqa: E402
+
+BATCHES = [row for row in shipped_rows()["argonne_llm_inference_bench"] if row["e2e_mean_s"] and row["osl"]]
+ROW = dict(BATCHES[0], engine="vllm", engine_version="0.11.0", gpu="H100-SXM-80GB", concurrency="32", isl="512",
+           osl="512", e2e_mean_s="", ttft_mean_s="", tp="2", gpu_count="2")  # fmt: skip
+
+
+def test_the_fits_formula_is_the_one_that_predicts(monkeypatch):
+    values = {name: prior for name, (prior, _) in batches.PRIORS.items()}
+    rows = batches.rows_of(BATCHES[::41])
+    data, known = batches.as_data(values), efficiency()
+    with_values = replace(
+        known,
+        curves={**batches.without_eras(known).curves, **data["curves"]},
+        collectives={**known.collectives, **{key: Collective(**table) for key, table in data["collectives"].items()}},
+        hosts={**known.hosts, **{era: Host(**parts) for era, parts in data["hosts"].items()}},
+    )
+    monkeypatch.setattr(predicting, "efficiency", lambda: with_values)
+    found = [predicting.predict(asked(row)).measures["e2e_mean_s"] for row in rows.rows]
+    assert len(found) > 30 and found == pytest.approx(list(rows.predicted(values)), rel=1e-9)
+
+
+def test_early_releases_cost_more_host_time_and_more_so_with_many_sequences():
+    def tpot(version: str, clients: str) -> float:
+        found = predicting.predict(asked({**ROW, "engine_version": version, "concurrency": clients}))
+        return found.measures["tpot_mean_s"]
+
+    early = [tpot("~0.5 (README: not recorded per row)", n) - tpot("0.11.0", n) for n in ("1", "16", "64")]
+    assert 0 < early[0] < early[1] < early[2]
+    assert tpot("~0.5", "16") == tpot("0.5.3", "16")
+
+
+@pytest.mark.parametrize(("text", "release"), [("~0.5 (x)", (0, 5)), ("v0.19.0rc1", (0, 19, 0)), ("latest", ())])
+def test_releases_are_read_as_written(text, release):
+    assert release_of(text) == release
+
+
+@pytest.mark.parametrize(
+    ("engine", "text", "gpu", "version"),
+    [
+        ("trtllm", "0.5.1-rc0", "GB200", None),  # Dynamo's number: TensorRT-LLM 0.5 had no Blackwell
+        ("vllm", "vllm-openai:latest (May 2025)", "H100-SXM-80GB", "0.8"),
+        ("vllm", "nightly of March 2026", "H100-SXM-80GB", "0.15"),
+        ("vllm", "0.11.1", "B200-SXM-180GB", "0.11.1"),
+    ],
+)
+def test_a_version_is_the_engines_or_none(engine, text, gpu, version):
+    found = asked({**ROW, "engine": engine, "engine_version": text, "gpu": gpu}).deployment.engine.version
+    assert found == version
+
+
+def test_no_time_beats_reading_the_weights():
+    question = asked(ROW)
+    bound = weights_read_s(question)
+    for measure, tokens in (("tpot_mean_s", 1), ("e2e_mean_s", question.workload.osl_tokens - 1)):
+        assert impossible({**ROW, measure: str(0.99 * tokens * bound)}, question)
+        assert not impossible({**ROW, measure: str(1.01 * tokens * bound)}, question)
+
+
+def test_answers_that_ended_early_say_nothing_of_their_end():
+    row = {**ROW, "tpot_mean_s": "0.02", "e2e_mean_s": "3", "osl": "512"}
+    assert unlike(row, "e2e_mean_s") and not unlike(row, "tpot_mean_s")
+    assert not unlike({**row, "e2e_mean_s": "12"}, "e2e_mean_s")
