@@ -1,4 +1,4 @@
-"""Early releases: what static batches fit is what predicts, versions are read as written, and physics bounds the data."""
+"""Early releases: what static batches fit predicts, versions are read as written, physics bounds the data."""
 
 from __future__ import annotations
 
