@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from math import exp, log
@@ -18,6 +19,7 @@ from infrascale.calibration.own import NAMES, PRECISION, Case, calibrate, expect
 from infrascale.calibration.saved import as_toml, read_calibration
 from infrascale.errors import InfraScaleError
 from infrascale.loadtests import LoadTest, Point, Stat
+from infrascale.locales import speak
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.gpus import gpu
 from infrascale.parsing.measurements import asked
@@ -161,6 +163,11 @@ def test_a_plan_rests_on_the_calibration(tmp_path):
     keys = {"model": LLAMA, "gpu": "h100-pcie", "request_per_s": 5, "gpus_per_replica": 1}
     before, after = api.plan(**keys), api.plan(**keys, calibration=str(place))
     assert after.best.performance.tpot_s.mean_s > 1.1 * before.best.performance.tpot_s.mean_s
+    sure, general = api.certainty(after, calibration=str(place)), api.certainty(before)
+    width = [one.token_per_s[1] / one.token_per_s[0] for one in (sure, general)]
+    assert width[0] < width[1] and sure.evidence is None
+    rest = api.rest(str(place), after.scenario, after.best)
+    assert rest.kinship == "same" and rest.outside > 1.1 and rest.points == 3  # osl 400 where 300 was measured
     with pytest.raises(InfraScaleError, match="GPU kinds"):
         api.plan(**(keys | {"gpu": ["h100-pcie", "l40s"]}), calibration=str(place))
 
@@ -180,13 +187,13 @@ def test_points_that_cannot_be_used_say_why():
     bound = weights_read_s(found[0].asked)
     assert bound == pytest.approx(16.06e9 / 2.0e12, rel=0.1)  # 8.03 B parameters in bf16 at 2.0 TB/s
     for values, word in (
-        ({"tpot": Stat(mean_s=0.9 * bound)}, "speculative"),
+        ({"tpot": Stat(mean_s=0.9 * bound)}, "faster"),
         ({"failed": 20}, "failed"),
-        ({"isl_tokens": None}, "--isl"),
-        ({"concurrency": None}, "load"),
+        ({"isl_tokens": None}, "no_lengths"),
+        ({"concurrency": None}, "no_load"),
     ):
         none, left = cases_of([load_test(**values)], given)
-        assert not none and word in left[0]
+        assert not none and left == [("test.json", word)]
     with pytest.raises(InfraScaleError, match="no gpu"):
         cases_of([load_test()], {})
     slow = load_test(tpot=Stat(mean_s=0.03))
@@ -232,3 +239,60 @@ def test_the_command_from_files_to_a_file(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "3 points" in said and "TPOT" in said and max(map(len, said.splitlines())) <= 80
     assert read_calibration("ours.toml").points == 3
+
+
+def test_rows_are_predicted_with_the_calibration(tmp_path):
+    """Same rows, own load tests: nearer and surer where they are kin, the same where they are not."""
+    from infrascale.predicting import predict_file
+
+    found, _ = calibrate(cases(1, 8, 32, 128), efficiency())
+    seen = measured(question(24, 500), truth())
+    text = "model,gpu,tp,isl,osl,concurrency,load_kind\n"
+    text += "".join(f"{LLAMA},{card},1,500,300,24,closed\n" for card in ("h100-pcie", "l40s"))
+    (tmp_path / "rows.csv").write_text(text)
+    tables = []
+    for own in (None, found):
+        predict_file(str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"), None, own)
+        with (tmp_path / "out.csv").open() as file:
+            tables.append(list(csv.DictReader(file)))
+    (general, other), (own, same) = tables
+    assert same == other
+    truth_s = seen.measured["tpot"]
+    assert abs(log(float(own["pred_tpot_mean_s"]) / truth_s)) < abs(log(float(general["pred_tpot_mean_s"]) / truth_s))
+    spans = [float(r["pred_tpot_mean_s_high"]) / float(r["pred_tpot_mean_s_low"]) for r in (own, general)]
+    assert spans[0] < spans[1] and float(own["pred_tpot_mean_s_low"]) < truth_s < float(own["pred_tpot_mean_s_high"])
+
+
+def test_a_calibrated_plan_is_a_plan_file_too(tmp_path, monkeypatch, capsys):
+    from infrascale.cli import main
+    from infrascale.parsing.plans import read_plan
+
+    found, _ = calibrate(cases(1, 8, 32), efficiency())
+    (tmp_path / "ours.toml").write_text(as_toml(found, made="2026-11-24", data_sha256="00", files=[]))
+    monkeypatch.chdir(tmp_path)
+    words = [
+        "infrascale",
+        "plan",
+        "--model",
+        LLAMA,
+        "--gpu",
+        "h100-pcie",
+        "--users",
+        "500",
+        "--calibration",
+        "ours.toml",
+    ]
+    screens = {}
+    for extra in ([], ["--lang", "fr"], ["--json"]):
+        monkeypatch.setattr("sys.argv", [*words, *extra])
+        with pytest.raises(SystemExit) as done:
+            main()
+        assert done.value.code in (0, None)
+        screens["".join(extra)] = capsys.readouterr().out
+        speak(None)
+    assert "in full" in screens[""] and "pleinement" in screens["--langfr"] and "90%" in screens[""]
+    (tmp_path / "plan.json").write_text(screens["--json"])
+    again, _ = read_plan("plan.json", api.curves)
+    assert again.best.performance.tpot_s.mean_s == json.loads(screens["--json"])["best"]["tpot_mean_s"]
+    with pytest.raises(InfraScaleError, match="rests on"):
+        read_plan("plan.json")

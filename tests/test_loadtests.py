@@ -16,7 +16,7 @@ from infrascale.loadtests import LoadTest, read, read_all
 from infrascale.loadtests.document import opened
 from infrascale.loadtests.formats import formats
 from infrascale.loadtests.requests import Request, point, tpot_s
-from infrascale.loadtests.wording import SENTENCES, sentence
+from infrascale.locales import words
 
 SAMPLES = Path(__file__).parent / "samples" / "loadtests"
 FILES = sorted(p for p in SAMPLES.iterdir() if p.suffix != ".md")
@@ -59,7 +59,8 @@ def test_what_is_read_goes_together(path):
             # llm-d 0.1's own example calls seconds "ms" throughout, which leaves the parts in proportion
             assert whole == pytest.approx(one.e2e.mean_s, rel=0.05)
     for note in found.notes:
-        assert "{" not in sentence(note)
+        for language in ("en", "fr"):
+            assert "{" not in words(language).say(f"note.{note.code}", **note.values)
 
 
 def test_one_run_in_two_files_says_the_same():
@@ -255,4 +256,4 @@ def test_every_note_has_a_sentence():
 
     source = "".join(p.read_text() for p in (Path(read.__code__.co_filename).parent).rglob("*.py"))
     used = set(re.findall(r'code="(\w+)"', source)) | {"many_failed", "some_failed"}
-    assert used == set(SENTENCES)
+    assert used == {key.split(".")[1] for key in words("en").texts if key.startswith("note.")}

@@ -18,8 +18,10 @@ from infrascale.planning import capacity as _capacity
 from infrascale.planning import plan as _plan
 
 if TYPE_CHECKING:
-    from infrascale.certainty import Beyond, Certainty
+    from infrascale.calibration.own import Calibration
+    from infrascale.certainty import Beyond, Certainty, Rest
     from infrascale.hardware import Efficiency
+    from infrascale.uncertainty import Intervals
 
 
 def ask(needs_demand: bool = True, **asked: Any) -> Scenario:
@@ -65,25 +67,52 @@ def curves(calibration: str | None, asked: Scenario) -> Efficiency:
     """The general curves, or what a calibration file makes of them for the one GPU kind in question."""
     if calibration is None:
         return efficiency()
-    from infrascale.calibration.saved import read_calibration
     from infrascale.errors import ScenarioError
 
     if len(asked.gpus) != 1:
         raise ScenarioError(
             f"a calibration for {len(asked.gpus)} GPU kinds", why="it was measured on one", fix="name one --gpu"
         )
-    return read_calibration(calibration).efficiency(efficiency(), asked.gpus[0], asked.model)
+    return _read(calibration).efficiency(efficiency(), asked.gpus[0], asked.model)
 
 
-def beyond(gpus: int, asked: Scenario, found: list[tuple[Candidate, float]]) -> Beyond | None:
+def _read(calibration: str) -> Calibration:
+    from infrascale.calibration.saved import read_calibration
+
+    return read_calibration(calibration)
+
+
+def _own(calibration: str | None, asked: Scenario, best: Candidate | None) -> Intervals | None:
+    """The intervals of a calibration at the planned load; None: the shipped ones."""
+    if calibration is None or best is None:
+        return None
+    from infrascale.calibration.planned import intervals_of
+
+    return intervals_of(_read(calibration), asked, best, efficiency())
+
+
+def rest(calibration: str, asked: Scenario, best: Candidate | None) -> Rest:
+    """What an answer owes to a calibration, and how far its question lies from what was measured."""
+    from infrascale.calibration.planned import rest_of
+
+    return rest_of(_read(calibration), asked, best)
+
+
+def beyond(
+    gpus: int, asked: Scenario, found: list[tuple[Candidate, float]], *, calibration: str | None = None
+) -> Beyond | None:
     """How sure the best of `capacity` is, what breaks beyond it, and what twice as much needs; None: it serves none."""
     from infrascale.certainty import beyond as _beyond
 
-    return _beyond(asked, *found[0], gpus, efficiency()) if found else None
+    if not found:
+        return None
+    own = _own(calibration, asked, found[0][0])
+    return _beyond(asked, *found[0], gpus, curves(calibration, asked), own)
 
 
-def certainty(found: Plan) -> Certainty | None:
+def certainty(found: Plan, *, calibration: str | None = None) -> Certainty | None:
     """Between which numbers of GPUs the need lies with 90 % confidence, and the nearest evidence; None: infeasible."""
     from infrascale.certainty import certainty as _certainty
 
-    return _certainty(found, efficiency())
+    own = _own(calibration, found.scenario, found.best)
+    return _certainty(found, curves(calibration, found.scenario), own)

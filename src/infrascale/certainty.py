@@ -18,7 +18,7 @@ from math import exp
 from infrascale import catalog
 from infrascale.hardware import Efficiency
 from infrascale.planning import Candidate, Constraint, Objective, Plan, Scenario, capacity, plan
-from infrascale.uncertainty import COVERAGE, KNOWN, Regime, intervals
+from infrascale.uncertainty import COVERAGE, KNOWN, Intervals, Regime, intervals
 from infrascale.workload import Demand
 
 
@@ -63,6 +63,17 @@ class Beyond:
     evidence: Evidence | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """What an answer owes to a calibration. `outside`: how many times beyond what was measured the question lies."""
+
+    points: int
+    model: str
+    gpu: str
+    kinship: str
+    outside: float
+
+
 def regime_of(candidate: Candidate) -> Regime:
     """Requests that run at once: a plan knows its batch, so what waits beyond it adds no doubt of its own."""
     deployment = candidate.deployment
@@ -70,13 +81,13 @@ def regime_of(candidate: Candidate) -> Regime:
     return Regime(kind="closed", engine=deployment.engine.name, queued=False, known=known)
 
 
-def certainty(found: Plan, efficiency: Efficiency) -> Certainty | None:
-    """None for an infeasible plan: there is no number to be sure of."""
+def certainty(found: Plan, efficiency: Efficiency, own: Intervals | None = None) -> Certainty | None:
+    """None for an infeasible plan: there is no number to be sure of. `own`: intervals after load tests of one's own."""
     best = found.best
     if best is None:
         return None
     regime = regime_of(best)
-    token, first = (intervals().of(measure, regime) for measure in ("tpot_mean_s", "ttft_mean_s"))
+    token, first = ((own or intervals()).of(measure, regime) for measure in ("tpot_mean_s", "ttft_mean_s"))
     promise = found.scenario.promise
     speed, ttft_s = 1 / promise.tpot_of(best.performance), promise.ttft_of(best.performance)
     return Certainty(
@@ -85,7 +96,7 @@ def certainty(found: Plan, efficiency: Efficiency) -> Certainty | None:
         high_gpus=_gpus(found, efficiency, token.high, first.high),
         token_per_s=(speed * exp(-token.high), speed * exp(-token.low)),
         ttft_s=first.around(ttft_s),
-        evidence=nearest(best),
+        evidence=None if own else nearest(best),
     )
 
 
@@ -110,10 +121,12 @@ def _stretched(asked: Scenario, best: Candidate, token: float, first: float) -> 
     )
 
 
-def beyond(asked: Scenario, best: Candidate, requests: float, gpus: int, efficiency: Efficiency) -> Beyond:
+def beyond(
+    asked: Scenario, best: Candidate, requests: float, gpus: int, efficiency: Efficiency, own: Intervals | None = None
+) -> Beyond:
     """What lies around the answer of `capacity`: `best` serves `requests` at once on `gpus`."""
     regime = regime_of(best)
-    token, first = (intervals().of(measure, regime) for measure in ("tpot_mean_s", "ttft_mean_s"))
+    token, first = ((own or intervals()).of(measure, regime) for measure in ("tpot_mean_s", "ttft_mean_s"))
 
     def most(end: str) -> float:
         stretched = _stretched(asked, best, getattr(token, end), getattr(first, end))
@@ -140,7 +153,7 @@ def beyond(asked: Scenario, best: Candidate, requests: float, gpus: int, efficie
         high_requests=most("low"),
         breaks=(one_more or best).binding.constraint,
         doubled_gpus=doubled.gpus if doubled else None,
-        evidence=nearest(best),
+        evidence=None if own else nearest(best),
     )
 
 

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, isfinite
 from pathlib import Path
+from typing import Protocol
 
 from infrascale.deployment import PhysicsTimer, busy_power_w, cache_bytes_per_request, memory_budget
 from infrascale.errors import CatalogError, FileError, InfraScaleError, ModelError
-from infrascale.hardware import BETWEEN_SERVERS
+from infrascale.hardware import BETWEEN_SERVERS, Efficiency, Gpu
+from infrascale.model import Model
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.measurements import Asked, Row, asked, read_rows
 from infrascale.serving import (
@@ -31,7 +33,7 @@ from infrascale.serving import Regime as Load
 from infrascale.serving.queueing import Loaded, Replica, steps_until_seen
 from infrascale.serving.routing import Arrivals
 from infrascale.serving.steady_state import decode_batch
-from infrascale.uncertainty import KNOWN, Regime, intervals
+from infrascale.uncertainty import KNOWN, Intervals, Regime, intervals
 from infrascale.work import Batch
 
 MEASURES = ("ttft_mean_s", "tpot_mean_s", "e2e_mean_s", "output_tok_per_s_total")
@@ -52,7 +54,17 @@ class Prediction:
     reason: str = ""
 
 
-def predict_file(path: str, out: str, progress: Callable[[int, int], None] | None = None) -> None:
+class Own(Protocol):
+    """What load tests of one's own make of the general model (`calibration.own.Calibration`)."""
+
+    def efficiency(self, general: Efficiency, gpu: Gpu, model: Model) -> Efficiency: ...
+
+    def intervals(self, asked: Asked, general: Efficiency) -> Intervals: ...
+
+
+def predict_file(
+    path: str, out: str, progress: Callable[[int, int], None] | None = None, own: Own | None = None
+) -> None:
     """Predict every row of `path` into `out`, which appears whole or not at all."""
     header, rows = read_rows(path)
     target = Path(out)
@@ -62,7 +74,7 @@ def predict_file(path: str, out: str, progress: Callable[[int, int], None] | Non
             writer = csv.DictWriter(file, [*header, *(c for c in COLUMNS if c not in header)])
             writer.writeheader()
             for done, row in enumerate(rows, 1):
-                writer.writerow({**row, **predict_row(row)})
+                writer.writerow({**row, **predict_row(row, own)})
                 if progress:
                     progress(done, len(rows))
         partial.replace(target)
@@ -71,18 +83,20 @@ def predict_file(path: str, out: str, progress: Callable[[int, int], None] | Non
         raise FileError(f"{out} cannot be written", why=error.strerror or str(error), fix="check the path") from None
 
 
-def predict_row(row: Row) -> dict[str, str]:
+def predict_row(row: Row, own: Own | None = None) -> dict[str, str]:
     """The new cells of one row."""
     cells = dict.fromkeys(COLUMNS, "")
     try:
-        found = predict(asked(row))
+        question = asked(row)
+        found = predict(question, own)
+        table = own.intervals(question, efficiency()) if own else intervals()
     except (CatalogError, ModelError) as error:
         return {**cells, "status": "unsupported", "reason": _one_line(error)}
     except InfraScaleError as error:
         return {**cells, "status": "error", "reason": _one_line(error)}
     except (ArithmeticError, ValueError) as error:
         return {**cells, "status": "error", "reason": f"the numbers of this row do not go together ({error})"}
-    for measure, (low, high) in intervals().bounds(found.measures, found.regime).items():
+    for measure, (low, high) in table.bounds(found.measures, found.regime).items():
         values = (("", found.measures[measure]), ("_low", low), ("_high", high))
         cells |= {f"pred_{measure}{end}": f"{value:.6g}" for end, value in values}
     cells["pred_power_w"] = f"{found.power_w:.6g}"
@@ -93,10 +107,14 @@ def _one_line(error: InfraScaleError) -> str:
     return f"{error.what}: {error.why}" if error.why else error.what
 
 
-def predict(row: Asked) -> Prediction:
-    """Raises CatalogError where the weights do not fit, ValueError where a number is not finite."""
+def predict(row: Asked, own: Own | None = None) -> Prediction:
+    """`own` load tests correct the general model.
+
+    Raises CatalogError where the weights do not fit, ValueError where a number is not finite.
+    """
     limits = limits_of(row.deployment, row.workload)
-    timer = PhysicsTimer(deployment=row.deployment, efficiency=efficiency())
+    curves = own.efficiency(efficiency(), row.deployment.gpu, row.deployment.model) if own else efficiency()
+    timer = PhysicsTimer(deployment=row.deployment, efficiency=curves)
     if limits.running < 1:
         budget = memory_budget(row.deployment)
         if budget.kv_cache_bytes <= 0:
@@ -135,7 +153,7 @@ def kind_of(row: Asked) -> str:
 
 
 def _closed(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
-    laws = dict(efficiency().laws)
+    laws = dict(timer.efficiency.laws)
     p = closed_loop(timer, row.workload, limits, timer.host, laws, row.concurrency or 1.0, Load.BURST, row.waves)
     return _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, p.output_token_per_s, p.running_seqs)
 
@@ -165,7 +183,7 @@ def _apart(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
     assert row.prefill is not None
     deployment, load = row.prefill, row.workload
     pool = Pool(
-        timer=PhysicsTimer(deployment=deployment, efficiency=efficiency()),
+        timer=PhysicsTimer(deployment=deployment, efficiency=timer.efficiency),
         limits=limits_of(deployment, load),
         engines=row.prefill_engines,
         lanes=deployment.shard.dp,
@@ -208,7 +226,7 @@ def _open(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
         return _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, total, p.running_seqs)
     most = found.request_per_s
     wait = (row.requests or 0.0) / row.replicas / 2 * max(0.0, 1 / most - KNEE / rate)
-    p = closed_loop(timer, row.workload, limits, timer.host, dict(efficiency().laws), limits.running, Load.STEADY)
+    p = closed_loop(timer, row.workload, limits, timer.host, dict(timer.efficiency.laws), limits.running, Load.STEADY)
     total = p.output_token_per_s * row.replicas
     cells = _cells(p.ttft_s.mean_s + wait, p.tpot_s.mean_s, p.e2e_s.mean_s + wait, total, p.running_seqs)
     note = f"saturated: at most {most * row.replicas:.3g} requests/s are sustained"

@@ -16,14 +16,15 @@ from infrascale.loadtests.reading import MOST_FAILED
 from infrascale.parsing.measurements import asked
 from infrascale.serving import Waves
 
-FASTER = "faster than its weights can be read: speculative decoding, or another GPU or TP than said"
-FAILED = "more than a tenth of its requests failed"
-NO_LENGTHS = "its lengths in tokens are not known: give --isl and --osl"
-NO_LOAD = "its load is not known: give the tool's summary"
+#: Why a point cannot be used; `calibrate.left_NAME` of the locale says it.
+FASTER, FAILED, NO_LENGTHS, NO_LOAD = "faster", "failed", "no_lengths", "no_load"
 
 
-def cases_of(tests: Iterable[LoadTest], given: Mapping[str, str]) -> tuple[list[Case], list[str]]:
-    """Every usable point; `given` fills what the files leave out and overrides the model's and the GPU's names."""
+def cases_of(tests: Iterable[LoadTest], given: Mapping[str, str]) -> tuple[list[Case], list[tuple[str, str]]]:
+    """Every usable point, and path and reason of each other.
+
+    `given` fills what the files leave out and overrides the model's and the GPU's names.
+    """
     found, left_out = [], []
     for test in tests:
         for point in test.points:
@@ -33,7 +34,7 @@ def cases_of(tests: Iterable[LoadTest], given: Mapping[str, str]) -> tuple[list[
             if case and _too_fast(case):
                 why = FASTER
             if why:
-                left_out.append(f"{test.path}: {why}")
+                left_out.append((test.path, why))
             elif case:
                 found.append(case)
     one = {(c.asked.deployment.gpu.id, c.asked.deployment.engine.name) for c in found}
@@ -75,12 +76,15 @@ def _case(point: Point, facts: Mapping[str, str]) -> Case:
         question = replace(question, deployment=replace(question.deployment, engine=engine))
     if point.waves:
         question = replace(question, waves=Waves(count=max(1.0, point.waves)))
-    osl = question.workload.osl_tokens
+    return Case(asked=question, measured=measured(point, question.workload.osl_tokens))
+
+
+def measured(point: Point, osl_tokens: float) -> dict[str, float]:
+    """Mean TPOT and TTFT of a point, as far as it tells [s]."""
     tpot, ttft, e2e = point.tpot.mean_s, point.ttft.mean_s, point.e2e.mean_s
-    if tpot is None and ttft is not None and e2e is not None and osl > 1:
-        tpot = (e2e - ttft) / (osl - 1)
-    measured = {"tpot": tpot, "ttft": ttft}
-    return Case(asked=question, measured={key: value for key, value in measured.items() if value})
+    if tpot is None and ttft is not None and e2e is not None and osl_tokens > 1:
+        tpot = (e2e - ttft) / (osl_tokens - 1)
+    return {key: value for key, value in (("tpot", tpot), ("ttft", ttft)) if value}
 
 
 def _too_fast(case: Case) -> bool:

@@ -23,6 +23,8 @@ from infrascale.hardware import Efficiency, Gpu, Scale
 from infrascale.model import Model
 from infrascale.parsing.measurements import Asked
 from infrascale.serving import Limits, Regime, Saturated, closed_loop, limits_of, open_loop
+from infrascale.uncertainty import Intervals, Spread
+from infrascale.uncertainty import intervals as shipped
 from infrascale.work import Kind
 
 #: Log-spread of each multiplier before any load test. Kernels: the error of the kernel curves; host: as in `hosts`.
@@ -58,7 +60,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """The posterior, with what it rests on. `region`: least and most of isl, osl and concurrency that were measured."""
+    """The posterior, with what it rests on.
+
+    `region`: least and most of isl, osl and concurrency (of a replica) that were measured.
+    """
 
     gpu: str
     architecture: str
@@ -96,12 +101,25 @@ class Calibration:
             far += max(0.0, log(low / value), log(value / high))
         return far
 
+    def intervals(self, asked: Asked, general: Efficiency) -> Intervals:
+        """The same as ratios, for whoever takes the shipped table; on another generation of GPU that table itself."""
+        if self.kinship(asked.deployment.gpu, asked.deployment.model) == "other":
+            return shipped()
+        return Intervals(
+            spreads={
+                f"{measure}_mean_s": Spread(low=log(low / best), high=log(high / best), rows=self.points)
+                for measure, (low, best, high) in self.interval(asked, general).items()
+            }
+        )
+
     def interval(self, asked: Asked, general: Efficiency) -> dict[str, tuple[float, float, float]]:
         """Low, best and high of each measure, 90 % [s]."""
         theta, covariance = self.posterior(asked.deployment.gpu, asked.deployment.model)
         best, slopes = slopes_at(asked, general, theta)
         far = self.outside(
-            isl=asked.workload.isl_tokens, osl=asked.workload.osl_tokens, concurrency=asked.concurrency or 1.0
+            isl=asked.workload.isl_tokens,
+            osl=asked.workload.osl_tokens,
+            **({"concurrency": asked.concurrency / asked.replicas} if asked.concurrency else {}),
         )
         found = {}
         for measure, value in best.items():
@@ -274,5 +292,5 @@ def _region(cases: Sequence[Case]) -> dict[str, tuple[float, float]]:
     return {
         "isl": span([c.asked.workload.isl_tokens for c in cases]),
         "osl": span([c.asked.workload.osl_tokens for c in cases]),
-        "concurrency": span([c.asked.concurrency for c in cases if c.asked.concurrency] or [1.0]),
+        "concurrency": span([c.asked.concurrency / c.asked.replicas for c in cases if c.asked.concurrency] or [1.0]),
     }

@@ -11,15 +11,8 @@ from infrascale.cli.flags import Text
 if TYPE_CHECKING:
     from infrascale.calibration.own import Calibration, Error
     from infrascale.loadtests import LoadTest
-    from infrascale.planning import Scenario
 
 FEW_POINTS = 3
-TAKEN_OVER = {
-    "same": "in full: the same model on the same GPU kind",
-    "model": "in part: another model on the same GPU kind",
-    "generation": "a little: another GPU of the same generation",
-    "other": "not at all: another generation of GPU, so this is the general model's answer",
-}
 
 
 def calibrate(
@@ -50,24 +43,15 @@ def calibrate(
     tests = read_all(results)
     cases, left_out = cases_of(tests, given)
     if not cases:
-        raise ScenarioError("no point can be used", why="; ".join(left_out)[:300], fix="see the reasons above")
+        raise ScenarioError(
+            "no point can be used", why="; ".join(map(": ".join, left_out))[:300], fix="see the reasons above"
+        )
     found, errors = fitted(cases, efficiency())
     print("\n".join(_lines(tests, found, errors, left_out)))
     if plot:
         _draw(errors, plot)
         print(plot)
     print(*write({out: _file(found, results)}, "."))
-
-
-def taken_over(path: str, asked: Scenario) -> str:
-    """What a plan owes to a calibration, and how far its question lies from what was measured."""
-    from infrascale.calibration.saved import read_calibration
-
-    found = read_calibration(path)
-    far = found.outside(isl=asked.workload.isl_tokens, osl=asked.workload.osl_tokens)
-    text = f"{found.points} points of {found.model.split('/')[-1]} on {found.gpu}"
-    text += f" count {TAKEN_OVER[found.kinship(asked.gpus[0], asked.model)]}"
-    return text + (f"; its lengths lie {2.718281828**far:.1f} times outside what was measured" if far > 0.1 else "")
 
 
 def _file(found: Calibration, results: list[str]) -> str:
@@ -82,36 +66,52 @@ def _file(found: Calibration, results: list[str]) -> str:
     return as_toml(found, made=date.today().isoformat(), data_sha256=digest, files=names)
 
 
-def _lines(tests: list[LoadTest], found: Calibration, errors: list[Error], left_out: list[str]) -> list[str]:
+def _lines(
+    tests: list[LoadTest], found: Calibration, errors: list[Error], left_out: list[tuple[str, str]]
+) -> list[str]:
     from math import exp, sqrt
 
     from infrascale.calibration.own import NAMES
-    from infrascale.loadtests.wording import sentence
+    from infrascale.locales import words
 
-    lines = [f"{found.points} points of {found.model}", f"  on {found.gpu} under {found.engine}"]
+    w = words()
+    title = w.say("calibrate.points", n=found.points, model=found.model, gpu=found.gpu, engine=found.engine)
+    lines = [title]
     kinds = {t.format: sum(len(u.points) for u in tests if u.format == t.format) for t in tests}
-    lines += [f"  read: {n} points, {name}" for name, n in kinds.items()]
-    notes = [note for test in tests for note in test.notes]
-    for code in dict.fromkeys(note.code for note in notes):
-        alike = [note for note in notes if note.code == code]
-        lines += _wrapped(sentence(alike[0]) + (f" (and {len(alike) - 1} more)" if len(alike) > 1 else ""))
-    for text in left_out:
-        lines += _wrapped(f"left out: {text}")
+    lines += [f"  {w.say('calibrate.read', n=n, format=name)}" for name, n in kinds.items()]
+    lines += notes(tests)
+    for path, why in left_out:
+        lines += _wrapped(w.say("calibrate.left_out", path=path, why=w.say(f"calibrate.left_{why}")))
     if found.points < FEW_POINTS:
-        lines += ["  ! few points: most of the answer is still the general model's"]
-    lines += ["", "  error, mean of |%|      general   calibrated   each point left out"]
+        lines += _wrapped(w.say("calibrate.few"))
+    titles = [w.say(f"calibrate.{key}") for key in ("errors", "general", "calibrated", "left")]
+    lines += ["", f"  {titles[0]:<22}{titles[1]:>11} {titles[2]:>12} {titles[3]:>22}"]
     for measure in ("tpot", "ttft"):
         own = [e for e in errors if e.measure == measure]
         if own:
-            cells = [_percent([getattr(e, k) for e in own]) for k in ("before", "after", "left_out")]
-            lines.append(f"  {measure.upper():<22}{cells[0]:>8} % {cells[1]:>10} % {cells[2]:>18} %")
-    lines += ["", "  learnt                  time ×   90 % interval"]
+            cells = [w.number(_percent([getattr(e, k) for e in own]), 1) for k in ("before", "after", "left_out")]
+            lines.append(f"  {measure.upper():<22}{cells[0]:>9} % {cells[1]:>10} % {cells[2]:>20} %")
+    learnt, times, interval = (w.say(f"calibrate.{key}") for key in ("learnt", "times", "interval"))
+    lines += ["", f"  {learnt:<26}{times:>8}   {interval}"]
     for index, name in enumerate(NAMES):
         middle, spread = found.multipliers[index], 1.645 * sqrt(found.covariance[index][index])
-        interval = f"{exp(middle - spread):.2f} … {exp(middle + spread):.2f}"
-        lines.append(f"  {LABELS[name]:<22}{exp(middle):>8.2f}   {interval}")
-    spans = [f"{key} {low:g} … {high:g}" for key, (low, high) in found.region.items()]
-    return [*lines, "", f"  measured: {', '.join(spans)}", ""]
+        ends = f"{w.number(exp(middle - spread), 2)} … {w.number(exp(middle + spread), 2)}"
+        lines.append(f"  {w.say(f'calibrate.{name}'):<26}{w.number(exp(middle), 2):>8}   {ends}")
+    spans = ", ".join(f"{key} {w.short(low)} … {w.short(high)}" for key, (low, high) in found.region.items())
+    return [*lines, "", f"  {w.say('calibrate.measured', spans=spans)}", ""]
+
+
+def notes(tests: list[LoadTest]) -> list[str]:
+    """What a person should know before trusting these files: each kind of note once."""
+    from infrascale.locales import words
+
+    w, lines = words(), []
+    every = [note for test in tests for note in test.notes]
+    for code in dict.fromkeys(note.code for note in every):
+        alike = [note for note in every if note.code == code]
+        more = " " + w.say("calibrate.and_more", n=len(alike) - 1) if len(alike) > 1 else ""
+        lines += _wrapped(w.say(f"note.{code}", **alike[0].values) + more)
+    return lines
 
 
 def _wrapped(text: str) -> list[str]:
@@ -120,27 +120,10 @@ def _wrapped(text: str) -> list[str]:
     return wrap(text, 78, initial_indent="  ! ", subsequent_indent="    ")
 
 
-def indented(text: str) -> str:
-    from textwrap import wrap
-
-    return "\n".join(wrap(text, 78, initial_indent="  ", subsequent_indent="  "))
-
-
-LABELS = {
-    "weights": "reading weights",
-    "arithmetic": "arithmetic",
-    "cache": "reading the cache",
-    "links": "links between GPUs",
-    "step": "engine, each step",
-    "seq": "engine, each sequence",
-    "request": "engine, each request",
-}
-
-
-def _percent(logs: list[float]) -> str:
+def _percent(logs: list[float]) -> float:
     from math import exp
 
-    return f"{100 * sum(abs(exp(-value) - 1) for value in logs) / len(logs):.1f}"
+    return 100 * sum(abs(exp(-value) - 1) for value in logs) / len(logs)
 
 
 def _draw(errors: list[Error], path: str) -> None:
@@ -148,21 +131,27 @@ def _draw(errors: list[Error], path: str) -> None:
     from math import exp
 
     from infrascale.errors import ScenarioError
+    from infrascale.locales import words
 
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ScenarioError("no plot", why="matplotlib is missing", fix="pip install 'infrascale[plots]'") from None
+    w = words()
     measures = [m for m in ("tpot", "ttft") if any(e.measure == m for e in errors)]
     figure = Figure(figsize=(4.6 * len(measures), 4.2), layout="constrained")
     for axes, measure in zip(figure.subplots(1, len(measures), squeeze=False)[0], measures, strict=True):
         own = [(e, e.case.measured[measure]) for e in errors if e.measure == measure]
-        for name, key, colour in (("general model", "before", "#9a9a9a"), ("calibrated", "after", "#0a5fb4")):
+        for name, key, colour in (
+            (w.say("calibrate.line_general"), "before", "#9a9a9a"),
+            (w.say("calibrate.calibrated"), "after", "#0a5fb4"),
+        ):
             predicted = [seconds * exp(-getattr(e, key)) for e, seconds in own]
             axes.plot([s for _, s in own], predicted, "o", color=colour, alpha=0.8, label=name)
         ends = [min(s for _, s in own) / 1.3, max(s for _, s in own) * 1.3]
         axes.plot(ends, ends, color="black", linewidth=0.8)
-        axes.set(xscale="log", yscale="log", xlabel=f"measured {measure.upper()} [s]", ylabel="predicted [s]")
+        axes.set(xscale="log", yscale="log", xlabel=w.say("calibrate.axis_measured", measure=measure.upper()))
+        axes.set_ylabel(w.say("calibrate.axis_predicted"))
         axes.legend(frameon=False)
     try:
         figure.savefig(path, dpi=120)

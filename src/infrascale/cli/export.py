@@ -20,6 +20,7 @@ def export(
     lang: Annotated[str, typer.Option(help="Language of the comments: en or fr.")] = "en",
 ) -> None:
     """Files that start what was planned: commands, Compose, Kubernetes, Helm, a load test."""
+    from infrascale import api
     from infrascale.exports import Options, render, serving
     from infrascale.parsing.plans import read_plan
     from infrascale.writing import write
@@ -33,7 +34,7 @@ def export(
         prometheus=prometheus,
         language=lang,
     )
-    found, asked = read_plan(plan)
+    found, asked = read_plan(plan, api.curves)
     if found.best is None:
         typer.echo("infeasible: no number of these GPUs keeps the promise, so there is nothing to deploy", err=True)
         raise typer.Exit(3)

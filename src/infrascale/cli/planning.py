@@ -90,9 +90,8 @@ def plan(
     apart = ("file", "as_json", "tpot", "solver", "physics", "calibration")
     flags = {k: v for k, v in locals().items() if k not in ("apart", *apart)} | {"tpot_s": tpot}
     from infrascale import api
-    from infrascale.cli.calibrate import indented, taken_over
     from infrascale.parsing.plans import asked_as
-    from infrascale.screen import certainty_json, plan_json, plan_lines
+    from infrascale.screen import certainty_json, plan_json, plan_lines, rest_json
 
     with errors_as(as_json):
         keys = keys_of(file, flags)
@@ -100,15 +99,13 @@ def plan(
             _classic(physics, api.ask(**keys))
             return
         found = api.plan(solver=solver, calibration=calibration, **keys)
-    sure = None if calibration else api.certainty(found)  # the general model's certainty is not yours
-    if as_json and calibration:
-        print(json.dumps(plan_json(found) | {"calibration": taken_over(calibration, found.scenario)}, indent=2))
-    elif as_json:
-        print(json.dumps(plan_json(found) | certainty_json(sure) | asked_as(keys, solver), indent=2))
+        sure = api.certainty(found, calibration=calibration)
+    rest = api.rest(calibration, found.scenario, found.best) if calibration else None
+    if as_json:
+        kept = asked_as(keys, solver, calibration)
+        print(json.dumps(plan_json(found) | certainty_json(sure) | rest_json(rest) | kept, indent=2))
     else:
-        print("\n".join(plan_lines(found, sure=sure)))
-        if calibration:
-            print(indented(taken_over(calibration, found.scenario)))
+        print("\n".join(plan_lines(found, sure=sure, rest=rest)))
     if found.best is None:
         raise typer.Exit(3)
 
@@ -154,21 +151,19 @@ def capacity(
     """What GPUs that you own can serve within the promise."""
     flags = {k: v for k, v in locals().items() if k not in ("file", "as_json", "gpus", "calibration")}
     from infrascale import api
-    from infrascale.screen import beyond_json, candidate_json, capacity_lines
+    from infrascale.screen import beyond_json, candidate_json, capacity_lines, rest_json
 
     with errors_as(as_json):
         asked = api.ask(needs_demand=False, **keys_of(file, flags))
         found = api.capacity(gpus, asked, calibration=calibration)
-        beyond = None if calibration else api.beyond(gpus, asked, found)
+        beyond = api.beyond(gpus, asked, found, calibration=calibration)
+    rest = api.rest(calibration, asked, found[0][0] if found else None) if calibration else None
     if as_json:
         share = asked.requests_per_user or 1.0
         rows = [{"requests_in_flight": n, "users": n / share, **candidate_json(c)} for c, n in found]
-        print(json.dumps({"gpus": gpus, "feasible": bool(found), **beyond_json(beyond), "ways": rows}, indent=2))
+        extra = beyond_json(beyond) | rest_json(rest)
+        print(json.dumps({"gpus": gpus, "feasible": bool(found), **extra, "ways": rows}, indent=2))
     else:
-        print("\n".join(capacity_lines(gpus, asked, found, beyond=beyond)))
-        if calibration:
-            from infrascale.cli.calibrate import indented, taken_over
-
-            print(indented(taken_over(calibration, asked)))
+        print("\n".join(capacity_lines(gpus, asked, found, beyond=beyond, rest=rest)))
     if not found:
         raise typer.Exit(3)

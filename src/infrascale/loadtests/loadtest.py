@@ -64,7 +64,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """Something a person should know before trusting the numbers; sentences are made in `wording`."""
+    """Something a person should know before trusting the numbers; `note.CODE` of the locale says it."""
 
     code: str
     values: Mapping[str, str] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -16,12 +16,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from infrascale.errors import FileError
+from infrascale.hardware import Efficiency
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.huggingface import parse_config
 from infrascale.parsing.models import local_config
 from infrascale.parsing.objectives import preferred
 from infrascale.parsing.scenarios import Question, question, scenario
-from infrascale.planning import Plan, plan
+from infrascale.planning import Plan, Scenario, plan
 
 MOST_BYTES = 16 * 2**20
 VERSION = version("infrascale")
@@ -55,14 +56,21 @@ class Saved(BaseModel):
     solver: Literal["exact", "nelder-mead"]
     model_config_json: dict[str, Any] | None = None
     model: str
+    calibration: str | None = None
     best: Best | None
 
 
-def asked_as(keys: Mapping[str, Any], solver: str) -> dict[str, Any]:
+def asked_as(keys: Mapping[str, Any], solver: str, calibration: str | None = None) -> dict[str, Any]:
     """What a plan file adds to the answer, for the keys that a person gave."""
     asked = question(keys)
     config = local_config(asked.model)
-    return provenance(asked, solver, config[1] if config else None)
+    found = provenance(asked, solver, config[1] if config else None)
+    if calibration is None:
+        return found
+    return found | {
+        "calibration": calibration,
+        "command": f"{found['command']} --calibration {shlex.quote(calibration)}",
+    }
 
 
 def provenance(asked: Question, solver: str, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -94,8 +102,14 @@ def spelled(asked: Question) -> dict[str, Any]:
     return found
 
 
-def read_plan(path: str) -> tuple[Plan, Question]:
-    """The Plan that a file holds, proven again, and its question."""
+Curves = Callable[[str | None, Scenario], Efficiency]
+
+
+def read_plan(path: str, curves: Curves | None = None) -> tuple[Plan, Question]:
+    """The Plan that a file holds, proven again, and its question.
+
+    `curves` reads the calibration that it may rest on.
+    """
     saved = _saved(path)
     asked = question(saved.question)
     given = None
@@ -103,8 +117,13 @@ def read_plan(path: str) -> tuple[Plan, Question]:
         given = parse_config(saved.model_config_json, id=saved.model)
     elif local_config(asked.model, must_exist=False):
         raise _broken(path, "it names a local model and holds no config of it")
-    found = plan(scenario(asked, given=given), efficiency(), saved.solver)
-    found = preferred(found, asked, efficiency())
+    held = scenario(asked, given=given)
+    if saved.calibration and curves is None:
+        raise FileError(
+            f"{path} rests on {saved.calibration}", why="this verb knows the general model only", fix="plan without it"
+        )
+    law = curves(saved.calibration, held) if curves else efficiency()
+    found = preferred(plan(held, law, saved.solver), asked, law)
     again = best_of(found)
     if again != saved.best:
         raise FileError(

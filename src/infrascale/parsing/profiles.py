@@ -53,7 +53,7 @@ class _Measured(Strict):
     device: str
     seconds: Amount
     error_fraction: dict[str, Amount]
-    notes: list[str] = []
+    notes: list[str] = Field(default_factory=list)
 
 
 class _Profile(Entry):
@@ -62,7 +62,7 @@ class _Profile(Entry):
     curves: dict[str, _Curve]
     bus: _Bus | None = None
     measured: _Measured
-    samples: dict[str, Annotated[list[Sample], Field(max_length=5000)]] = {}
+    samples: dict[str, Annotated[list[Sample], Field(max_length=5000)]] = Field(default_factory=dict)
 
 
 def profile(path: str) -> Gpu:

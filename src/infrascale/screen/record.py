@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from infrascale.certainty import Beyond, Certainty
+from infrascale.certainty import Beyond, Certainty, Rest
 from infrascale.planning import Candidate, Constraint, Plan, Rejection
 
 
@@ -118,3 +118,8 @@ def beyond_json(beyond: Beyond | None) -> dict[str, Any]:
 def certainty_json(sure: Certainty | None) -> dict[str, Any]:
     """How sure a plan is; empty for an infeasible one."""
     return {"certainty": asdict(sure)} if sure else {}
+
+
+def rest_json(rest: Rest | None) -> dict[str, Any]:
+    """What an answer owes to load tests; empty where it owes nothing."""
+    return {"rests_on": asdict(rest)} if rest else {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from textwrap import wrap
 
-from infrascale.certainty import Beyond, Certainty, Evidence
+from infrascale.certainty import Beyond, Certainty, Evidence, Rest
 from infrascale.errors import InfraScaleError
 from infrascale.locales import Words, words
 from infrascale.planning import Candidate, Check, Constraint, Objective, Plan, Rejection, Scenario
@@ -20,8 +20,13 @@ WIDTH = 80
 BAR = 24  # columns of a full GPU
 
 
-def plan_lines(plan: Plan, say: Words | None = None, *, sure: Certainty | None = None) -> list[str]:
-    """The screen of `infrascale plan`, by default in the reader's language; `sure` adds how sure it is."""
+def plan_lines(
+    plan: Plan, say: Words | None = None, *, sure: Certainty | None = None, rest: Rest | None = None
+) -> list[str]:
+    """The screen of `infrascale plan`, by default in the reader's language; `sure` adds how sure it is.
+
+    `rest`: the load tests of one's own that it rests on, in place of published evidence.
+    """
     w = say or words()
     if plan.best is None:
         return _infeasible(w, plan)
@@ -38,7 +43,7 @@ def plan_lines(plan: Plan, say: Words | None = None, *, sure: Certainty | None =
         *_memory(w, best),
         *_losers(w, plan, best),
         "",
-        *paragraph(_evidence(w, sure.evidence if sure else None), "  "),
+        *paragraph(_rest(w, rest) if rest else _evidence(w, sure.evidence if sure else None), "  "),
     ]
 
 
@@ -49,6 +54,7 @@ def capacity_lines(
     say: Words | None = None,
     *,
     beyond: Beyond | None = None,
+    rest: Rest | None = None,
 ) -> list[str]:
     """The screen of `infrascale capacity`: the most requests at once, then what each way serves.
 
@@ -88,7 +94,7 @@ def capacity_lines(
         "  " + w.say("capacity.ways"),
         *ways,
         "",
-        *paragraph(_evidence(w, beyond.evidence), "  "),
+        *paragraph(_rest(w, rest) if rest else _evidence(w, beyond.evidence), "  "),
     ]
 
 
@@ -246,6 +252,16 @@ def _evidence(w: Words, evidence: Evidence | None) -> str:
         return w.say("plan.evidence")
     error = w.percent(evidence.error_fraction)
     return w.say(f"plan.evidence_{evidence.near}", n=evidence.measurements, error=error)
+
+
+def _rest(w: Words, rest: Rest) -> str:
+    """What is owed to a calibration, and how far the question lies from what was measured."""
+    model = rest.model.split("/")[-1]
+    owed = w.say(f"calibrate.rests_{rest.kinship}", n=rest.points, model=model, gpu=rest.gpu)
+    if rest.kinship == "other":
+        return owed
+    far = "calibrate.inside" if rest.outside < 1.1 else "calibrate.outside"
+    return f"{owed} {w.say(far, times=w.number(rest.outside, 1))}"
 
 
 def _infeasible(w: Words, plan: Plan) -> list[str]:
