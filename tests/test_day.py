@@ -35,7 +35,7 @@ def test_a_few_replicas_stand_for_all(plan, monkeypatch):
     big = api.plan(model="llama-3.1-8b", gpu="l40s", request_per_s=60, isl=500, osl=200)
     assert big.best.replicas >= 4
     whole = live_day(big.scenario, big.best, 0.1)
-    monkeypatch.setattr(days, "MOST_SIMULATED", whole.requests // 2)
+    monkeypatch.setattr(days, "MOST_FOLLOWED", whole.requests // 2)
     part = live_day(big.scenario, big.best, 0.1)
     assert part.simulated_replicas < whole.simulated_replicas == big.best.replicas
     assert part.outcome.performance.ttft_s.mean_s == pytest.approx(whole.outcome.performance.ttft_s.mean_s, rel=0.05)

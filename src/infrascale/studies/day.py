@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from infrascale.serving.simulation.outcome import Outcome
 
 DAY_S = 86_400.0
-#: What may be drawn, and what may be simulated: some seconds on one core.
-MOST_DRAWN, MOST_SIMULATED = 30_000_000, 3_000_000
+#: What may be drawn; what is followed of a day, some seconds on one core; and of an hour in which a replica dies.
+MOST_DRAWN, MOST_FOLLOWED, MOST_AT_A_LOSS = 30_000_000, 1_000_000, 3_000_000
 DAY_SLICES, LOOKS_A_SLICE = 96, 4
 #: Around a loss: quiet before it, and time to recover after the replica is back.
 BEFORE_S, AFTER_S = 900.0, 1800.0
@@ -81,7 +81,7 @@ def live_day(
     rng = np.random.default_rng(seed)
     arrivals = _arrivals(scenario, best, times, DAY_S, profile, rng)
     replicas = best.replicas
-    kept = max(1, min(replicas, int(replicas * MOST_SIMULATED / max(1, len(arrivals)))))
+    kept = max(1, min(replicas, int(replicas * MOST_FOLLOWED / max(1, len(arrivals)))))
     mine = arrivals[np.arange(len(arrivals)) % replicas < kept]
     requests = requests_at(mine, scenario, best, rng, scenario.workload.isl_cv, scenario.workload.osl_cv)
     records = _served(requests, scenario, best, Fleet(replicas=kept), DAY_S, DAY_SLICES, progress)
@@ -99,10 +99,10 @@ def lose_one(
 
     seconds, rng = BEFORE_S + down_s + AFTER_S, np.random.default_rng(seed)
     arrivals = _arrivals(scenario, best, times, seconds, None, rng)
-    if len(arrivals) > MOST_SIMULATED:
+    if len(arrivals) > MOST_AT_A_LOSS:
         raise ScenarioError(
             f"{len(arrivals):,} requests around the loss are too many to simulate",
-            why=f"all replicas must be simulated then, with at most {MOST_SIMULATED:,} requests",
+            why=f"all replicas must be simulated then, with at most {MOST_AT_A_LOSS:,} requests",
             fix="a shorter time until the replica is back, or simulate a part of the demand",
         )
     requests = requests_at(arrivals, scenario, best, rng, scenario.workload.isl_cv, scenario.workload.osl_cv)
