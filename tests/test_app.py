@@ -81,3 +81,18 @@ def test_any_url_is_read_as_values_that_write_back_the_same(parameters):
     again = read(back)
     for name, value in values.items():
         assert again[name] == (pytest.approx(value, rel=1e-5) if isinstance(value, float) else value)
+
+
+def test_what_is_said_of_money_changes_the_bill_and_stands_in_the_url_and_the_command():
+    app = opened(screen="cost", offer="buy", currency="EUR", rate="1.16", country="DEU")
+    assert not app.exception and not app.error
+    assert any("EUR" in line or "€" in line for line in (one.value for one in app.markdown))
+    asked = question(read({name: [value] for name, value in (("offer", "buy"), ("rate", "1.16"), ("country", "DEU"))}))
+    assert asked["offer"] == "buy" and asked["country"] == "DEU" and asked["rate"] == "1.16"
+    assert app.query_params["country"] in ("DEU", ["DEU"])
+
+
+def test_prices_that_need_a_rate_are_refused_inline():
+    app = opened(screen="cost", currency="EUR")
+    assert not app.exception
+    assert app.error and "EUR" in app.error[0].value and words("en").say("error.fix") in app.error[0].value

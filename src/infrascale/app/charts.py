@@ -18,7 +18,7 @@ Rows = Sequence[dict[str, Any]]
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#767676"
 
 
-def shown(w: Words, chart: alt.Chart | alt.LayerChart, rows: Rows) -> None:
+def shown(w: Words, chart: alt.Chart | alt.LayerChart, rows: Rows, name: str | None = None) -> None:
     """The chart with the language's own separators, and its numbers one click away."""
     one = w.number(1234.5, 1)
     numbers = alt.NumberLocale(decimal=one[-2], thousands=one[1], grouping=[3], currency=["", ""])
@@ -106,14 +106,16 @@ def lines(
     """`y` over `x`, one line for each `name`, told apart by dashes too; the promise dashed, `marks` named moments."""
     names = list(dict.fromkeys(row["name"] for row in rows))
     colours, dashes = [BLUE, ORANGE, GREY][: len(names)], [[1, 0], [6, 3], [2, 2]][: len(names)]
-    legend = alt.Legend(orient="bottom", columns=1, labelLimit=320) if len(names) > 1 else None
-    kind = {"type": "log"} if log else {"type": "linear", "domain": [0, 1]} if percent else {"type": "linear"}
-    axis = alt.Axis(format="%") if percent else alt.Axis()
+    legend = alt.Legend(orient="bottom", columns=1, labelLimit=420) if len(names) > 1 else None
+    kind: dict[str, Any] = (
+        {"type": "log"} if log else {"type": "linear", "domain": [0, 1]} if percent else {"type": "linear"}
+    )
+    axis = alt.Axis(format="%") if percent else alt.Axis(tickCount=5) if log else alt.Axis()
     line = (
         _data(rows)
         .mark_line()
         .encode(
-            x=alt.X("x:Q", title=x, scale=alt.Scale(type="log" if log else "linear")),
+            x=alt.X("x:Q", title=x, axis=axis if log else alt.Axis(), scale=alt.Scale(type="log" if log else "linear")),
             y=alt.Y("y:Q", title=y, axis=axis, scale=alt.Scale(**kind)),
             color=alt.Color("name:N", title=None, legend=legend, scale=alt.Scale(domain=names, range=colours)),
             strokeDash=alt.StrokeDash("name:N", title=None, legend=legend, scale=alt.Scale(domain=names, range=dashes)),
@@ -128,3 +130,18 @@ def lines(
         layers.append(moments.mark_rule(color=GREY, strokeDash=[2, 3]))
         layers.append(moments.mark_text(align="left", baseline="top", dx=3, y=0).encode(text="label:N"))
     return alt.layer(*layers).properties(height=260)
+
+
+def ranges(rows: Rows, x: str, *, zero: bool = False) -> alt.LayerChart:
+    """From `low` to `high` for each `name`, with a dot in the middle; from zero, bars up to the middle too."""
+    rows = [row | {"middle": (row["low"] + row["high"]) / 2} for row in rows]
+    base = _data(rows).encode(y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=260)))
+    scale = alt.Scale(zero=zero, nice=True)
+    span = base.mark_bar(color=ORANGE, height=6).encode(x=alt.X("low:Q", title=x, scale=scale), x2="high:Q")
+    dot = base.mark_point(color=ORANGE, filled=True, size=60, opacity=1).encode(
+        x=alt.X("middle:Q", title=x, scale=scale), tooltip=["name:N", "low:Q", "high:Q"]
+    )
+    layers = [span, dot]
+    if zero:
+        layers.insert(0, base.mark_bar(color=BLUE, height=18).encode(x=alt.X("middle:Q", title=x, scale=scale)))
+    return alt.layer(*layers).properties(height=34 * len(rows) + 50)

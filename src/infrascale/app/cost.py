@@ -1,35 +1,260 @@
-"""Screen 5, money and carbon of the plan, month by month, from dated prices or the person's own."""
+"""Screen 5, money and carbon of the plan, month by month, and the same requests bought by the token."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import streamlit as st
 
+from infrascale.app import charts, jobs
 from infrascale.app.forms import Form
 from infrascale.certainty import Certainty
-from infrascale.economics.decision import Objective
+from infrascale.economics import HOURLY, Bill, Offer, Span
+from infrascale.economics.apis import BreakEven
+from infrascale.economics.decision import Option
+from infrascale.economics.energy import Footprint
+from infrascale.economics.prices import STALE_AFTER_DAYS
 from infrascale.locales import Words
-from infrascale.parsing import prices
+from infrascale.parsing.apis import api_offers
+from infrascale.parsing.objectives import market_of
+from infrascale.parsing.prices import OFFERS, countries
 from infrascale.parsing.scenarios import Question
-from infrascale.planning import Plan
-from infrascale.studies.costing import costing
-from infrascale.studies.screens import cost_lines
+from infrascale.planning import Objective, Plan
+from infrascale.studies.costing import Costing, costing, hosting_break_even, monthly_charges
+from infrascale.studies.record import way
+
+MOST_WAYS = MOST_OFFERS = 8
+
+
+def form(w: Words, form: Form) -> None:
+    """What a question says of money and place; the answer above follows."""
+    columns = st.columns(4)
+    with columns[0]:
+        form.choice("offer", list(OFFERS), w.say("costs.offer"), lambda code: w.say(f"costs.offer_{code}"))
+    with columns[1]:
+        form.choice(
+            "currency", ["", "EUR", "USD"], w.say("costs.currency"), lambda code: code or w.say("costs.as_priced")
+        )
+    with columns[2]:
+        form.choice("country", countries(), w.say("costs.country"))
+    with columns[3]:
+        names = [one.value for one in Objective]
+        form.choice("objective", names, w.say("costs.objective"), lambda code: w.say(f"costs.by_{code}"))
+    left, right = st.columns(2)
+    with left:
+        form.share("peak_hour", w.say("app.peak_hour"), hint=w.say("costs.peak_hint"))
+    with right:
+        form.number("rate", w.say("costs.rate"), hint=w.say("costs.rate_hint"))
 
 
 def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Question, today: date) -> None:
     if plan.best is None:
         return
-    buy = form.choice("buy", ["", "yes"], w.say("app.buy"), lambda code: w.say(f"app.buy_{code or 'no'}"), radio=True)
-    market = prices.market(
-        plan.scenario.gpus,
-        {},
-        offers=prices.BUY if buy else prices.RENT,
-        own=(),
-        rate=None,
-        currency=None,
-        where=prices.site(str(form.values["country"]), None, None),
-        peak_fraction=asked.peak_hour,
-        today=today,
+    market = market_of(asked, plan.scenario, today=today)
+    found = costing(plan, market, asked.objective)
+    best = found.options[0]
+    usage, foot = best.usage, best.footprint
+    _tiles(w, best)
+    st.markdown(
+        w.say("costs.month", requests=w.number(usage.requests), tokens=w.number(usage.million_tokens),
+              used=w.percent(usage.utilisation_fraction), peak=w.percent(usage.day.peak_fraction))
+    )  # fmt: skip
+    if best.bill:
+        _prices(w, best.bill, found)
+    else:
+        gpu = best.candidate.deployment.gpu
+        st.warning(w.say("costs.no_price", gpu=gpu.name, id=gpu.id))
+    left, right = st.columns(2)
+    with left:
+        st.subheader(w.say("costs.bill"))
+        _bill(w, best.bill)
+    with right:
+        st.subheader(w.say("costs.carbon"))
+        _carbon(w, foot, usage.million_tokens)
+    if len(found.options) > 1:
+        st.subheader(w.say("costs.ways"))
+        _ways(w, found)
+    st.subheader(w.say("costs.apis"))
+    _apis(w, found, asked)
+
+
+def amount(w: Words, money: Span, digits: int | None = None) -> str:
+    """$29,074 – $73,050; one amount where the range has no width."""
+    if digits is None:
+        digits = 0 if money.high.amount >= 1000 else 2
+    low, high = (w.money(one.amount, money.currency.value, digits) for one in (money.low, money.high))
+    return low if low == high else f"{low} – {high}"
+
+
+def between(w: Words, pair: tuple[float, float], digits: int = 0) -> str:
+    low, high = (w.number(one, digits) for one in pair)
+    return low if low == high else f"{low} – {high}"
+
+
+def _tiles(w: Words, best: Option) -> None:
+    bill, foot, none = best.bill, best.footprint, w.say("costs.unknown")
+    values = (
+        (w.say("costs.per_month"), amount(w, bill.per_month) if bill else none),
+        (w.say("costs.per_user"), amount(w, bill.per_user) if bill and bill.per_user else "–"),
+        (w.say("costs.per_tokens"), amount(w, bill.per_million_tokens) if bill else none),
+        (w.say("costs.electricity"), f"{between(w, foot.kwh)} kWh"),
+        (w.say("costs.carbon"), f"{between(w, foot.kg_co2e)} kg CO₂e"),
     )
-    st.code("\n".join(cost_lines(costing(plan, market, Objective.GPUS))), language=None)
+    for column, (name, value) in zip(st.columns(len(values)), values, strict=True):
+        column.container(border=True, height="stretch").markdown(f"{name}  \n**{value}**")
+
+
+def _prices(w: Words, bill: Bill, found: Costing) -> None:
+    """Where the price is from and how old; what the sum leaves out."""
+    market, quote = found.market, bill.quote
+    unit = "hour" if quote.offer in HOURLY else "server" if quote.offer is Offer.SERVER else "gpu"
+    source = w.say("costs.own") if quote.own else quote.source
+    said = [w.say("costs.price", price=amount(w, quote.price, 2), unit=w.say(f"costs.a_{unit}"), on=w.date(quote.on),
+                  source=source)]  # fmt: skip
+    if quote.offer not in HOURLY and market.tariff_on:
+        said.append(w.say("costs.tariff", on=w.date(market.tariff_on)))
+    if market.rate:
+        said.append(w.say("costs.rated", rate=w.number(market.rate.usd_per_eur, 4), on=w.date(market.rate.on)))
+    if bill.unpriced:
+        said.append(w.say("costs.unpriced", names=", ".join(w.say(f"costs.line_{name}") for name in bill.unpriced)))
+    st.caption("  \n".join(said))
+    old = [quote.on] if quote.stale(market.today) else []
+    if quote.offer not in HOURLY and market.tariff_on and (market.today - market.tariff_on).days > STALE_AFTER_DAYS:
+        old.append(market.tariff_on)
+    for on in old:
+        st.warning(w.say("costs.stale", on=w.date(on), days=(market.today - on).days), icon=":material/history:")
+
+
+def _bill(w: Words, bill: Bill | None) -> None:
+    if bill is None:
+        return
+    lines = [(w.say(f"costs.line_{line.name}"), line.per_month) for line in bill.lines]
+    rows = [{"name": name, "low": one.low.amount, "high": one.high.amount} for name, one in lines]
+    lines.append((w.say("costs.in_all"), bill.per_month))
+    lines.append((w.say("costs.per_output"), bill.per_million_output_tokens))
+    table = [{w.say("costs.line"): name, w.say("costs.a_month"): amount(w, one, 2)} for name, one in lines]
+    title = f"{w.say('costs.a_month')} [{bill.per_month.currency}]"
+    charts.shown(w, charts.ranges(rows, title, zero=True), table, w.say("costs.bill"))
+
+
+def _carbon(w: Words, foot: Footprint, million_tokens: float) -> None:
+    kinds = (("use", foot.kg_co2e_use), ("hardware", foot.kg_co2e_embodied))
+    rows = [{"name": w.say(f"costs.{key}"), "low": pair[0], "high": pair[1]} for key, pair in kinds]
+
+    def per_tokens(pair: tuple[float, float]) -> str:
+        return between(w, (pair[0] / million_tokens, pair[1] / million_tokens), 4)
+
+    figures = [
+        (w.say("costs.use"), foot.kg_co2e_use, "kg CO₂e", 0),
+        (w.say("costs.hardware"), foot.kg_co2e_embodied, "kg CO₂e", 0),
+        (w.say("costs.electricity"), foot.kwh, "kWh", 0),
+    ]
+    if foot.water_l:
+        figures.append((w.say("costs.water"), foot.water_l, w.say("costs.litres"), 0))
+    what, month, tokens = w.say("costs.line"), w.say("costs.a_month"), w.say("costs.per_tokens")
+    table = [
+        {what: name, month: f"{between(w, pair, digits)} {unit}", tokens: f"{per_tokens(pair)} {unit}"}
+        for name, pair, unit, digits in figures
+    ]
+    charts.shown(w, charts.ranges(rows, "kg CO₂e", zero=True), table, w.say("costs.carbon"))
+    site = foot.site
+    st.caption(
+        w.say("costs.grid", country=site.country, kg=w.number(site.kg_co2e_per_kwh, 3), source=site.source,
+              pue=between(w, site.pue, 2), watts=w.number(foot.mean_gpu_w))
+    )  # fmt: skip
+
+
+def _ways(w: Words, found: Costing) -> None:
+    shown = found.options[:MOST_WAYS]
+    named = [(f"{w.number(one.candidate.gpus)} × {way(one.candidate)}", one) for one in shown]
+    rows = [
+        {"name": name, "low": one.bill.per_month.low.amount, "high": one.bill.per_month.high.amount}
+        for name, one in named
+        if one.bill
+    ]
+    table = [
+        {
+            w.say("costs.way"): name,
+            w.say("costs.a_month"): amount(w, one.bill.per_month) if one.bill else w.say("costs.unknown"),
+            "kWh": between(w, one.footprint.kwh),
+            "kg CO₂e": between(w, one.footprint.kg_co2e),
+            w.say("costs.speed"): w.number(one.candidate.performance.token_per_s_per_request, 1),
+            w.say("costs.front"): w.say("costs.yes") if one in found.pareto else "",
+        }
+        for name, one in named
+    ]
+    title = f"{w.say('costs.a_month')} [{found.market.currency}]"
+    charts.shown(w, charts.ranges(rows, title), table, w.say("costs.ways"))
+    st.caption(w.say("costs.front_means"))
+
+
+def _apis(w: Words, found: Costing, asked: Question) -> None:
+    best, market = found.options[0], found.market
+    offers = [one for one in api_offers(found.plan.scenario.workload, found.plan.scenario.model.id, market.today)
+              if one.same_model]  # fmt: skip
+    charges = monthly_charges(offers, best, market)
+    if not charges:
+        other = bool(offers) and market.rate is None
+        st.info(w.say("costs.other_currency" if other else "costs.no_api", model=found.plan.scenario.model.id))
+        return
+    st.caption(w.say("costs.apis_means"))
+    cached = bool(found.plan.scenario.workload.prefix_hit_fraction)
+    own = best.bill.per_month if best.bill else None
+    rows = [{"name": f"{o.provider} / {o.model}", "low": c.low.amount, "high": c.high.amount}
+            for o, c in charges[:MOST_OFFERS]]  # fmt: skip
+    if own:
+        rows.insert(0, {"name": w.say("costs.hosting"), "low": own.low.amount, "high": own.high.amount})
+    table = []
+    for offer, charge in charges:
+        notes = []
+        if offer.on and (market.today - offer.on).days > STALE_AFTER_DAYS:
+            notes.append(w.say("costs.stale_word"))
+        if cached and not offer.cached_is_priced:
+            notes.append(w.say("costs.cache_unpriced"))
+        table.append(
+            {
+                "API": f"{offer.provider} / {offer.model}",
+                w.say("costs.a_month"): amount(w, charge),
+                w.say("costs.priced_on"): w.date(offer.on) if offer.on else "–",
+                w.say("costs.note"): ", ".join(notes),
+            }
+        )
+    title = f"{w.say('costs.a_month')} [{market.currency}]"
+    charts.shown(w, charts.ranges(rows, title, zero=True), table, w.say("costs.apis"))
+    st.subheader(w.say("costs.break_even"))
+    if asked.users is None:
+        st.info(w.say("costs.needs_users"))
+        return
+    if own is None:
+        return
+    against, charge = charges[0]
+    key = f"even {asked.model_dump_json()} {against.provider} {against.model} {market.today}"
+    upto = max(asked.users * 8, 4096.0)
+    even = jobs.answer(
+        w, "even", key, None, lambda tell: hosting_break_even(asked, best, market, charge, upto, progress=tell)
+    )
+    if even is not None:
+        _break_even(w, replace(found, apis=charges, against=against, break_even=even), even)
+
+
+def _break_even(w: Words, found: Costing, even: BreakEven) -> None:
+    assert found.against is not None
+    api, currency = f"{found.against.provider} / {found.against.model}", found.market.currency
+    names = (w.say("costs.hosting_low"), w.say("costs.hosting_high"), api)
+    rows, table = [], []
+    for point in even.curve:
+        money = (point.own[0], point.own[1], point.api.middle)
+        rows += [
+            {"x": point.users, "y": one.amount, "name": name} for name, one in zip(names, money, strict=True) if one
+        ]
+        cells = [w.money(one.amount, currency.value, 0) if one else w.say("costs.no_plan") for one in money]
+        table.append({w.say("costs.users"): w.number(point.users)} | dict(zip(names, cells, strict=True)))
+    last = w.number(even.curve[-1].users)
+    if even.users_at_low is None:
+        st.markdown(w.say("costs.never", users=last))
+    else:
+        high = w.number(even.users_at_high) if even.users_at_high else w.say("costs.beyond", users=last)
+        st.markdown(w.say("costs.wins", low=w.number(even.users_at_low), high=high))
+    title = f"{w.say('costs.a_month')} [{currency}]"
+    charts.shown(w, charts.lines(rows, w.say("costs.users"), title, log=True), table, w.say("costs.break_even"))

@@ -32,7 +32,7 @@ class Form:
         self.values[name] = list(found)
         return list(found)
 
-    def number(self, name: str, label: str, *, step: float, hint: str | None = None) -> float:
+    def number(self, name: str, label: str, *, step: float = 1.0, hint: str | None = None) -> float:
         field, value = self._fields[name], float(str(self.values[name]))
         digits = "%.0f" if step >= 1 else "%g"
         found = st.number_input(label, field.least, field.most, value, step, format=digits, help=hint, key=f"w_{name}")

@@ -67,8 +67,11 @@ class Job:
             self.error = error
 
 
-def answer(w: Words, name: str, key: str, start: str, work: Callable[[Tell], Any]) -> Any:
-    """The result of this work where it is known; else a button `start`, then its progress, and a button to end it."""
+def answer(w: Words, name: str, key: str, start: str | None, work: Callable[[Tell], Any]) -> Any:
+    """The result of this work where it is known; else a button `start`, then its progress, and a button to end it.
+
+    `start` None: it begins by itself, once; a button begins it again after it was ended.
+    """
     with _lock:
         known = _done.get(key)
     job: Job | None = st.session_state.get(f"job_{name}")
@@ -82,7 +85,8 @@ def answer(w: Words, name: str, key: str, start: str, work: Callable[[Tell], Any
     if job is not None and job.running:
         _followed(w, name)
         return None
-    if st.button(start, key=f"start_{name}", type="primary"):
+    ended = st.session_state.get(f"ended_{name}") == key
+    if (start is None and not ended) or st.button(start or w.say("job.again"), key=f"start_{name}", type="primary"):
         st.session_state[f"job_{name}"] = Job(key, work)
         st.rerun()
     return None
@@ -97,9 +101,9 @@ def _followed(w: Words, name: str) -> None:
     share = job.share
     st.progress(
         share or 0.0,
-        w.say("simulation.waiting") if share is None else w.say("simulation.running", share=w.percent(share)),
+        w.say("job.waiting") if share is None else w.say("job.running", share=w.percent(share)),
     )
-    if st.button(w.say("simulation.cancel"), key=f"end_{name}"):
+    if st.button(w.say("job.cancel"), key=f"end_{name}"):
         job.end()
-        st.session_state[f"job_{name}"] = None
+        st.session_state[f"job_{name}"], st.session_state[f"ended_{name}"] = None, job.key
         st.rerun()

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from infrascale.planning import Plan
 
 FORMS = {"need": need.form, "hardware": hardware.form}
+#: Forms whose answer is a screen of its own.
+ABOVE = {"cost": cost.form}
 RESULTS = {"answer": answer.show, "simulation": simulation.show, "cost": cost.show, "deploy": deploy.show}
 
 
@@ -56,8 +58,8 @@ def _plan(w: Words, form: Form, banner: st.delta_generator.DeltaGenerator) -> No
     screen = form.choice(
         "screen", list(SCREENS), w.say("app.screen"), lambda code: w.say(f"app.screen_{code}"), radio=True
     )
-    if screen in FORMS:
-        FORMS[screen](w, form)
+    if screen in FORMS | ABOVE:
+        (FORMS | ABOVE)[screen](w, form)
     try:
         keys = question(form.values)
         asked = validated(keys)

@@ -38,7 +38,7 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
             peak = form.share("peak_hour", w.say("app.peak_hour"), hint=w.say("simulation.peak_hint"))
             work = partial(live_day, plan.scenario, best, peak, times=times)
         else:
-            minutes = form.number("down_min", w.say("simulation.down"), step=1.0, hint=w.say("simulation.down_hint"))
+            minutes = form.number("down_min", w.say("simulation.down"), hint=w.say("simulation.down_hint"))
             work = partial(lose_one, plan.scenario, best, minutes * 60, times=times)
     of = form.values["peak_hour"] if film == "day" else form.values["down_min"]
     key = json.dumps([asked.model_dump(), plan.solver, film, times, of], sort_keys=True)
@@ -144,7 +144,7 @@ def _over_time(
         }
         for one in slices
     ]
-    charts.shown(w, charts.lines(rows, x, y, promise=promise, percent=percent), table)
+    charts.shown(w, charts.lines(rows, x, y, promise=promise, percent=percent), table, y)
 
 
 def _loss(w: Words, found: Loss, best: Candidate, promise: Promise) -> None:
@@ -192,4 +192,4 @@ def _sides(
         for pair in pairs
     ]
     marks = [(found.at_s / 60, w.say("simulation.dies")), (found.back_s / 60, w.say("simulation.returns"))]
-    charts.shown(w, charts.lines(rows, x, y, promise=promise, marks=marks), table)
+    charts.shown(w, charts.lines(rows, x, y, promise=promise, marks=marks), table, y)

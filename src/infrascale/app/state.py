@@ -11,6 +11,8 @@ from math import isfinite
 
 from infrascale import catalog
 from infrascale.locales import languages
+from infrascale.parsing.prices import OFFERS, countries
+from infrascale.planning import Objective
 
 Value = str | float | list[str]
 
@@ -44,6 +46,8 @@ def _number(default: float, least: float, most: float) -> Field:
 
 
 SCREENS = ("need", "hardware", "answer", "simulation", "cost", "deploy")
+#: What a question says of money and place.
+MONEY = ("offer", "currency", "objective", "country", "peak_hour")
 DEMANDS = ("users", "agents", "request_per_s")
 
 
@@ -78,8 +82,11 @@ def fields() -> dict[str, Field]:
         "film": Field(default="day", choices=("day", "loss")),
         "traffic": _number(1.0, 0.05, 3),
         "down_min": _number(10.0, 1, 60),
-        "buy": Field(default="", choices=("yes",)),
-        "country": Field(default="FRA"),
+        "offer": Field(default="rent", choices=tuple(OFFERS)),
+        "currency": Field(default="", choices=("EUR", "USD")),
+        "rate": _number(0.0, 0, 5),
+        "objective": Field(default="gpus", choices=tuple(one.value for one in Objective)),
+        "country": Field(default="FRA", choices=tuple(countries())),
     }
 
 
@@ -107,6 +114,9 @@ def question(values: Mapping[str, Value]) -> dict[str, object]:
         asked["precision"] = [values["precision"]]
     if values["max_gpus"]:
         asked["max_gpus"] = int(float(str(values["max_gpus"])))
+    asked |= {name: values[name] for name in MONEY if values[name] and values[name] != fields()[name].default}
+    if values["rate"]:
+        asked["rate"] = f"{values['rate']:g}"
     by_demand = {
         "users": ("users", "requests_per_user"),
         "agents": ("agents", "adoption", "requests_per_day", "peak_hour"),

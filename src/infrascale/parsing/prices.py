@@ -169,6 +169,11 @@ def electricity(today: date) -> tuple[Span, date, str]:
     return span(newest.eur_per_kwh, Currency.EUR), newest.on, newest.source.at
 
 
+def countries() -> list[str]:
+    """The zones of the catalog's own extract, by ISO 3166's three letters."""
+    return list(_Mixes.model_validate(catalog.entries("carbon")["electricity_mixes"]).zones)
+
+
 def site(country: str, pue: float | None = None, kg_co2e_per_kwh: float | None = None) -> Site:
     """A country's grid (three letters, ISO 3166), from EcoLogits where it is installed, else from our extract of it."""
     try:
