@@ -165,3 +165,106 @@ def test_the_verb_in_an_empty_folder(tmp_path):
     assert json.loads(again.stdout) == found
     screen = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert "p95" in screen and max(map(len, screen.splitlines())) <= 80
+
+
+# --- the verb with its circumstances, a saved plan, and verification --------------------------------------------------
+
+LLAMA = ["--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--isl", "500", "--osl", "100"]
+
+
+def cli(folder, *words: str, code: int = 0) -> str:
+    command = [sys.executable, "-c", "from infrascale.cli import main; main()", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert all(len(line) <= 80 for line in done.stdout.splitlines()) or "--json" in words
+    return done.stdout
+
+
+def simulated(folder, *words: str) -> dict:
+    return json.loads(cli(folder, "simulate", *LLAMA, *words, "--json"))
+
+
+def test_one_more_replica_is_what_a_death_is_survived_by(tmp_path):
+    words = ["--request-per-s", "100", "--replicas", "2", "--dies", "200:150", "--policy", "least-loaded"]
+    found = simulated(tmp_path, *words)
+    calm, dies, spare = found["failures"]["cases"]
+    assert calm["kept_fraction"] == 1.0 and spare["kept_fraction"] > 0.99
+    assert dies["kept_fraction"] < 0.2 and found["sent_again"] > 0
+    worst = max(found["failures"]["transient"], key=lambda one: one["wait_s"])
+    assert worst["wait_s"] == pytest.approx(dies["ttft_s"]["p99"], rel=0.3)  # two derivations of one pile
+    assert "one more, 3 replicas" in cli(tmp_path, "simulate", *LLAMA, *words)
+
+
+def test_saturation_is_said_with_what_is_sustained(tmp_path):
+    found = simulated(tmp_path, "--request-per-s", "130", "--replicas", "1", "--seconds", "100")
+    assert found["saturated"] and found["queue_grows"] and 40 < found["most_request_per_s"] < 100
+    held = simulated(tmp_path, "--request-per-s", str(0.9 * found["most_request_per_s"]), "--replicas", "1")
+    assert not held["saturated"] and not held["queue_grows"]
+    shown = cli(tmp_path, "--lang", "fr", "simulate", *LLAMA, "--request-per-s", "130", "--replicas", "1")
+    assert "Saturation" in shown
+
+
+def test_traffic_in_a_file_is_the_traffic_of_the_flags(tmp_path):
+    (tmp_path / "s.toml").write_text(
+        'model = "llama-3.1-8b"\ngpu = "h100-sxm"\nisl = 1500\nosl = 100\nrequest_per_s = 10\n'
+        "[traffic]\nturns = 3\nseconds = 300\n"
+    )
+    from_file = json.loads(cli(tmp_path, "simulate", "s.toml", "--json"))
+    assert from_file == simulated(
+        tmp_path, "--isl", "1500", "--request-per-s", "10", "--turns", "3", "--seconds", "300"
+    )
+    assert from_file["prefix_hit_fraction"] > 0.4  # a later turn finds the dialogue before it
+    assert cli(tmp_path, "plan", "s.toml").startswith("1 ×")
+
+
+def test_the_urgent_wait_less(tmp_path):
+    words = ["--request-per-s", "40", "--replicas", "1", "--max-num-seqs", "64", "--arrival-cv", "4"]
+    found = simulated(tmp_path, *words, "--urgent", "0.1")
+    assert found["urgent"]["ttft_s"]["p95"] < 0.7 * found["ttft_s"]["p95"]
+
+
+def test_an_autoscaler_follows_the_crowd_and_goes_back(tmp_path):
+    words = ["--request-per-s", "30", "--replicas", "4", "--policy", "least-loaded", "--flash", "900:900:4"]
+    found = simulated(tmp_path, *words, "--autoscale", "1:40:60", "--seconds", "4000")
+    alive = [piece["replicas_alive"] for piece in found["course"]]
+    crowd = [a for a, piece in zip(alive, found["course"], strict=True) if 1100 < piece["from_s"] < 1700]
+    assert min(crowd) >= 3 and alive[0] < 2.5 and alive[-1] < 2.5
+    assert found["unanswered_requests"] == 0
+
+
+def test_pools_decode_without_interruption(tmp_path):
+    together = simulated(tmp_path, "--request-per-s", "40", "--replicas", "2")
+    apart = simulated(tmp_path, "--request-per-s", "40", "--replicas", "1", "--prefill-replicas", "1")
+    assert apart["itl_s"]["p99"] < 0.7 * together["itl_s"]["p99"]
+
+
+def test_guesses_speed_answers_up_by_what_is_accepted(tmp_path):
+    plain = simulated(tmp_path, "--request-per-s", "2")
+    guessed = simulated(tmp_path, "--request-per-s", "2", "--speculative", "3:0.7")
+    assert plain["tpot_s"]["mean"] / guessed["tpot_s"]["mean"] == pytest.approx(1 + 0.7 + 0.49 + 0.343, rel=0.15)
+
+
+def test_a_saved_plan_is_simulated_as_it_is(tmp_path):
+    saved = cli(tmp_path, "plan", *LLAMA, "--request-per-s", "150", "--json")
+    (tmp_path / "plan.json").write_text(saved)
+    found = json.loads(cli(tmp_path, "simulate", "plan.json", "--json"))
+    assert found["replicas"] == json.loads(saved)["best"]["replicas"]
+    refused = [sys.executable, "-c", "from infrascale.cli import main; main()", "simulate", "plan.json", "--isl", "9"]
+    done = subprocess.run(refused, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and "keeps its question" in done.stderr
+
+
+def test_verification_raises_n_where_the_tail_demands_it_and_the_file_holds(tmp_path):
+    """A mean is planned; bursts and long answers, which a mean ignores, break it."""
+    words = ["--request-per-s", "150", "--arrival-cv", "6", "--osl-cv", "1", "--ttft", "0.15"]
+    planned = json.loads(cli(tmp_path, "plan", *LLAMA, *words, "--json"))
+    saved = cli(tmp_path, "plan", *LLAMA, *words, "--verify", "--json")
+    found = json.loads(saved)
+    first = found["verified"][0]
+    assert first["as_planned"]["ttft_s"]["mean"] > 0.15 >= first["as_verified"]["ttft_s"]["mean"]
+    assert found["best"]["gpus"] > planned["best"]["gpus"] and found["solver"] == "simulated"
+    (tmp_path / "plan.json").write_text(saved)
+    again = json.loads(cli(tmp_path, "simulate", "plan.json", "--json"))
+    assert again["replicas"] == found["best"]["replicas"]
+    assert again["ttft_s"]["mean"] == pytest.approx(first["as_verified"]["ttft_s"]["mean"], rel=0.05)
+    cli(tmp_path, "export", "plan.json", "--to", "vllm")

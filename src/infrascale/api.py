@@ -18,9 +18,14 @@ from infrascale.planning import capacity as _capacity
 from infrascale.planning import plan as _plan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from infrascale.calibration.own import Calibration
     from infrascale.certainty import Beyond, Certainty, Rest
     from infrascale.hardware import Efficiency
+    from infrascale.simulating.circumstances import Circumstances
+    from infrascale.simulating.run import Simulation, Subject
+    from infrascale.simulating.verify import Verdict
     from infrascale.uncertainty import Intervals
 
 
@@ -108,6 +113,50 @@ def beyond(
         return None
     own = _own(calibration, asked, found[0][0])
     return _beyond(asked, *found[0], gpus, curves(calibration, asked), own)
+
+
+def verify(
+    found: Plan,
+    circumstances: Circumstances | None = None,
+    *,
+    calibration: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Plan, tuple[Verdict, ...]]:
+    """The plan with its short list simulated, and N raised where the tail breaks the promise. Needs `simulate`."""
+    from infrascale.simulating.verify import verify as _verify
+
+    return _verify(found, curves(calibration, found.scenario), circumstances, progress)
+
+
+def simulate(
+    found: Plan,
+    circumstances: Circumstances | None = None,
+    *,
+    calibration: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Simulation:
+    """What the users of the plan's best way feel, request by request. Needs `simulate`."""
+    from infrascale.simulating.run import simulate as _simulate
+
+    return _simulate(subject(found, circumstances, calibration=calibration), progress)
+
+
+def subject(found: Plan, circumstances: Circumstances | None = None, *, calibration: str | None = None) -> Subject:
+    """The plan's best way, ready to be simulated."""
+    from infrascale.errors import ScenarioError
+    from infrascale.simulating.circumstances import Circumstances
+    from infrascale.simulating.run import Subject
+
+    if found.best is None:
+        raise ScenarioError(
+            "there is nothing to simulate", why="the plan is infeasible", fix="infrascale plan says why"
+        )
+    return Subject(
+        scenario=found.scenario,
+        candidate=found.best,
+        efficiency=curves(calibration, found.scenario),
+        circumstances=circumstances or Circumstances(),
+    )
 
 
 def certainty(found: Plan, *, calibration: str | None = None) -> Certainty | None:

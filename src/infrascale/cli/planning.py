@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from infrascale.planning import Scenario
+    from infrascale.simulating.verify import Verdict
 
 from infrascale.cli.flags import (
     Calibration,
@@ -84,10 +85,11 @@ def plan(
     solver: Annotated[str, typer.Option(help="exact (proven), or nelder-mead.")] = "exact",
     physics: Annotated[str, typer.Option(help="operators, or classic (the original's, as JSON).")] = "operators",
     calibration: Calibration = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Simulate the short list; raise N where tails ask.")] = False,
     as_json: Json = False,
 ) -> None:
     """The fewest GPUs that serve a demand within a promise, and why."""
-    apart = ("file", "as_json", "tpot", "solver", "physics", "calibration")
+    apart = ("file", "as_json", "tpot", "solver", "physics", "calibration", "verify")
     flags = {k: v for k, v in locals().items() if k not in ("apart", *apart)} | {"tpot_s": tpot}
     from infrascale import api
     from infrascale.parsing.plans import asked_as
@@ -99,14 +101,27 @@ def plan(
             _classic(physics, api.ask(**keys))
             return
         found = api.plan(solver=solver, calibration=calibration, **keys)
+        verdicts: tuple[Verdict, ...] = ()
+        if verify:
+            from infrascale.cli.simulate import verified
+
+            found, verdicts = verified(found, file, calibration)
         sure = api.certainty(found, calibration=calibration)
     rest = api.rest(calibration, found.scenario, found.best) if calibration else None
     if as_json:
-        kept = asked_as(keys, solver, calibration)
-        print(json.dumps(plan_json(found) | certainty_json(sure) | rest_json(rest) | kept, indent=2))
+        printed = plan_json(found) | certainty_json(sure) | rest_json(rest) | asked_as(keys, found.solver, calibration)
+        if verify:
+            from infrascale.screen.simulation import verdicts_json
+
+            printed |= verdicts_json(verdicts)
+        print(json.dumps(printed, indent=2))
     else:
         print("\n".join(plan_lines(found, sure=sure, rest=rest)))
-    if found.best is None:
+        if verify:
+            from infrascale.screen.simulation import verdict_lines
+
+            print("\n".join(verdict_lines(verdicts, found.scenario.promise)))
+    if found.best is None or (verdicts and all(verdict.candidate is None for verdict in verdicts)):
         raise typer.Exit(3)
 
 

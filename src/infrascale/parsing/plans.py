@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +23,9 @@ from infrascale.parsing.huggingface import parse_config
 from infrascale.parsing.models import local_config
 from infrascale.parsing.objectives import preferred
 from infrascale.parsing.scenarios import Question, question, scenario
-from infrascale.planning import Plan, Scenario, plan
+from infrascale.planning import Candidate, Plan, Scenario, plan
+from infrascale.planning.evaluate import Judge
+from infrascale.planning.exact import raised
 
 MOST_BYTES = 16 * 2**20
 VERSION = version("infrascale")
@@ -53,7 +56,7 @@ class Saved(BaseModel):
 
     infrascale_version: str
     question: dict[str, Any]
-    solver: Literal["exact", "nelder-mead"]
+    solver: Literal["exact", "nelder-mead", "simulated"]
     model_config_json: dict[str, Any] | None = None
     model: str
     calibration: str | None = None
@@ -90,7 +93,8 @@ def command(asked: Question, solver: str = "exact") -> str:
         flag = "--tpot" if key == "tpot_s" else f"--{key.replace('_', '-')}"
         for one in value if isinstance(value, list) else [value]:
             words += [flag, str(int(one)) if isinstance(one, float) and one.is_integer() else str(one)]
-    return shlex.join(words + (["--solver", solver] if solver != "exact" else []))
+    more = {"exact": [], "simulated": ["--verify"]}.get(solver, ["--solver", solver])
+    return shlex.join(words + more)
 
 
 def spelled(asked: Question) -> dict[str, Any]:
@@ -123,7 +127,10 @@ def read_plan(path: str, curves: Curves | None = None) -> tuple[Plan, Question]:
             f"{path} rests on {saved.calibration}", why="this verb knows the general model only", fix="plan without it"
         )
     law = curves(saved.calibration, held) if curves else efficiency()
-    found = preferred(plan(held, law, saved.solver), asked, law)
+    simulated = saved.solver == "simulated"
+    found = preferred(plan(held, law, "exact" if simulated else saved.solver), asked, law)
+    if simulated and saved.best is not None:
+        found = _as_verified(found, saved.best, law)
     again = best_of(found)
     if again != saved.best:
         raise FileError(
@@ -132,6 +139,24 @@ def read_plan(path: str, curves: Curves | None = None) -> tuple[Plan, Question]:
             fix=f"ask again: {command(asked, saved.solver)} --json > plan.json",
         )
     return found, asked
+
+
+def _as_verified(found: Plan, saved: Best, law: Efficiency) -> Plan:
+    """The plan with the replicas that a simulation asked of one of its ways; those it does not prove, it takes over."""
+    for planned in (found.best, *found.others):
+        if planned is None or planned.replicas > saved.replicas:
+            continue
+        judge = Judge(scenario=found.scenario, deployment=planned.deployment, efficiency=law)
+        more = raised(judge, planned, saved.replicas)
+        if isinstance(more, Candidate) and best_of(replace(found, best=more)) == saved:
+            others = tuple(way for way in (found.best, *found.others) if way is not planned and way is not None)
+            return replace(found, solver="simulated", best=more, others=others)
+    return found
+
+
+def calibration_of(path: str) -> str | None:
+    """The calibration that a saved plan rests on."""
+    return _saved(path).calibration
 
 
 def best_of(found: Plan) -> Best | None:

@@ -102,21 +102,34 @@ def question(values: Mapping[str, Any]) -> Question:
         raise ScenarioError(f"{key} = {given} cannot be", why=first["msg"], fix=fix) from None
 
 
+def traffic_table(path: str) -> dict[str, Any]:
+    """The [traffic] of a scenario.toml; empty where it has none."""
+    found = _tables(path).get("traffic", {})
+    if not isinstance(found, dict):
+        raise FileError(f"traffic in {path} is no table", why="it is a single value", fix="write [traffic] above it")
+    return found
+
+
 def read_toml(path: str) -> dict[str, Any]:
     """A scenario.toml as flat keys; an error in it names its line."""
+    found = _tables(path)
+    found.pop("usage", None)  # the evidence of a workload file: `infrascale usage` wrote it for people
+    found.pop("traffic", None)  # for `infrascale simulate` and `plan --verify`: see `traffic_table`
+    for key in ("gpu", "precision", "gpus_per_replica", "price"):
+        if key in found and not isinstance(found[key], list):
+            found[key] = [found[key]]
+    return found
+
+
+def _tables(path: str) -> dict[str, Any]:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"{path} cannot be read", why=str(error), fix="give a scenario.toml") from None
     try:
-        found = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise FileError(f"{path} is not TOML", why=str(error), fix="mend that line") from None
-    found.pop("usage", None)  # the evidence of a workload file: `infrascale usage` wrote it for people
-    for key in ("gpu", "precision", "gpus_per_replica", "price"):
-        if key in found and not isinstance(found[key], list):
-            found[key] = [found[key]]
-    return found
 
 
 def scenario(asked: Question, *, needs_demand: bool = True, given: Model | None = None) -> Scenario:

@@ -2,7 +2,8 @@
 
 In: Azure LLM inference 2023 or 2024 (CSV), BurstGPT (CSV, with or without sessions), Mooncake (JSONL), or a plain CSV
 of timestamp, input_tokens, output_tokens; known by their columns, not its name. Out: Traffic, or an error by line.
-Times count from the first request. Azure: CC-BY 4.0, github.com/Azure/AzurePublicDataset; BurstGPT:
+Times count from the first request. Mooncake's ids of 512-token blocks say which prompts continue another, and
+whether they share the first block. Azure: CC-BY 4.0, github.com/Azure/AzurePublicDataset; BurstGPT:
 github.com/HPMLL/BurstGPT; Mooncake: Apache-2.0, github.com/kvcache-ai/Mooncake. Needs NumPy.
 """
 
@@ -26,7 +27,9 @@ FORMATS = {
     "mooncake": ("timestamp", "input_length", "output_length", ""),
     "plain": ("timestamp", "input_tokens", "output_tokens", "session_id"),
 }
-Row = tuple[float, float, float, str]
+#: Arrival, input, output, conversation, tokens of the head that all share.
+Row = tuple[float, float, float, str, int]
+MOONCAKE_BLOCK = 512
 
 
 def read_trace(path: str) -> Traffic:
@@ -48,6 +51,7 @@ def read_trace(path: str) -> Traffic:
         stream=np.array(streams),
         follows=np.full(count, -1),
         think_s=np.zeros(count),
+        head_tokens=np.array([min(row[4], max(1, round(row[1]))) for row in answered]),
     )
 
 
@@ -63,6 +67,7 @@ def _rows(path: str) -> Iterator[Row]:
 
 def _jsonl(path: str, file: Any) -> Iterator[Row]:
     arrival, isl, osl, _ = FORMATS["mooncake"]
+    talks: dict[int, str] = {}
     for line, text in enumerate(file, 1):
         if not text.strip():
             continue
@@ -72,7 +77,17 @@ def _jsonl(path: str, file: Any) -> Iterator[Row]:
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             why = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise _broken(path, line, why) from None
-        yield _checked(path, line, (_number(path, line, found[0]) / 1000, *found[1:], ""))
+        talk, head = _conversation(row.get("hash_ids") or (), talks, str(line))
+        yield _checked(path, line, (_number(path, line, found[0]) / 1000, *found[1:], talk, head))
+
+
+def _conversation(ids: Any, talks: dict[int, str], new: str) -> tuple[str, int]:
+    """The conversation that a prompt continues: an id stands for a block and all before it. Block 0 is the system's."""
+    if not isinstance(ids, list | tuple) or not all(isinstance(one, int) for one in ids):
+        return "", 0
+    talk = next((talks[one] for one in reversed(ids[1:]) if one in talks), new)
+    talks.update((one, talk) for one in ids[1:])
+    return talk, MOONCAKE_BLOCK if ids and ids[0] == 0 else 0
 
 
 def _csv(path: str, file: Any) -> Iterator[Row]:
@@ -97,7 +112,7 @@ def _csv(path: str, file: Any) -> Iterator[Row]:
             at_s = clock(row[arrival])
         except ValueError:
             raise _broken(path, line, f"{row[arrival]!r} is no time like those above it") from None
-        yield _checked(path, line, (at_s, row[isl], row[osl], (row.get(session) or "").strip()))
+        yield _checked(path, line, (at_s, row[isl], row[osl], (row.get(session) or "").strip(), 0))
 
 
 def _clock(first: str) -> Callable[[str], float]:
@@ -118,11 +133,11 @@ def _seconds(text: str) -> float:
     return moment.timestamp() + (float(f"0.{digits}") if digits else 0.0)
 
 
-def _checked(path: str, line: int, row: tuple[Any, Any, Any, str]) -> Row:
+def _checked(path: str, line: int, row: tuple[Any, Any, Any, str, int]) -> Row:
     at_s, isl, osl = (_number(path, line, value) for value in row[:3])
     if isl < 0 or osl < 0:
         raise _broken(path, line, "token counts cannot be negative")
-    return at_s, isl, osl, row[3]
+    return at_s, isl, osl, *row[3:]
 
 
 def _number(path: str, line: int, value: Any) -> float:

@@ -142,6 +142,15 @@ def smallest_holding(requests: float) -> int:
     return max(0, ceil(requests) - 1).bit_length()
 
 
+def raised(judge: Judge, planned: Candidate, replicas: int) -> Candidate | Rejection:
+    """The same way with more replicas than it was found to need."""
+    exponent = planned.batch_exponent
+    outcome = judge.outcome(replicas, exponent)
+    requests = outcome.load * 2**exponent
+    bracket = (requests, judge.beyond(exponent))
+    return candidate_of(judge, Found(replicas=replicas, exponent=exponent, outcome=outcome, bracket=bracket))
+
+
 def candidate_of(judge: Judge, found: Found) -> Candidate | Rejection:
     """The point as a Candidate, or a Rejection when it needs more GPUs than may be bought, or more power."""
     scenario, outcome = judge.scenario, found.outcome

@@ -109,10 +109,14 @@ def answer_sentences(w: Words, plan: Plan, best: Candidate, sure: Certainty | No
     size = w.quantity(best.gpus_per_replica, "gpus")
     batch = w.say("plan.batch", n=best.max_batch)
     letters = w.say("plan.letters", b=best.batch_exponent, load=w.number(best.load, 2))
-    exact = plan.solver == "exact"
-    proof = w.say("plan.exact") if exact else w.say("plan.inexact", excess=w.percent(plan.excess_fraction))
-    if exact and plan.objective is not Objective.GPUS:
+    if plan.solver == "nelder-mead":
+        proof = w.say("plan.inexact", excess=w.percent(plan.excess_fraction))
+    elif plan.solver == "simulated":
+        proof = w.say("plan.simulated")
+    elif plan.objective is not Objective.GPUS:
         proof = w.say("plan.by", objective=w.say(f"plan.by_{plan.objective.value}"), count=1 + len(plan.others))
+    else:
+        proof = w.say("plan.exact")
     counts = {"gpus": best.gpus, "gpu": best.deployment.gpu.name, "replicas": replicas, "size": size, "proof": proof}
     spare = best.spare_replicas
     answer = w.say("plan.answer_spare", n=spare, **counts) if spare else w.say("plan.answer", **counts)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from infrascale.errors import ScenarioError
-from infrascale.studies.simulating import Progress, planned_request_per_s, replica_of, requests_at
+from infrascale.parsing.efficiencies import efficiency
+from infrascale.simulating.circumstances import Circumstances
 from infrascale.workload.profile import Profile, rounded_day
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from infrascale.planning import Candidate, Scenario
     from infrascale.serving.simulation.fleet import Fleet, Records, Requests
     from infrascale.serving.simulation.outcome import Outcome
+    from infrascale.simulating.run import Progress, Subject
 
 DAY_S = 86_400.0
 #: What may be drawn; what is followed of a day, some seconds on one core; and of an hour in which a replica dies.
@@ -76,6 +78,7 @@ def live_day(
     import numpy as np
 
     from infrascale.serving.simulation.fleet import Fleet
+    from infrascale.simulating.run import requests_at
 
     profile = rounded_day(peak_hour_fraction)
     rng = np.random.default_rng(seed)
@@ -83,7 +86,7 @@ def live_day(
     replicas = best.replicas
     kept = max(1, min(replicas, int(replicas * MOST_FOLLOWED / max(1, len(arrivals)))))
     mine = arrivals[np.arange(len(arrivals)) % replicas < kept]
-    requests = requests_at(mine, scenario, best, rng, scenario.workload.isl_cv, scenario.workload.osl_cv)
+    requests = requests_at(_subject(scenario, best), mine, rng)
     records = _served(requests, scenario, best, Fleet(replicas=kept), DAY_S, DAY_SLICES, progress)
     return _lived(records, scenario, len(arrivals), replicas, kept, DAY_S, DAY_SLICES)
 
@@ -96,6 +99,7 @@ def lose_one(
     import numpy as np
 
     from infrascale.serving.simulation.fleet import Change, Fleet
+    from infrascale.simulating.run import requests_at
 
     seconds, rng = BEFORE_S + down_s + AFTER_S, np.random.default_rng(seed)
     arrivals = _arrivals(scenario, best, times, seconds, None, rng)
@@ -105,7 +109,7 @@ def lose_one(
             why=f"all replicas must be simulated then, with at most {MOST_AT_A_LOSS:,} requests",
             fix="a shorter time until the replica is back, or simulate a part of the demand",
         )
-    requests = requests_at(arrivals, scenario, best, rng, scenario.workload.isl_cv, scenario.workload.osl_cv)
+    requests = requests_at(_subject(scenario, best), arrivals, rng)
     spares, lived = max(1, best.spare_replicas), []
     changes = (
         Change(at_s=BEFORE_S, replica=0, alive=False),
@@ -120,6 +124,15 @@ def lose_one(
     return Loss(at_s=BEFORE_S, back_s=BEFORE_S + down_s, spares=spares, without=lived[0], with_spare=lived[1])
 
 
+def _subject(scenario: Scenario, best: Candidate) -> Subject:
+    """The planned way, its margin of demand included."""
+    from infrascale.simulating.run import Subject
+
+    return Subject(
+        scenario=scenario, candidate=best, efficiency=efficiency(), circumstances=Circumstances(), with_headroom=False
+    )
+
+
 def _part(progress: Progress | None, turn: int, turns: int) -> Progress | None:
     """Progress of one of several runs of the same length."""
     if progress is None:
@@ -132,7 +145,7 @@ def _arrivals(
 ) -> np.ndarray:
     from infrascale.workload.arrivals import arrival_times
 
-    peak = times * planned_request_per_s(scenario, best)
+    peak = times * _subject(scenario, best).request_per_s
     mean = peak / (profile.peak_factor if profile else 1.0)
     if mean * seconds > MOST_DRAWN:
         raise ScenarioError(
@@ -150,8 +163,9 @@ def _served(
     import numpy as np
 
     from infrascale.serving.simulation.fleet import simulate_fleet
+    from infrascale.simulating.run import engine_of
 
-    table, settings = replica_of(scenario, best, requests)
+    table, settings = engine_of(_subject(scenario, best), requests)
     looks = slices * LOOKS_A_SLICE
     moments = (np.arange(looks) + 0.5) * seconds / looks
     return simulate_fleet(requests, table, settings, fleet, moments_s=moments, progress=progress)

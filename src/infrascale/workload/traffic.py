@@ -5,7 +5,7 @@ In: arrival times, lengths, conversations.    Out: Traffic, one entry a request,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from infrascale.workload.lengths import Lengths
@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+BUSY_S = 600.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
     """`stream` numbers conversations (each its own where nothing is known). `follows`: the request that comes
-    `think_s` after this one is answered, −1: none; that one's own `arrival_s` is then when it was or would be sent."""
+    `think_s` after this one is answered, −1: none; that one's own `arrival_s` is then when it was or would be sent.
+    `head_tokens` of its prompt are the same in every request: 0 where nothing is shared."""
 
     arrival_s: np.ndarray
     isl_tokens: np.ndarray
@@ -26,9 +30,31 @@ class Traffic:
     stream: np.ndarray
     follows: np.ndarray
     think_s: np.ndarray
+    head_tokens: np.ndarray
 
     def __len__(self) -> int:
         return len(self.arrival_s)
+
+    def only(self, which: np.ndarray) -> Traffic:
+        """Some of the requests; who follows one that is left out comes by itself, at its own time."""
+        import numpy as np
+
+        kept = np.flatnonzero(which)
+        place = np.full(len(self) + 1, -1)
+        place[kept] = np.arange(len(kept))
+        columns = {name: getattr(self, name)[kept] for name in self.__dataclass_fields__}
+        return replace(self, **columns | {"follows": place[columns["follows"]]})
+
+    @property
+    def busiest_request_per_s(self) -> float:
+        """Mean rate of the busiest ten minutes, or of all where it is shorter."""
+        import numpy as np
+
+        span_s = float(self.arrival_s[-1] - self.arrival_s[0]) if len(self) > 1 else 1.0
+        if span_s <= BUSY_S:
+            return len(self) / max(span_s, 1.0)
+        later = np.searchsorted(self.arrival_s, self.arrival_s + BUSY_S)
+        return float((later - np.arange(len(self))).max()) / BUSY_S
 
     @property
     def workload(self) -> Workload:
@@ -62,6 +88,7 @@ def single_turns(arrival_s: np.ndarray, isl: Lengths, osl: Lengths, rng: np.rand
         stream=np.arange(count),
         follows=np.full(count, -1),
         think_s=np.zeros(count),
+        head_tokens=np.zeros(count, np.int64),
     )
 
 
@@ -107,4 +134,5 @@ def conversations(starts_s: np.ndarray, habits: Conversations, rng: np.random.Ge
         stream=stream[order],
         follows=following[order],
         think_s=think[order],
+        head_tokens=np.full(total, habits.system_tokens),
     )

@@ -14,7 +14,12 @@ from infrascale.serving.simulation.steptable import StepTable, graph_sizes, tabu
 
 
 def settings_of(
-    deployment: Deployment, max_num_seqs: int, longest_tokens: int, *, by_priority: bool = False
+    deployment: Deployment,
+    max_num_seqs: int,
+    longest_tokens: int,
+    *,
+    by_priority: bool = False,
+    async_scheduling: bool = False,
 ) -> Settings:
     """What one replica runs with. `longest_tokens`: of any request, its answer included."""
     engine, ranks = deployment.engine, deployment.shard.dp
@@ -32,6 +37,7 @@ def settings_of(
         max_num_batched_tokens=max(max_num_seqs, engine.max_num_batched_tokens * ranks),
         block_size=engine.block_size,
         by_priority=by_priority,
+        async_scheduling=async_scheduling,
     )
 
 

@@ -1,13 +1,15 @@
 """Many replicas on one clock, compiled: arrivals in order of time, each to the replica that the router names.
 
 Idea: the next thing that happens is the earliest of an arrival, the end of what a replica has under way, a replica's
-death or birth, and a look at the state for a plot. Those who ask again after an answer (turns of a conversation, users
-in a closed loop) stand in a heap until their time. A dead replica loses what it had: those requests arrive again.
+death or birth, the autoscaler's turn, and a look at the state for a plot. Those who ask again after an answer (turns of
+a conversation, users in a closed loop) stand in a heap until their time. A dead replica loses what it had: those
+requests arrive again.
 """
 
 from __future__ import annotations
 
 from infrascale.serving.simulation import fast, queues
+from infrascale.serving.simulation.autoscaling import scale
 from infrascale.serving.simulation.compiled import compiled
 from infrascale.serving.simulation.state import (
     ALIVE,
@@ -87,7 +89,7 @@ def _arrive(q, x, k, t, r, i, at_ps):
 
 @compiled
 def _look(q, x, k, t, at_ps, series, tick, blocks):
-    """Running, waiting and used cache blocks of every replica at this moment."""
+    """Running, waiting, used cache blocks, and who is alive, of every replica at this moment."""
     for r in range(x.now.shape[0]):
         now = x.now[r]
         used = blocks - now[FREE]
@@ -99,6 +101,7 @@ def _look(q, x, k, t, at_ps, series, tick, blocks):
         series[tick, r, 0] = now[RUNNING]
         series[tick, r, 1] = now[WAITING]
         series[tick, r, 2] = used
+        series[tick, r, 3] = now[ALIVE]
 
 
 @compiled
@@ -150,13 +153,14 @@ def _wipe(x, r, blocks):
 
 @compiled
 def drive(
-    q, x, k, t, order, route, event_ps, event_replica, event_alive, tick_ps, series, heap_ps, heap_i, lost, blocks,
-    watch,
+    q, x, k, t, order, route, event_ps, event_replica, event_alive, scaler, birth_ps, tick_ps, series, heap_ps, heap_i,
+    lost, blocks, watch,
 ):  # fmt: skip
     """Everything until the last answer. `order`: requests that come of themselves, by time of arrival. The number of
     requests that arrived again because their replica died; −1: cache blocks must be followed one by one.
     `watch`: arrivals so far, for who looks on from another thread; and not 0 once that one wants it to end."""
     coming, waiting_heap, turn, event, tick, again = 0, 0, 0, 0, 0, 0
+    scale_ps = 0 if scaler.shape[0] else NEVER
     while True:
         arrival = q[order[coming]].arrival_ps if coming < order.shape[0] else NEVER
         asks_again = heap_ps[0] if waiting_heap > 0 else NEVER
@@ -165,9 +169,14 @@ def drive(
         change = event_ps[event] if event < event_ps.shape[0] else NEVER
         someone = min(arrival, asks_again)
         if (someone == NEVER and end == NEVER) or watch[1] != 0:
+            for left in range(tick, tick_ps.shape[0]):
+                _look(q, x, k, t, tick_ps[left], series, left, blocks)
             break
         now_ps = min(min(someone, end), change)
-        if tick < tick_ps.shape[0] and tick_ps[tick] < now_ps:
+        if scale_ps <= now_ps:
+            scale(x, scaler, birth_ps, scale_ps)
+            scale_ps += scaler[0]
+        elif tick < tick_ps.shape[0] and tick_ps[tick] < now_ps:
             _look(q, x, k, t, tick_ps[tick], series, tick, blocks)
             tick += 1
         elif change <= min(someone, end):

@@ -29,6 +29,7 @@ from infrascale.serving.simulation.state import (
     PARTIAL,
     RISE,
     RUNNING,
+    SEEN,
     SPARE,
     STEP,
     TAIL,
@@ -298,15 +299,18 @@ def begin(q, x, k, t, r):
     """
     now = x.now[r]
     now[YIELDS] = now[HELD_BACK] = 0
+    if not k.ahead or now[RUNNING] == 0:
+        now[SEEN] = now[CLOCK]
     decoding = now[DECODING]
     need = x.phase[r, (-now[STEP]) % k.block_size]
     if now[PARTIAL] == -1 and now[LATE] == 0 and need <= now[FREE]:
         door_open = now[WAITING] > 0 and now[RUNNING] < k.max_num_seqs and decoding < k.budget
-        if door_open and not k.by_block:
+        unseen = door_open and q[queues.first(x, k, r)].arrival_ps > now[SEEN]
+        if door_open and not unseen and not k.by_block:
             i = queues.first(x, k, r)
             door_open = _blocks(q[i].isl + q[i].generated, k.block_size) <= now[FREE] - need
-        if not door_open:
-            steps = min(now[NEXT_FINISH] - now[STEP], _steps_that_fit(x, k, r))
+        if not door_open or unseen:
+            steps = 1 if unseen else min(now[NEXT_FINISH] - now[STEP], _steps_that_fit(x, k, r))
             now[JUMP] = steps
             now[END] = now[CLOCK] + jump_ps(t, decoding, now[CONTEXT], steps)
             return 0
@@ -356,6 +360,8 @@ def _begin_mixed(q, x, k, t, r, need):
     if partial != -1 and chunk > 0:
         load = _carry(q, x, k, r, partial, chunk, load)
     while budget > 0 and now[WAITING] > 0 and now[RUNNING] < k.max_num_seqs:
+        if q[queues.first(x, k, r)].arrival_ps > now[SEEN]:
+            break
         slot, chunk = _admit(q, x, k, r, budget)
         if slot == -1:
             break
@@ -460,6 +466,9 @@ def _admit(q, x, k, r, budget):
     queues.pop(q, x, k, r)
     slot = _enter(x, r, i)
     past = hits * k.block_size
+    if q[i].preemptions == 0:
+        q[i].hit_tokens = past
+        past = max(past, min(q[i].loaded, tokens - 1))
     chunk = min(tokens - past, budget)
     if k.by_block:
         for place in range(hits):
@@ -467,11 +476,9 @@ def _admit(q, x, k, r, budget):
             pool.share(x, r, block)
             x.blocks[r, slot, place] = block
         x.slots[r, slot].held = x.slots[r, slot].published = hits
-    if q[i].preemptions == 0:
-        q[i].hit_tokens = past
     x.slots[r, slot].origin = past
     if not k.by_block:
-        now[FREE] -= _blocks(chunk, k.block_size)
+        now[FREE] -= _blocks(past + chunk, k.block_size)
     return slot, chunk
 
 
@@ -525,7 +532,10 @@ def complete(q, x, k, t, r):
         return
     x.busy[r, 0] += now[RUNNING] * (span * 1e-12)
     x.busy[r, 1] += span * 1e-12
+    now[SEEN] = now[CLOCK]
     if jump > 0:
+        _, last, _ = _stretch(t, now[DECODING], now[CONTEXT] + now[DECODING] * (jump - 1), 1)
+        now[SEEN] = now[END] - last
         _end_jump(q, x, k, t, r, jump)
     else:
         _end_mixed(x, k, r, span)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -32,7 +32,8 @@ class Requests:
     `stream`: requests of one conversation have the same; the text of a later one continues the earlier one's.
     `prefix`, `prefix_tokens`: the head that requests with the same prefix share. `follows`: the request that is sent
     `think_s` after this one is answered (its own `arrival_s` is then unused); −1: none. Smaller `priority` goes first.
-    `delay_s`: between arrival and the scheduler's queue: the front end reads and tokenises.
+    `delay_s`: between arrival and the scheduler's queue: the front end reads and tokenises. `loaded_tokens`: of the
+    prompt, whose cache comes with the request, from a pool of prefill engines.
     """
 
     arrival_s: np.ndarray
@@ -45,6 +46,7 @@ class Requests:
     follows: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     think_s: np.ndarray = field(default_factory=lambda: np.empty(0))
     delay_s: np.ndarray = field(default_factory=lambda: np.empty(0))
+    loaded_tokens: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def __len__(self) -> int:
         return self.arrival_s.shape[0]
@@ -64,10 +66,29 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scaler:
+    """Replicas by what is in flight: see autoscaling.py."""
+
+    least: int
+    target_requests: float
+    every_s: float
+    lag_s: float
+    calm_s: float
+
+    def as_array(self) -> np.ndarray:
+        """As the kernel takes it: picoseconds, and thousandths of a request."""
+        every, lag, calm = (round(one * PS_PER_S) for one in (self.every_s, self.lag_s, self.calm_s))
+        return np.array([every, lag, calm, round(1000 * self.target_requests), self.least, NEVER, 0], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
+    """With a `scaler`, `replicas` are the most there can be."""
+
     replicas: int = 1
     policy: str = "round-robin"
     changes: tuple[Change, ...] = ()
+    scaler: Scaler | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +96,7 @@ class Records:
     """By request, in the order asked. Times from the start; a request never answered has last_ps −1.
 
     `gaps`: gaps between tokens counted by length; class i reaches to `gap_edges_ps[i]`. `series`: [moment, replica,
-    (running, waiting, used blocks)] at `moments_s`. `running_s`: sequences running, summed over time, by replica.
+    (running, waiting, used blocks, alive)] at `moments_s`. `running_s`: running sequences times seconds, by replica.
     """
 
     arrival_ps: np.ndarray
@@ -94,6 +115,15 @@ class Records:
     sent_again: int
     blocks: int
 
+    def only(self, which: np.ndarray) -> Records:
+        """The records of some requests, beside the state of all."""
+        columns = {name: getattr(self, name)[which] for name in (*BY_REQUEST, "replica")}
+        return replace(self, **columns)
+
+    def in_tokens(self, isl_tokens: np.ndarray, osl_tokens: np.ndarray) -> Records:
+        """Where requests were counted in other units: with the lengths that they really have."""
+        return replace(self, isl_tokens=isl_tokens, osl_tokens=osl_tokens)
+
 
 def simulate_fleet(
     requests: Requests,
@@ -110,7 +140,7 @@ def simulate_fleet(
     moments_s = np.empty(0) if moments_s is None else moments_s
     watch = np.zeros((fleet.replicas, 2), dtype=np.int64)
     home = None
-    if fleet.replicas > 1 and not fleet.changes and not requests.follows.shape[0]:
+    if fleet.replicas > 1 and not fleet.changes and not fleet.scaler and not requests.follows.shape[0]:
         home = _homes(requests, fleet)
 
     def served() -> Records:
@@ -149,6 +179,7 @@ def requests_in_plain(requests: Requests, settings: Settings) -> list[Request]:
             prefix=-1 - int(asked["prefix"][i]),
             prefix_blocks=int(asked["prefix_blocks"][i]),
             priority=int(asked["priority"][i]),
+            loaded_tokens=int(asked["loaded"][i]),
         )
         for i in range(len(requests))
     ]
@@ -201,6 +232,8 @@ def _asked(requests: Requests, settings: Settings) -> np.ndarray:
         asked["prefix"], asked["prefix_blocks"] = requests.prefix, requests.prefix_tokens // settings.block_size
     if requests.priority.shape[0]:
         asked["priority"] = requests.priority
+    if requests.loaded_tokens.shape[0]:
+        asked["loaded"] = requests.loaded_tokens
     if requests.follows.shape[0]:
         asked["follows"] = requests.follows
         asked["think_ps"] = np.rint(requests.think_s * PS_PER_S) + delay_ps[requests.follows]
@@ -233,7 +266,9 @@ def _together(
         )
         for change in {c.replica: c for c in reversed(_in_order(fleet))}.values():
             x.now[change.replica, ALIVE] = not change.alive
-        series = np.zeros((moments_s.shape[0], fleet.replicas, 3), dtype=np.int64)
+        if fleet.scaler is not None:
+            x.now[fleet.scaler.least :, ALIVE] = 0
+        series = np.zeros((moments_s.shape[0], fleet.replicas, 4), dtype=np.int64)
         again = _run(asked, x, table, settings, fleet, by_block, moments_s, series, watch)
         if again >= 0:
             return _records(requests, asked, x, moments_s, series, settings, again)
@@ -269,6 +304,8 @@ def _run(
         np.array([round(change.at_s * PS_PER_S) for change in changes], dtype=np.int64),
         np.array([change.replica for change in changes], dtype=np.int64),
         np.array([change.alive for change in changes], dtype=np.int64),
+        fleet.scaler.as_array() if fleet.scaler else np.empty(0, dtype=np.int64),
+        np.full(fleet.replicas if fleet.scaler else 0, NEVER, dtype=np.int64),
         np.rint(moments_s * PS_PER_S).astype(np.int64),
         series,
         np.empty(heap, dtype=np.int64),
@@ -335,7 +372,7 @@ def _apart(
     order = np.argsort(home, kind="stable")
     ends = np.searchsorted(home[order], np.arange(replicas + 1))
     whole: dict[str, np.ndarray] = {}
-    gaps, series = 0, np.zeros((moments_s.shape[0], replicas, 3), dtype=np.int64)
+    gaps, series = 0, np.zeros((moments_s.shape[0], replicas, 4), dtype=np.int64)
     running_s = np.zeros(replicas)
 
     def serve(r: int) -> Records | None:
@@ -345,7 +382,7 @@ def _apart(
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for r, found in enumerate(pool.map(serve, range(replicas))):
             if found is None:
-                series[:, r, 2] = 0
+                series[:, r, 3] = 1
                 continue
             for name in BY_REQUEST:
                 column = getattr(found, name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from math import sqrt
 
 import numpy as np
@@ -20,6 +21,7 @@ from infrascale.serving.simulation.request import PS_PER_S
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
 BATCHES = 20
+LOOKS = 50  # moments at which the queue is counted, in each third of the span
 T_95 = 2.093  # Student's t, 19 degrees of freedom, two-sided 95 %
 
 
@@ -44,6 +46,52 @@ class Outcome:
     sent_again: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """What those felt who arrived in a stretch of time; quantiles are 0 where nobody was answered."""
+
+    from_s: float
+    until_s: float
+    request_per_s: float
+    ttft_p50_s: float
+    ttft_p95_s: float
+    tpot_p95_s: float
+    kept_fraction: float
+    replicas_alive: float
+
+
+def course(
+    records: Records, from_s: float, until_s: float, pieces: int, *, ttft_s: float, token_per_s: float
+) -> tuple[Piece, ...]:
+    """The span in equal stretches of time."""
+    edges = np.linspace(from_s, until_s, pieces + 1)
+    arrival_s = records.arrival_ps / PS_PER_S
+    return tuple(_piece(records, arrival_s, a, b, ttft_s, token_per_s) for a, b in pairwise(map(float, edges)))
+
+
+def _piece(
+    records: Records, arrival_s: np.ndarray, from_s: float, until_s: float, ttft_s: float, token_per_s: float
+) -> Piece:
+    there = (arrival_s >= from_s) & (arrival_s < until_s)
+    judged = there & (records.last_ps >= 0)
+    times = _times(records, judged)
+    several = records.osl_tokens[judged] > 1
+    count = int(judged.sum())
+    middle, late = np.quantile(times["ttft"], (0.5, 0.95)) if count else (0.0, 0.0)
+    kept = (~several | (times["tpot"] <= 1 / token_per_s)) & (times["ttft"] <= ttft_s)
+    moments = (records.moments_s >= from_s) & (records.moments_s < until_s)
+    return Piece(
+        from_s=from_s,
+        until_s=until_s,
+        request_per_s=float(there.sum()) / (until_s - from_s),
+        ttft_p50_s=float(middle),
+        ttft_p95_s=float(late),
+        tpot_p95_s=float(np.quantile(times["tpot"][several], 0.95)) if several.any() else 0.0,
+        kept_fraction=float(kept.mean()) if count else 1.0,
+        replicas_alive=float(records.series[moments][..., 3].sum(axis=1).mean()) if moments.any() else 0.0,
+    )
+
+
 def outcome(
     records: Records, replicas: int, from_s: float, until_s: float, *, ttft_s: float, token_per_s: float
 ) -> Outcome:
@@ -59,7 +107,7 @@ def outcome(
     spreads = {name: _spread(values if name != "tpot" else values[several]) for name, values in times.items()}
     count = int(judged.sum())
     in_system = float(times["e2e"].sum()) / span_s / replicas
-    running = min(in_system, float(records.running_s.sum()) / (records.last_ps.max() / PS_PER_S) / replicas)
+    running = in_system * _running_share(records, from_s, until_s)
     return Outcome(
         performance=Performance(
             ttft_s=spreads["ttft"],
@@ -83,6 +131,17 @@ def outcome(
         queue_grows=_grows(records, arrival_s, from_s, until_s),
         sent_again=records.sent_again,
     )
+
+
+def _running_share(records: Records, from_s: float, until_s: float) -> float:
+    """Of the requests inside, how many run: at the moments looked at, or over the whole time where there are none."""
+    looked = records.series[(records.moments_s >= from_s) & (records.moments_s <= until_s)]
+    running, inside = looked[..., 0].sum(), looked[..., :2].sum()
+    if inside:
+        return float(running / inside)
+    answered = records.last_ps >= 0
+    whole_s = (records.last_ps - records.arrival_ps)[answered].sum() / PS_PER_S
+    return min(1.0, float(records.running_s.sum() / whole_s)) if whole_s else 1.0
 
 
 def _times(records: Records, judged: np.ndarray) -> dict[str, np.ndarray]:
@@ -129,12 +188,11 @@ def _half_widths(times: Mapping[str, np.ndarray], arrival_s: np.ndarray) -> dict
 
 
 def _grows(records: Records, arrival_s: np.ndarray, from_s: float, until_s: float) -> bool:
-    """Whether far more are inside at the end of the span than a third into it: by a quarter, and by five of the
-    standard deviations that chance alone would give."""
-
-    def inside(at_s: float) -> int:
-        there = (arrival_s <= at_s) & ((records.last_ps < 0) | (records.last_ps > at_s * PS_PER_S))
-        return int(there.sum())
-
-    early, late = inside(from_s + (until_s - from_s) / 3), inside(until_s)
+    """Whether far more are inside in the last third of the span than in the middle one, on average over moments of
+    each: by a quarter, and by five of the standard deviations that chance alone would give."""
+    arrivals = np.sort(arrival_s)
+    ends = np.sort(records.last_ps[records.last_ps >= 0] / PS_PER_S)
+    moments = np.linspace(from_s + (until_s - from_s) / 3, until_s, 2 * LOOKS)
+    inside = np.searchsorted(arrivals, moments, side="right") - np.searchsorted(ends, moments, side="right")
+    early, late = float(inside[:LOOKS].mean()), float(inside[LOOKS:].mean())
     return late > 1.25 * early + 5 * sqrt(early + 1)

@@ -21,7 +21,7 @@ class Settings:
     block_size: int = 16
     prefix_caching: bool = True
     by_priority: bool = False  # else first come, first served
-    async_scheduling: bool = False
+    async_scheduling: bool = False  # a step is chosen while the one before it runs
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -29,7 +29,8 @@ class Request:
     """What is asked, and how far it got. Smaller `priority` goes first.
 
     Its first `prefix_blocks` blocks are the head of the stream `prefix`, the rest are its own `stream`: turns of one
-    conversation have the same, others must not share it.
+    conversation have the same, others must not share it. The cache of its first `loaded_tokens` comes with it, from
+    another pool; what is preempted computes it again.
     """
 
     index: int
@@ -40,6 +41,7 @@ class Request:
     prefix: int = -1
     prefix_blocks: int = 0
     priority: int = 0
+    loaded_tokens: int = 0
 
     computed_tokens: int = 0
     generated_tokens: int = 0

@@ -11,19 +11,26 @@ from infrascale.serving.simulation.state import ALIVE, RUNNING, WAITING
 
 
 @compiled
-def next_alive(x, r):
-    """The first replica that is alive, from this one on and around."""
-    for _ in range(x.now.shape[0]):
+def nth_alive(x, n):
+    """The n-th replica of those alive, counted around; -1: nobody is."""
+    alive = 0
+    for r in range(x.now.shape[0]):
+        alive += x.now[r, ALIVE] == 1
+    if alive == x.now.shape[0]:
+        return n % alive
+    left = n % alive if alive else 0
+    for r in range(x.now.shape[0]):
         if x.now[r, ALIVE] == 1:
-            return r
-        r = (r + 1) % x.now.shape[0]
+            if left == 0:
+                return r
+            left -= 1
     return -1
 
 
 @compiled
 def round_robin(q, x, i, turn):
-    """Each in turn."""
-    return next_alive(x, turn % x.now.shape[0])
+    """Each that is alive in turn."""
+    return nth_alive(x, turn)
 
 
 @compiled
@@ -43,7 +50,8 @@ def least_loaded(q, x, i, turn):
 def by_session(q, x, i, turn):
     """Always the same replica for a conversation, so that its cache is there: a hash of its stream."""
     mixed = (q[i].stream * 0x9E3779B97F4A7C1) & 0x7FFFFFFFFFFFFFFF
-    return next_alive(x, (mixed >> 24) % x.now.shape[0])
+    home = (mixed >> 24) % x.now.shape[0]
+    return home if x.now[home, ALIVE] == 1 else nth_alive(x, mixed >> 8)
 
 
 @compiled
@@ -52,7 +60,9 @@ def by_prefix(q, x, i, turn):
     loaded (consistent hashing with bounded loads)."""
     replicas = x.now.shape[0]
     mixed = ((q[i].prefix + 1) * 0x9E3779B97F4A7C1) & 0x7FFFFFFFFFFFFFFF
-    home = next_alive(x, (mixed >> 24) % replicas)
+    home = (mixed >> 24) % replicas
+    if x.now[home, ALIVE] != 1:
+        home = nth_alive(x, mixed >> 8)
     if home == -1 or q[i].prefix_blocks == 0:
         return least_loaded(q, x, i, turn)
     total = 0

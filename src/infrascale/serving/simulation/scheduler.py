@@ -172,7 +172,10 @@ class Scheduler:
             request = self.waiting.first()
             hits = self._find(request)
             hit_tokens = len(hits) * self.settings.block_size
-            tokens = min(request.tokens - hit_tokens, budget)
+            there = hit_tokens
+            if not request.preemptions:
+                there = max(hit_tokens, min(request.loaded_tokens, request.tokens - 1))
+            tokens = min(request.tokens - there, budget)
             needed = self._blocks_for(request.tokens) - len(hits) + self.pool.idle(hits)
             if needed > self.pool.free_blocks:
                 return
@@ -180,12 +183,12 @@ class Scheduler:
             self.pool.share(hits)
             request.blocks = hits
             request.cached_blocks = len(hits)
-            request.computed_tokens = hit_tokens
+            request.computed_tokens = there
             if not request.preemptions:
                 request.hit_tokens = hit_tokens
             if hit_tokens:
                 step.hit_tokens[request.index] = hit_tokens
-            self._allocate(request, hit_tokens + tokens)
+            self._allocate(request, there + tokens)
             self.running.append(request)
             budget -= self._put(step, request, tokens)
 

@@ -39,7 +39,8 @@ HELD_BACK = 20  # decoding sequences left out of the step under way
 LATE = 21  # sequences that were left out of the step before
 RISE = 22  # decoding sequences of the step under way
 ALIVE = 23
-COLUMNS = 24
+SEEN = 24  # who arrived later is not known yet to who chooses the next step (async scheduling)
+COLUMNS = 25
 
 
 class Knobs(NamedTuple):
@@ -49,6 +50,7 @@ class Knobs(NamedTuple):
     by_priority: bool
     caching: bool
     by_block: bool  # follow every cache block; else only their number
+    ahead: bool  # async scheduling
 
 
 #: A request: what is asked, and from `first_ps` on what becomes of it.
@@ -63,6 +65,7 @@ REQUEST = np.dtype(
         ("osl", np.int32),
         ("prefix_blocks", np.int32),
         ("priority", np.int32),
+        ("loaded", np.int32),  # tokens whose cache comes with it
         ("first_ps", np.int64),
         ("last_ps", np.int64),
         ("generated", np.int32),
@@ -139,6 +142,7 @@ def knobs_of(settings: Settings, by_block: bool) -> Knobs:
         by_priority=settings.by_priority,
         caching=settings.prefix_caching,
         by_block=by_block,
+        ahead=settings.async_scheduling,
     )
 
 

@@ -37,7 +37,7 @@ def chrome_trace(records: Records) -> dict[str, Any]:
             events.append(both | {"ph": "e", "ts": ends / PS_PER_US})
     for moment, at_s in enumerate(records.moments_s):
         for r in replicas:
-            running, waiting, used = map(int, records.series[moment, r])
+            running, waiting, used, _ = map(int, records.series[moment, r])
             at = {"ph": "C", "pid": r, "ts": float(at_s) * 1e6}
             events.append(at | {"name": "requests", "args": {"running": running, "waiting": waiting}})
             events.append(at | {"name": "cache blocks", "args": {"used": used}})
