@@ -38,13 +38,18 @@ def keeps(problem, counts, bought):
             kw += server.kw * -(-inside // server.gpus)
         if kw > problem.most_kw:
             return False
+    for names, most in problem.quotas:
+        if sum(w.gpus * n for w, n in zip(problem.ways, counts, strict=True) if w.need in names) > most:
+            return False
+    shares = {}
     for need in problem.needs:
         mine = [(w.serves, n) for w, n in zip(problem.ways, counts, strict=True) if w.need == need.id and n]
         total = sum(serves * n for serves, n in mine)
         lost = need.spares * max((serves for serves, _ in mine), default=0)
-        if total - lost < need.demand - 1e-6 * need.demand:
-            return False
-    return True
+        shares[need.id] = min(1.0, max(0.0, total - lost) / need.demand)
+    apart = {name for cover in problem.covers for name in cover}
+    covers = (*problem.covers, *((need.id,) for need in problem.needs if need.id not in apart))
+    return all(sum(shares[name] for name in cover) >= 1 - 1e-6 for cover in covers)
 
 
 def brute_force(problem):
@@ -95,6 +100,36 @@ def test_the_programme_finds_what_trying_everything_finds():
             assert (found.price, found.gpus) == pytest.approx(truth)
             assert found.gap_fraction == 0
     assert 15 < feasible < 60
+
+
+def test_lengths_apart_and_together_are_what_trying_everything_finds():
+    """Short and long requests, each alone or mixed, under a quota: pools in shares, against every combination."""
+    rng = random.Random(11)
+    feasible = pooled = split = 0
+    for _ in range(40):
+        servers = tuple(
+            Server(id=name, gpus=2, most=rng.randint(1, 2), price=float(rng.randint(1, 9))) for name in "AB"
+        )
+        short, long = rng.uniform(1, 6), rng.uniform(1, 6)
+        demands = {"short": short, "long": long, "both": short + long}
+        needs = tuple(Need(id=name, demand=demand, spares=rng.randint(0, 1)) for name, demand in demands.items())
+        ways = tuple(
+            Way(need=need.id, server=server.id, gpus=rng.choice((1, 2)), serves=rng.uniform(1, 5))
+            for need in needs for server in servers
+        )  # fmt: skip
+        problem = Problem(
+            servers=servers, needs=needs, ways=ways, covers=(("short", "both"), ("long", "both")),
+            quotas=((("long", "both"), rng.randint(2, 4)),),
+        )  # fmt: skip
+        truth, found = brute_force(problem), cheapest(problem)
+        assert (found is None) == (truth is None)
+        if found is not None:
+            feasible += 1
+            used = {way.need for way, _ in found.replicas}
+            pooled, split = pooled + ("both" in used), split + ({"short", "long"} <= used)
+            assert keeps(problem, [dict(found.replicas).get(way, 0) for way in problem.ways], found.bought)
+            assert (found.price, found.gpus) == pytest.approx(truth)
+    assert 10 < feasible < 40 and pooled and split
 
 
 def test_what_is_served_most_fits_and_no_more_does():
@@ -248,6 +283,94 @@ def test_a_wrong_fleet_is_refused_with_a_mend(tmp_path):
         with pytest.raises(InfraScaleError) as error:
             fleet_of(str(path))
         assert error.value.why and error.value.fix
+
+
+LENGTHS = """
+[[server]]
+gpu = "l40s"
+gpus = 4
+owned = 8
+
+[[server]]
+gpu = "h100-sxm"
+gpus = 8
+most = 20
+
+[[model]]
+model = "llama-3.1-8b"
+users = 10000
+{more}
+[[model.lengths]]
+share = 0.95
+isl = 700
+osl = 300
+
+[[model.lengths]]
+share = 0.05
+isl = 30000
+osl = 700
+ttft = 3
+"""
+
+
+def test_short_requests_find_small_cards_and_long_ones_large(tmp_path):
+    from infrascale.studies.fleets import fleet_of
+    from infrascale.studies.screens import fleet_lines
+
+    path = tmp_path / "fleet.toml"
+    path.write_text(LENGTHS.format(more=""))
+    found = fleet_of(str(path))
+    ways = {(way.need, way.server) for way, _ in found.solution.replicas}
+    assert ("llama-3.1-8b [700]", "4×l40s") in ways and ("llama-3.1-8b [30000]", "8×h100-sxm") in ways
+    demand = {need.id: need.demand for need in found.problem.needs}
+    rates = {name: value / (2 + 300 / 20 if "[700]" in name else 3 + 700 / 20) for name, value in demand.items()}
+    assert rates["llama-3.1-8b [700]"] == pytest.approx(10000 * 0.4 / 60 * 0.95)  # 0.4 requests a minute each
+    assert rates["llama-3.1-8b [30000]"] == pytest.approx(10000 * 0.4 / 60 * 0.05)
+    assert all(len(line) <= 80 for line in fleet_lines(found)) and "[700]" in "\n".join(fleet_lines(found))
+
+
+def test_a_mix_is_no_way_around_the_promise_of_its_longest_requests(tmp_path):
+    """30,000 tokens take one L40S longer than 3 s; their mean with short ones would not."""
+    from infrascale.parsing.inventories import inventory
+    from infrascale.studies.fleets import problem_of
+
+    alone = api.capacity(1, model="llama-3.1-8b", gpu="l40s", isl=30000, osl=700, ttft=3)
+    assert not alone
+    path = tmp_path / "fleet.toml"
+    path.write_text(LENGTHS.format(more=""))
+    found = problem_of(inventory(str(path)))
+    small = {way.need for way in found.ways if way.server == "4×l40s" and way.gpus == 1}
+    assert small == {"llama-3.1-8b [700]"}
+
+
+def test_a_models_quota_is_kept(tmp_path):
+    from infrascale.studies.fleets import fleet_of
+
+    path = tmp_path / "fleet.toml"
+    path.write_text(LENGTHS.format(more=""))
+    free = fleet_of(str(path)).solution
+    path.write_text(LENGTHS.format(more=f"max_gpus = {free.gpus - 1}"))
+    held = fleet_of(str(path))
+    assert held.solution is None or (held.solution.gpus < free.gpus and held.solution.price >= free.price)
+    path.write_text(LENGTHS.format(more="max_gpus = 1"))
+    none = fleet_of(str(path))
+    assert none.solution is None and none.purchase is None  # no purchase lifts a quota
+
+
+@pytest.mark.parametrize(
+    "before,after",
+    [("share = 0.05", "share = 0.5"), ("share = 0.95", "share = -1"), ("isl = 700", "surprise = 700"),
+     ("users = 10000", "users = 10000\nthink_s = 9"), ("users = 10000", 'users = 10000\ngpu = "l4"'),
+     ("users = 10000", "users = 10000\nmax_kw = 9"), ("isl = 30000", "isl = 3e9")],
+)  # fmt: skip
+def test_wrong_lengths_are_refused_with_a_mend(before, after, tmp_path):
+    from infrascale.studies.fleets import fleet_of
+
+    path = tmp_path / "fleet.toml"
+    path.write_text(LENGTHS.format(more="").replace(before, after))
+    with pytest.raises(InfraScaleError) as error:
+        fleet_of(str(path))
+    assert error.value.why and error.value.fix
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])

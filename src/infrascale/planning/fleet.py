@@ -5,7 +5,12 @@ Idea: an integer programme over replicas x_w of each way and servers y_k in use 
 
     every need n      Σ serves_w · x_w  −  serves_v · [x_v > 0]·spares  ≥  demand_n      for every v of n's ways
     every kind k      Σ gpus_w · x_w  ≤  gpus_k · y_k,     y_k ≤ owned_k + bought_k ≤ most_k
+    every quota       Σ gpus_w · x_w of some needs  ≤  its GPUs
     power             Σ kw_k · y_k  ≤  most_kw
+
+Requests of several lengths to one model are several needs, and more for those served together: each carries a share
+f_n of its demand, and the shares of all that serve a length sum to one. So short requests find small cards where that
+is cheaper, and share replicas with long ones where it is not.
 
 First the cheapest purchase, then with it the fewest GPUs in use. Replicas that halve or double each other fill whole
 servers without gaps, so GPUs may be counted per kind; other sizes are refused. Knows no model and no GPU, only sizes.
@@ -66,10 +71,17 @@ class Need:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
+    """`covers`: needs of which one, or several in shares, must be met; every need in none of them must be met alone.
+
+    `quotas`: needs that share a number of GPUs.
+    """
+
     servers: tuple[Server, ...]
     needs: tuple[Need, ...]
     ways: tuple[Way, ...]
     most_kw: float | None = None
+    covers: tuple[tuple[str, ...], ...] = ()
+    quotas: tuple[tuple[tuple[str, ...], int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +116,7 @@ def cheapest(problem: Problem) -> Solution | None:
     first = _Programme(problem)
     if not first.minimise([(server.price, first.bought[server.id]) for server in problem.servers]):
         return None
-    bought = {server.id: first.value(first.bought[server.id]) for server in problem.servers}
-    second = _Programme(problem, bought=bought)
+    second = _Programme(problem, most_price=first.solution().price)
     second.minimise([(way.gpus, count) for way, count in second.replicas])
     found = second.solution()
     return replace(found, gap_fraction=max(first.gap_fraction, second.gap_fraction))
@@ -158,7 +169,7 @@ def _silent() -> Iterator[None]:
 class _Programme:
     """The integer programme in HiGHS: variables, constraints, and its answer as a Solution."""
 
-    def __init__(self, problem: Problem, *, bought: dict[str, int] | None = None, scaled: bool = False) -> None:
+    def __init__(self, problem: Problem, *, most_price: float | None = None, scaled: bool = False) -> None:
         try:
             import highspy
         except ImportError:
@@ -189,19 +200,26 @@ class _Programme:
                     fix="use halves, quarters … of a server, or whole servers",
                 )
         self.scale = self.solver.addVariable(lb=0, ub=MOST_SCALE) if scaled else None
-        self.bought = {s.id: self._bought(s, bought) for s in problem.servers}
+        self.bought = {s.id: self.solver.addIntegral(lb=0, ub=max(0, s.most - s.owned)) for s in problem.servers}
         self.used = {s.id: self.solver.addIntegral(lb=0, ub=max(s.most, s.owned)) for s in problem.servers}
         self.replicas = [
             (way, self.solver.addIntegral(lb=0, ub=self._most(way, kinds))) for way in undominated(problem)
         ]
+        if most_price is not None:
+            paid = self.expression([(s.price / max(most_price, 1e-9), self.bought[s.id]) for s in problem.servers])
+            self.solver.addConstr(paid <= (1.0 if most_price else 0.0) + SERVED)
         self._room()
+        apart = {name for cover in problem.covers for name in cover}
+        most = MOST_SCALE if scaled else 1.0
+        self.shares = {name: self.solver.addVariable(lb=0, ub=most) for name in sorted(apart)}
+        wanted = self.scale * 1.0 if self.scale is not None else 1.0 - SERVED
+        for cover in problem.covers:
+            self.solver.addConstr(self.expression([(1.0, self.shares[name]) for name in cover]) >= wanted)
+        for names, gpus in problem.quotas:
+            inside = [(way.gpus, x) for way, x in self.replicas if way.need in names]
+            self.solver.addConstr(self.expression(inside) <= gpus)
         for need in problem.needs:
             self._serve(need, kinds)
-
-    def _bought(self, server: Server, fixed: dict[str, int] | None) -> Any:
-        most = max(0, server.most - server.owned)
-        low, high = (fixed[server.id], fixed[server.id]) if fixed else (0, most)
-        return self.solver.addIntegral(lb=low, ub=high)
 
     def _most(self, way: Way, kinds: dict[str, Server]) -> int:
         """Replicas beyond which neither room nor demand could want more."""
@@ -231,6 +249,8 @@ class _Programme:
         ways = [(way, x) for way, x in self.replicas if way.need == need.id]
         total = self.expression([(way.serves / need.demand, x) for way, x in ways])
         wanted = self.scale * 1.0 if self.scale is not None else 1.0 - SERVED
+        if need.id in self.shares:
+            wanted = self.shares[need.id] * 1.0
         self.solver.addConstr(total >= wanted)
         if not need.spares:
             return
@@ -270,14 +290,16 @@ class _Programme:
         return round(self.solver.val(variable))
 
     def solution(self) -> Solution:
-        bought = {server.id: self.value(self.bought[server.id]) for server in self.problem.servers}
-        inside = dict.fromkeys(bought, 0)
+        servers = self.problem.servers
+        inside = {server.id: 0 for server in servers}
         counts = [(way, self.value(x)) for way, x in self.replicas]
         for way, count in counts:
             inside[way.server] += way.gpus * count
+        used = {server.id: -(-inside[server.id] // server.gpus) for server in servers}
+        bought = {server.id: max(0, used[server.id] - server.owned) for server in servers}
         return Solution(
             replicas=tuple((way, count) for way, count in counts if count),
-            used={server.id: -(-inside[server.id] // server.gpus) for server in self.problem.servers},
+            used=used,
             bought=bought,
             price=sum(server.price * bought[server.id] for server in self.problem.servers),
             gap_fraction=self.gap_fraction,

@@ -94,27 +94,31 @@ def _plan(scenario: Scenario, solver: str, candidates: list[Candidate], rejected
 
 
 def capacity(scenario: Scenario, efficiency: Efficiency, gpus: int) -> list[tuple[Candidate, float]]:
-    """What `gpus` cards serve within the promise: for each deployment, the most requests in flight, best first.
+    """What `gpus` cards serve within the promise: for each deployment, the most requests in flight, best first."""
+    judges = (
+        Judge(scenario=scenario, deployment=deployment, efficiency=efficiency)
+        for gpu in scenario.gpus
+        for deployment in deployments(replace(scenario, most_gpus=gpus), gpu)
+    )
+    found = (most_served(judge, gpus) for judge in judges)
+    return sorted((one for one in found if one is not None), key=lambda pair: -pair[1])
+
+
+def most_served(judge: Judge, gpus: int) -> tuple[Candidate, float] | None:
+    """The same for one deployment; None where not even one request is.
 
     A replica's own limit, in whole requests, is the largest of any batch; replicas multiply it.
     """
-    found = []
-    for gpu in scenario.gpus:
-        for deployment in deployments(replace(scenario, most_gpus=gpus), gpu):
-            replicas = gpus // deployment.shard.gpus - scenario.redundancy
-            judge = Judge(scenario=scenario, deployment=deployment, efficiency=efficiency)
-            held = held_exponents(judge)
-            limits = [(most_requests(judge, exponent), -exponent) for exponent in held]
-            if replicas < 1 or not limits or max(limits)[0] < 1:
-                continue
-            each, exponent = max(limits)[0], -max(limits)[1]
-            demand = Demand(in_flight_requests=float(each * replicas))
-            judge = replace(
-                judge, scenario=replace(scenario, demand=demand, headroom_fraction=0.0, most_gpus=None, most_kw=None)
-            )
-            outcome = judge.outcome(replicas, exponent)
-            point = Found(replicas=replicas, exponent=exponent, outcome=outcome, bracket=(each, each + 1))
-            candidate = candidate_of(judge, point)
-            assert isinstance(candidate, Candidate)  # nothing limits its GPUs
-            found.append((candidate, each * replicas))
-    return sorted(found, key=lambda pair: -pair[1])
+    replicas = gpus // judge.deployment.shard.gpus - judge.scenario.redundancy
+    limits = [(most_requests(judge, exponent), -exponent) for exponent in held_exponents(judge)]
+    if replicas < 1 or not limits or max(limits)[0] < 1:
+        return None
+    each, exponent = max(limits)[0], -max(limits)[1]
+    demand = Demand(in_flight_requests=float(each * replicas))
+    unlimited = replace(judge.scenario, demand=demand, headroom_fraction=0.0, most_gpus=None, most_kw=None)
+    judge = replace(judge, scenario=unlimited)
+    outcome = judge.outcome(replicas, exponent)
+    point = Found(replicas=replicas, exponent=exponent, outcome=outcome, bracket=(each, each + 1))
+    candidate = candidate_of(judge, point)
+    assert isinstance(candidate, Candidate)  # nothing limits its GPUs
+    return candidate, each * replicas

@@ -2,20 +2,23 @@
 
 In: fleet.toml.    Out: Fleet: the solution, or the smallest purchase that makes one, and the room that is left.
 Each model on each kind of GPU is evaluated by the planner (the most that one replica serves within its promise), then
-the integer programme combines them. One model on several kinds shares its demand in proportion to what each serves;
-short and long requests of one model are two entries, so that each finds its own cards.
+the integer programme combines them. One model on several kinds shares its demand in proportion to what each serves; its
+short and long requests (`[[model.lengths]]`) may find cards of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from infrascale import api
+from infrascale.deployment import Deployment
 from infrascale.errors import ScenarioError
+from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.inventories import Inventory, inventory
 from infrascale.parsing.scenarios import Question, scenario
 from infrascale.planning import Candidate, Scenario
+from infrascale.planning.evaluate import Judge
+from infrascale.planning.exact import held_exponents
 from infrascale.planning.fleet import (
     Need,
     Problem,
@@ -27,6 +30,8 @@ from infrascale.planning.fleet import (
     most_served,
     smallest_purchase,
 )
+from infrascale.planning.planner import deployments
+from infrascale.planning.planner import most_served as most_served_by
 
 Progress = Callable[[int, int], None]
 
@@ -70,20 +75,50 @@ def cut(candidate: Candidate) -> str:
     return f"{' '.join(degrees) or 'TP 1'}, {candidate.deployment.quantization.precision}"
 
 
-def ways_of(name: str, asked: Question, server: Server, gpu: str) -> list[Way]:
-    """Every cut of the model that fills these servers without gaps; over two of them where one is too small."""
-    found = scenario(asked.model_copy(update={"gpu": [gpu], "redundancy": 0, "max_gpus": None}))
-    ways: list[Way] = []
+def ways_of(name: str, asked: Question, server: Server, gpu: str, kinds: Sequence[Question] = ()) -> list[Way]:
+    """Every cut of the model that fills these servers without gaps; over two of them where one is too small.
+
+    `kinds`: questions for each length of request that it mixes.
+    """
+    found, *alone = (_on(gpu, one) for one in (asked, *kinds))
     for gpus in (server.gpus, 2 * server.gpus):
-        for candidate, requests in api.capacity(gpus, found):
-            size = candidate.gpus_per_replica
-            if not fits(size, server):
+        ways: list[Way] = []
+        for deployment in deployments(replace(found, most_gpus=gpus), found.gpus[0]):
+            served = _served(found, alone, deployment, gpus)
+            if served is None or not fits(served[0].gpus_per_replica, server):
                 continue
+            candidate, requests = served
             one = served_by(found, candidate, requests / candidate.replicas)
+            size = candidate.gpus_per_replica
             ways.append(Way(need=name, server=server.id, gpus=size, serves=one, label=cut(candidate)))
         if ways:
             break
     return ways
+
+
+def _on(gpu: str, asked: Question) -> Scenario:
+    return scenario(asked.model_copy(update={"gpu": [gpu], "redundancy": 0, "max_gpus": None, "max_kw": None}))
+
+
+def _served(
+    asked: Scenario, kinds: Sequence[Scenario], deployment: Deployment, gpus: int
+) -> tuple[Candidate, float] | None:
+    """What so many GPUs serve of a mix; its longest requests must keep their promise too.
+
+    Alone on a replica they take longer to a first token than the mean of the mix. As much shorter is the mean held
+    to, which errs on the safe side where the wait for others is part of it.
+    """
+    judge = Judge(scenario=asked, deployment=deployment, efficiency=efficiency())
+    if kinds and held_exponents(judge):
+        mean_s, promises_s = judge.alone.ttft_s.mean_s, [asked.promise.ttft_s]
+        for kind in kinds:
+            own = Judge(scenario=kind, deployment=deployment, efficiency=efficiency())
+            if not held_exponents(own):
+                return None
+            promises_s.append(kind.promise.ttft_s * mean_s / own.alone.ttft_s.mean_s)
+        promise = replace(asked.promise, ttft_s=min(promises_s))
+        judge = replace(judge, scenario=replace(asked, promise=promise))
+    return most_served_by(judge, gpus)
 
 
 def problem_of(found: Inventory, progress: Progress | None = None) -> Problem:
@@ -95,7 +130,8 @@ def problem_of(found: Inventory, progress: Progress | None = None) -> Problem:
         for server in found.servers:
             key = (name, found.gpus[server.id].id, server.gpus)
             if key not in known:
-                known[key] = ways_of(name, asked, server, found.gpus[server.id].id)
+                kinds = [found.questions[kind] for kind in found.mixes.get(name, ())]
+                known[key] = ways_of(name, asked, server, found.gpus[server.id].id, kinds)
             ways += [replace(way, server=server.id) for way in known[key]]
             if progress:
                 progress(len(known), total)
@@ -103,13 +139,19 @@ def problem_of(found: Inventory, progress: Progress | None = None) -> Problem:
         Need(id=name, demand=demand_of(scenario(asked)), spares=asked.redundancy)
         for name, asked in found.questions.items()
     )
-    return Problem(servers=found.servers, needs=needs, ways=tuple(ways), most_kw=found.max_kw)
+    return Problem(
+        servers=found.servers, needs=needs, ways=tuple(ways), most_kw=found.max_kw, covers=found.covers,
+        quotas=found.quotas,
+    )  # fmt: skip
 
 
 def fleet_of(path: str, progress: Progress | None = None) -> Fleet:
     found = inventory(path)
     problem = problem_of(found, progress)
-    unservable = tuple(n.id for n in problem.needs if not any(way.need == n.id for way in problem.ways))
+    served = {way.need for way in problem.ways}
+    apart = {name for cover in problem.covers for name in cover}
+    alone = ((need.id,) for need in problem.needs if need.id not in apart)
+    unservable = tuple(names[0] for names in (*alone, *problem.covers) if not served & set(names))
     if unservable:
         raise ScenarioError(
             f"no server here keeps the promise of {', '.join(unservable)}"[:200],

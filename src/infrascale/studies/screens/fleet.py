@@ -56,10 +56,16 @@ def _ways(w: Words, found: Fleet, shown: Solution) -> list[str]:
     heads = [w.say(f"decision.{key}") for key in ("model", "replicas", "on", "how")]
     lines = [f"  {heads[0]:<23}{heads[1]:<16}{heads[2]:<15}{heads[3]}"]
     for need in found.problem.needs:
-        for way, count in shown.replicas:
+        for way, count in sorted(shown.replicas, key=lambda pair: -pair[0].gpus * pair[1]):
             if way.need == need.id:
                 spare = w.say("decision.spares", n=need.spares) if need.spares else ""
                 size = f"{w.number(count):>5} × {way.gpus}"
                 how = fit(f"{way.label}{spare}", 24)
-                lines.append(f"  {fit(need.id, 22):<23}{size:<16}{fit(way.server, 14):<15}{how}")
+                lines.append(f"  {_name(need.id):<23}{size:<16}{fit(way.server, 14):<15}{how}")
     return lines
+
+
+def _name(need: str) -> str:
+    """The model's name within its column; which lengths it is for is never cut."""
+    name, bracket, lengths = need.partition(" [")
+    return fit(name, 22 - len(bracket + lengths)) + bracket + lengths
