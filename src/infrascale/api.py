@@ -41,11 +41,13 @@ def _question(asked: dict[str, Any]) -> Question:
     return question(asked | single)
 
 
-def plan(asked: Scenario | None = None, *, solver: str = "exact", calibration: str | None = None, **keys: Any) -> Plan:
+def plan(
+    asked: Scenario | None = None, *, solver: str = "exact", calibration: str | Calibration | None = None, **keys: Any
+) -> Plan:
     """The fewest GPUs that keep the promise, proven, and why the other ways lost.
 
-    `solver` "nelder-mead" searches instead, and says how far from the proven answer it stays. `calibration` names a
-    file of `infrascale calibrate`: the plan then rests on your own load tests, for one GPU kind.
+    `solver` "nelder-mead" searches instead, and says how far from the proven answer it stays. `calibration`, or the
+    name of its file: what `infrascale calibrate` found; the plan then rests on your own load tests, for one GPU kind.
     """
     from infrascale.errors import ScenarioError
 
@@ -61,14 +63,14 @@ def plan(asked: Scenario | None = None, *, solver: str = "exact", calibration: s
 
 
 def capacity(
-    gpus: int, asked: Scenario | None = None, *, calibration: str | None = None, **keys: Any
+    gpus: int, asked: Scenario | None = None, *, calibration: str | Calibration | None = None, **keys: Any
 ) -> list[tuple[Candidate, float]]:
     """What `gpus` cards serve within the promise: deployments with their most requests in flight, best first."""
     asked = asked or ask(needs_demand=False, **keys)
     return _capacity(asked, curves(calibration, asked), gpus)
 
 
-def curves(calibration: str | None, asked: Scenario) -> Efficiency:
+def curves(calibration: str | Calibration | None, asked: Scenario) -> Efficiency:
     """The general curves, or what a calibration file makes of them for the one GPU kind in question."""
     if calibration is None:
         return efficiency()
@@ -81,13 +83,14 @@ def curves(calibration: str | None, asked: Scenario) -> Efficiency:
     return _read(calibration).efficiency(efficiency(), asked.gpus[0], asked.model)
 
 
-def _read(calibration: str) -> Calibration:
+def _read(calibration: str | Calibration) -> Calibration:
+    """A calibration, or the one that a file holds."""
     from infrascale.calibration.saved import read_calibration
 
-    return read_calibration(calibration)
+    return read_calibration(calibration) if isinstance(calibration, str) else calibration
 
 
-def _own(calibration: str | None, asked: Scenario, best: Candidate | None) -> Intervals | None:
+def _own(calibration: str | Calibration | None, asked: Scenario, best: Candidate | None) -> Intervals | None:
     """The intervals of a calibration at the planned load; None: the shipped ones."""
     if calibration is None or best is None:
         return None
@@ -96,7 +99,7 @@ def _own(calibration: str | None, asked: Scenario, best: Candidate | None) -> In
     return intervals_of(_read(calibration), asked, best, efficiency())
 
 
-def rest(calibration: str, asked: Scenario, best: Candidate | None) -> Rest:
+def rest(calibration: str | Calibration, asked: Scenario, best: Candidate | None) -> Rest:
     """What an answer owes to a calibration, and how far its question lies from what was measured."""
     from infrascale.calibration.planned import rest_of
 
@@ -104,7 +107,7 @@ def rest(calibration: str, asked: Scenario, best: Candidate | None) -> Rest:
 
 
 def beyond(
-    gpus: int, asked: Scenario, found: list[tuple[Candidate, float]], *, calibration: str | None = None
+    gpus: int, asked: Scenario, found: list[tuple[Candidate, float]], *, calibration: str | Calibration | None = None
 ) -> Beyond | None:
     """How sure the best of `capacity` is, what breaks beyond it, and what twice as much needs; None: it serves none."""
     from infrascale.certainty import beyond as _beyond
@@ -119,7 +122,7 @@ def verify(
     found: Plan,
     circumstances: Circumstances | None = None,
     *,
-    calibration: str | None = None,
+    calibration: str | Calibration | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Plan, tuple[Verdict, ...]]:
     """The plan with its short list simulated, and N raised where the tail breaks the promise. Needs `simulate`."""
@@ -132,7 +135,7 @@ def simulate(
     found: Plan,
     circumstances: Circumstances | None = None,
     *,
-    calibration: str | None = None,
+    calibration: str | Calibration | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Simulation:
     """What the users of the plan's best way feel, request by request. Needs `simulate`."""
@@ -141,7 +144,9 @@ def simulate(
     return _simulate(subject(found, circumstances, calibration=calibration), progress)
 
 
-def subject(found: Plan, circumstances: Circumstances | None = None, *, calibration: str | None = None) -> Subject:
+def subject(
+    found: Plan, circumstances: Circumstances | None = None, *, calibration: str | Calibration | None = None
+) -> Subject:
     """The plan's best way, ready to be simulated."""
     from infrascale.errors import ScenarioError
     from infrascale.simulating.circumstances import Circumstances
@@ -159,7 +164,7 @@ def subject(found: Plan, circumstances: Circumstances | None = None, *, calibrat
     )
 
 
-def certainty(found: Plan, *, calibration: str | None = None) -> Certainty | None:
+def certainty(found: Plan, *, calibration: str | Calibration | None = None) -> Certainty | None:
     """Between which numbers of GPUs the need lies with 90 % confidence, and the nearest evidence; None: infeasible."""
     from infrascale.certainty import certainty as _certainty
 

@@ -145,3 +145,28 @@ def ranges(rows: Rows, x: str, *, zero: bool = False) -> alt.LayerChart:
     if zero:
         layers.insert(0, base.mark_bar(color=BLUE, height=18).encode(x=alt.X("middle:Q", title=x, scale=scale)))
     return alt.layer(*layers).properties(height=34 * len(rows) + 50)
+
+
+def diagonal(rows: Rows, x: str, y: str) -> alt.LayerChart:
+    """`y` against `x` on logarithmic axes, a shape for each `name`; on the diagonal they agree."""
+    names = list(dict.fromkeys(row["name"] for row in rows))
+    ends = [min(min(r["x"], r["y"]) for r in rows) / 1.3, max(max(r["x"], r["y"]) for r in rows) * 1.3]
+    scale = alt.Scale(type="log", domain=ends, nice=False)
+    legend = alt.Legend(orient="bottom", columns=1)
+    points = (
+        _data(rows)
+        .mark_point(size=70, filled=True, opacity=0.9)
+        .encode(
+            x=alt.X("x:Q", title=x, scale=scale, axis=alt.Axis(tickCount=5)),
+            y=alt.Y("y:Q", title=y, scale=scale, axis=alt.Axis(tickCount=5)),
+            color=alt.Color("name:N", title=None, legend=legend, scale=alt.Scale(domain=names, range=[GREY, BLUE])),
+            shape=alt.Shape(
+                "name:N", title=None, legend=legend, scale=alt.Scale(domain=names, range=["square", "circle"])
+            ),
+            tooltip=["name:N", "x:Q", "y:Q"],
+        )
+    )
+    line = (
+        _data([{"x": end, "y": end} for end in ends]).mark_line(color=GREY, strokeDash=[3, 3]).encode(x="x:Q", y="y:Q")
+    )
+    return (line + points).properties(height=300)

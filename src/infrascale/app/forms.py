@@ -7,6 +7,18 @@ from collections.abc import Callable
 import streamlit as st
 
 from infrascale.app.state import Value, fields
+from infrascale.errors import InfraScaleError
+from infrascale.locales import Words
+
+
+def refused(w: Words, error: InfraScaleError) -> None:
+    """What, why and how to mend it, in the place where it is called."""
+    text = f"**{error.what}**"
+    if error.why:
+        text += f"  \n{w.say('error.why')} {error.why}"
+    if error.fix:
+        text += f"  \n{w.say('error.fix')} {error.fix}"
+    st.error(text, icon=":material/error:")
 
 
 class Form:

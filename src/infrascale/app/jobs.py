@@ -33,8 +33,8 @@ class _Ended(Exception):
 class Job:
     """`result` once it is there, or `error`. `share` of the work that is done; None while it waits or prepares."""
 
-    def __init__(self, key: str, work: Callable[[Tell], Any]) -> None:
-        self.key, self.result, self.error = key, None, None
+    def __init__(self, key: str, work: Callable[[Tell], Any], remember: bool = True) -> None:
+        self.key, self.result, self.error, self._remember = key, None, None, remember
         self.share: float | None = None
         self._end = Event()
         self._thread = Thread(target=self._run, args=(work,), daemon=True)
@@ -57,6 +57,8 @@ class Job:
             with _slots:
                 self._tell(0, 0)
                 self.result = work(self._tell)
+            if not self._remember:
+                return
             with _lock:
                 _done[self.key] = self.result
                 if len(_done) > MOST_REMEMBERED:
@@ -67,10 +69,13 @@ class Job:
             self.error = error
 
 
-def answer(w: Words, name: str, key: str, start: str | None, work: Callable[[Tell], Any]) -> Any:
+def answer(
+    w: Words, name: str, key: str, start: str | None, work: Callable[[Tell], Any], *, private: bool = False
+) -> Any:
     """The result of this work where it is known; else a button `start`, then its progress, and a button to end it.
 
-    `start` None: it begins by itself, once; a button begins it again after it was ended.
+    `start` None: it begins by itself, once; a button begins it again after it was ended. `private`: what it finds
+    stays with this session.
     """
     with _lock:
         known = _done.get(key)
@@ -78,6 +83,8 @@ def answer(w: Words, name: str, key: str, start: str | None, work: Callable[[Tel
     if job is not None and job.key != key:
         job.end()
         job = st.session_state[f"job_{name}"] = None
+    if known is None and job is not None:
+        known = job.result
     if known is not None:
         return known
     if job is not None and job.error is not None:
@@ -87,7 +94,7 @@ def answer(w: Words, name: str, key: str, start: str | None, work: Callable[[Tel
         return None
     ended = st.session_state.get(f"ended_{name}") == key
     if (start is None and not ended) or st.button(start or w.say("job.again"), key=f"start_{name}", type="primary"):
-        st.session_state[f"job_{name}"] = Job(key, work)
+        st.session_state[f"job_{name}"] = Job(key, work, not private)
         st.rerun()
     return None
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from infrascale import api
-from infrascale.app import answer, cost, deploy, hardware, need, simulation
-from infrascale.app.forms import Form
+from infrascale.app import answer, calibrate, cost, deploy, hardware, need, simulation
+from infrascale.app.forms import Form, refused
 from infrascale.app.state import SCREENS, question, read, written
 from infrascale.errors import InfraScaleError
 from infrascale.locales import languages, words
@@ -24,15 +24,26 @@ if TYPE_CHECKING:
 
 FORMS = {"need": need.form, "hardware": hardware.form}
 #: Forms whose answer is a screen of its own.
-ABOVE = {"cost": cost.form}
-RESULTS = {"answer": answer.show, "simulation": simulation.show, "cost": cost.show, "deploy": deploy.show}
+ABOVE = {"cost": cost.form, "calibrate": calibrate.form}
+RESULTS = {
+    "answer": answer.show,
+    "simulation": simulation.show,
+    "cost": cost.show,
+    "calibrate": calibrate.show,
+    "deploy": deploy.show,
+}
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)
 def planned(asked: str) -> tuple[Plan, Certainty | None]:
     """The plan of a question as JSON; the same question of another session is answered from memory."""
-    plan = api.plan(**json.loads(asked))
-    return plan, api.certainty(plan)
+    return _answered(asked, None)
+
+
+def _answered(asked: str, own: calibrate.Own | None) -> tuple[Plan, Certainty | None]:
+    law = own.calibration if own else None
+    plan = api.plan(calibration=law, **json.loads(asked))
+    return plan, api.certainty(plan, calibration=law)
 
 
 def main() -> None:
@@ -63,12 +74,15 @@ def _plan(w: Words, form: Form, banner: st.delta_generator.DeltaGenerator) -> No
     try:
         keys = question(form.values)
         asked = validated(keys)
-        plan, sure = planned(json.dumps(keys, sort_keys=True))
+        text, own = json.dumps(keys, sort_keys=True), calibrate.used(form.values)
+        plan, sure = _answered(text, own) if own else planned(text)
     except InfraScaleError as error:
-        _refused(w, error, banner)
+        with banner:
+            refused(w, error)
         return
     with banner:
         answer.sentence(w, plan, sure)
+        calibrate.said(w, form.values, screen)
     if screen in FORMS:
         with st.container(border=True):
             answer.tiles(w, plan, sure)
@@ -80,7 +94,7 @@ def _result(w: Words, form: Form, screen: str, plan: Plan, sure: Certainty | Non
     try:
         RESULTS[screen](w, form, plan, sure, asked, date.today())
     except InfraScaleError as error:
-        _refused(w, error, st.container())
+        refused(w, error)
 
 
 def _capacity(w: Words, form: Form, banner: st.delta_generator.DeltaGenerator) -> None:
@@ -101,7 +115,8 @@ def _capacity(w: Words, form: Form, banner: st.delta_generator.DeltaGenerator) -
         gpus = int(float(str(form.values["owned"])))
         found = api.capacity(gpus, asked)
     except InfraScaleError as error:
-        _refused(w, error, banner)
+        with banner:
+            refused(w, error)
         return
     lines = capacity_lines(gpus, asked, found, w)
     end = lines.index("") if "" in lines else len(lines)
@@ -109,13 +124,3 @@ def _capacity(w: Words, form: Form, banner: st.delta_generator.DeltaGenerator) -
         (st.success if found else st.warning)(" ".join(line.strip() for line in lines[:end]))
     if found:
         st.code("\n".join(lines[end + 1 :]), language=None)
-
-
-def _refused(w: Words, error: InfraScaleError, place: st.delta_generator.DeltaGenerator) -> None:
-    """What, why and how to mend it, where the answer would stand: never beside an older answer."""
-    text = f"**{error.what}**"
-    if error.why:
-        text += f"  \n{w.say('error.why')} {error.why}"
-    if error.fix:
-        text += f"  \n{w.say('error.fix')} {error.fix}"
-    place.error(text)

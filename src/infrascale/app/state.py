@@ -45,7 +45,7 @@ def _number(default: float, least: float, most: float) -> Field:
     return Field(default=default, least=float(least), most=float(most))
 
 
-SCREENS = ("need", "hardware", "answer", "simulation", "cost", "deploy")
+SCREENS = ("need", "hardware", "answer", "simulation", "cost", "calibrate", "deploy")
 #: What a question says of money and place.
 MONEY = ("offer", "currency", "objective", "country", "peak_hour")
 DEMANDS = ("users", "agents", "request_per_s")
@@ -79,6 +79,7 @@ def fields() -> dict[str, Field]:
         "redundancy": _number(0.0, 0, 100),
         "max_gpus": _number(0.0, 0, 1e7),
         "owned": _number(24.0, 1, 1e7),
+        "calibrated": Field(default="", choices=("yes",)),
         "film": Field(default="day", choices=("day", "loss")),
         "traffic": _number(1.0, 0.05, 3),
         "down_min": _number(10.0, 1, 60),

@@ -65,10 +65,19 @@ def read_calibration(path: str) -> Calibration:
     try:
         if Path(path).stat().st_size > MOST_BYTES:
             raise _broken(path, "it is larger than 1 MiB")
-        raw: Mapping[str, object] = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        saved = _Saved.model_validate(raw)
+        text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise FileError(f"{path} cannot be read", why=error.strerror or str(error), fix="check the path") from None
+    except ValueError as error:
+        raise _broken(path, str(error)[:200]) from None
+    return parsed(path, text)
+
+
+def parsed(path: str, text: str) -> Calibration:
+    """The Calibration of a file's text; `path` is what messages call it."""
+    try:
+        raw: Mapping[str, object] = tomllib.loads(text)
+        saved = _Saved.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
         raise _broken(path, f"{'.'.join(map(str, first['loc'])) or 'the whole'}: {first['msg']}") from None

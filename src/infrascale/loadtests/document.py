@@ -78,22 +78,29 @@ def opened(path: str) -> Document:
         if place.stat().st_size > MOST_BYTES:
             raise broken(path, f"it is larger than {MOST_BYTES >> 20} MiB", "give the summary the tool wrote")
         raw = place.read_bytes()
+    except OSError as error:
+        raise FileError(f"{path} cannot be read", why=error.strerror or str(error), fix="check the path") from None
+    return decoded(path, raw)
+
+
+def decoded(name: str, raw: bytes, most_bytes: int = MOST_BYTES) -> Document:
+    """What a file holds, wherever its bytes come from; `name` is what messages call it and no path that is opened."""
+    try:
         if raw[:2] == b"\x1f\x8b":
             inflate = zlib.decompressobj(wbits=31)
-            raw = inflate.decompress(raw, MOST_BYTES)
+            raw = inflate.decompress(raw, most_bytes)
             if inflate.unconsumed_tail:
-                raise broken(path, f"it unpacks to more than {MOST_BYTES >> 20} MiB", "give the tool's summary")
+                raise broken(name, f"it unpacks to more than {most_bytes >> 20} MiB", "give the tool's summary")
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise broken(path, "it is not text (UTF-8)") from None
-    except (OSError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise FileError(f"{path} cannot be read", why=why, fix="check the path") from None
+        raise broken(name, "it is not text (UTF-8)") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise FileError(f"{name} cannot be read", why=str(error), fix="check the file") from None
     if not text.strip():
-        raise broken(path, "it is empty")
+        raise broken(name, "it is empty")
     if "\0" in text:
-        raise broken(path, "it is not text")
-    return Document(path=path, text=text)
+        raise broken(name, "it is not text")
+    return Document(path=name, text=text)
 
 
 def _json(text: str) -> Any:

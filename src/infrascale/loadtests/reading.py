@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from infrascale.errors import FileError
-from infrascale.loadtests.document import broken, opened
+from infrascale.loadtests.document import Document, broken, opened
 from infrascale.loadtests.formats import formats
 from infrascale.loadtests.loadtest import LoadTest, Note, Point
 
@@ -20,8 +20,13 @@ LEAST_WAVES = 3
 
 
 def read(path: str) -> LoadTest:
-    """The load test in this file, its failed points left out and its weaknesses noted."""
-    document = opened(path)
+    """The load test in this file."""
+    return understood(opened(path))
+
+
+def understood(document: Document) -> LoadTest:
+    """The load test that a document is, its failed points left out and its weaknesses noted."""
+    path = document.path
     knowing = [one for one in formats() if one.recognises(document)]
     if not knowing:
         known = ", ".join(one.NAME for one in formats())
@@ -46,17 +51,21 @@ def read(path: str) -> LoadTest:
 
 def read_all(paths: Iterable[str], progress: Callable[[str], None] | None = None) -> list[LoadTest]:
     """Each file; the same file twice, or the same content under two names, is refused."""
+    return distinct(map(read, paths), progress)
+
+
+def distinct(found: Iterable[LoadTest], progress: Callable[[str], None] | None = None) -> list[LoadTest]:
+    """Load tests of which no two are the same."""
     tests: list[LoadTest] = []
-    for path in paths:
-        one = read(path)
+    for one in found:
         twin = next((t for t in tests if t.points == one.points), None)
         if twin is not None:
             raise FileError(
-                f"{path} repeats {twin.path}", why="its points are the same to the last digit", fix="give each once"
+                f"{one.path} repeats {twin.path}", why="its points are the same to the last digit", fix="give each once"
             )
         tests.append(one)
         if progress:
-            progress(path)
+            progress(one.path)
     return tests
 
 
