@@ -143,3 +143,16 @@ def test_classic_keeps_its_four_constraints_and_one_node_fewer_does_not():
     assert found.tpot_s <= 1 / 20 and found.ttft_s <= 2
     assert found.load * 2**found.batch_exponent * found.nodes == pytest.approx(requests)
     assert classic(asked, gpu("h100-sxm"), requests * 100).gpus > 50 * found.gpus
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_classic_is_labelled_as_no_prediction_of_ours(language):
+    from infrascale.locales import words
+    from infrascale.screen.classic import classic_lines
+
+    asked = ask(model="llama-3.3-70b", gpu=["h100-sxm", "l40s"], users=1000)
+    ways = {gpu.id: classic(asked, gpu, 147.0) for gpu in asked.gpus} | {"none": None}
+    w = words(language)
+    lines = classic_lines(ways, w)
+    assert lines[0].startswith(w.say("classic.title")[:40]) and max(map(len, lines)) <= 80
+    assert w.quantity(ways["h100-sxm"].gpus, "gpus") in "\n".join(lines) and w.say("classic.none") in "\n".join(lines)

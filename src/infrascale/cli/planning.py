@@ -83,7 +83,7 @@ def plan(
     rate: Annotated[str | None, typer.Option(help="Dollars for one euro, and the day: 1.16@2026-11-20.")] = None,
     country: Annotated[str | None, typer.Option(help="Grid, three letters; FRA if not given.")] = None,
     solver: Annotated[str, typer.Option(help="exact (proven), or nelder-mead.")] = "exact",
-    physics: Annotated[str, typer.Option(help="operators, or classic (the original's, as JSON).")] = "operators",
+    physics: Annotated[str, typer.Option(help="operators, or classic (the original's, to compare).")] = "operators",
     calibration: Calibration = None,
     verify: Annotated[bool, typer.Option("--verify", help="Simulate the short list; raise N where tails ask.")] = False,
     as_json: Json = False,
@@ -98,7 +98,7 @@ def plan(
     with errors_as(as_json):
         keys = keys_of(file, flags)
         if physics != "operators":
-            _classic(physics, api.ask(**keys))
+            _classic(physics, api.ask(**keys), as_json)
             return
         found = api.plan(solver=solver, calibration=calibration, **keys)
         verdicts: tuple[Verdict, ...] = ()
@@ -125,24 +125,20 @@ def plan(
         raise typer.Exit(3)
 
 
-def _classic(physics: str, asked: Scenario) -> None:
+def _classic(physics: str, asked: Scenario, as_json: bool) -> None:
     """The original's answer for each GPU kind, labelled as such."""
-    from dataclasses import asdict, replace
-
     from infrascale.errors import ScenarioError
     from infrascale.planning.classic import classic
+    from infrascale.screen.classic import classic_json, classic_lines
     from infrascale.workload import in_flight
 
     if physics != "classic":
         raise ScenarioError(f"unknown physics {physics[:30]!r}", why="there are two", fix="operators or classic")
     stays_s = asked.promise.ttft_s + asked.workload.osl_tokens / asked.promise.token_per_s
     requests = in_flight(asked.demand, stays_s) * (1 + asked.headroom_fraction)
-    found = [(gpu.id, classic(asked, gpu, requests)) for gpu in asked.gpus]
-    ways = {name: asdict(replace(one, gpu=name)) | {"gpus": one.gpus} if one else None for name, one in found}  # type: ignore[arg-type]
-    label = "the original InfraScale's formulas, for comparison: not a prediction"
-    feasible = any(ways.values())
-    print(json.dumps({"physics": "classic", "note": label, "feasible": feasible, "ways": ways}, indent=2))
-    if not feasible:
+    ways = {gpu.id: classic(asked, gpu, requests) for gpu in asked.gpus}
+    print(json.dumps(classic_json(ways), indent=2) if as_json else "\n".join(classic_lines(ways)))
+    if not any(ways.values()):
         raise typer.Exit(3)
 
 
