@@ -1,15 +1,17 @@
 """Refit the hosts and laws of catalog/data/efficiency.toml, with errors left out.    python benchmarks/fit.py [FOLDER]
 
-FOLDER of measurement files instead of those shipped: aic_silicon.csv and argonne_llm_inference_bench.csv are used.
+FOLDER of measurement files instead of those shipped: aic_silicon.csv, argonne_llm_inference_bench.csv and
+trtllm_perf_overview.csv are used.
 """
 
 from __future__ import annotations
 
 import sys
+from types import ModuleType
 
 import numpy as np
 
-from infrascale.calibration import batches
+from infrascale.calibration import batches, saturated
 from infrascale.calibration.hosts import ENGINES, Rows, fit, left_out, rows_of, unscaled
 from infrascale.calibration.residuals import shipped_rows
 from infrascale.parsing.measurements import read_rows
@@ -17,7 +19,8 @@ from infrascale.parsing.measurements import read_rows
 
 def main(folder: str | None) -> None:
     closed_loops(_measured(folder, "aic_silicon"))
-    early_releases(_measured(folder, "argonne_llm_inference_bench"))
+    _static(batches, _measured(folder, "argonne_llm_inference_bench"), "e2e")
+    _static(saturated, _measured(folder, "trtllm_perf_overview"), "rate")
 
 
 def _measured(folder: str | None, name: str) -> list[dict[str, str]]:
@@ -40,30 +43,41 @@ def closed_loops(measured: list[dict[str, str]]) -> None:
         print(f"{title:<24}" + "".join(f"{cell:>14}" for cell in _errors(rows, predicted)))
 
 
-def early_releases(measured: list[dict[str, str]]) -> None:
-    """Hosts, kernels and links of early releases, as they stand in the data file, and their errors."""
-    rows = batches.rows_of(measured)
-    found = batches.fit(rows, np.ones(len(rows.engine), bool))
-    for section, table in batches.as_data(found).items():
-        for key, parts in table.items():
-            print(f'\n[{section}."{key}"]')
-            print("\n".join(f"{part} = {_toml(value)}" for part, value in parts.items()))
-    print(f"\n{len(rows.engine)} static batches; MAPE / median error of the end, %\n")
-    groups = sorted(set(zip(rows.engine, rows.gpu, strict=True)))
-    print(f"{'':<24}" + "".join(f"{f'{engine} {gpu}':>28}" for engine, gpu in groups))
+def _static(room: ModuleType, measured: list[dict[str, str]], measure: str) -> None:
+    """The constants of `batches` or `saturated` as they stand in the data file, and their errors."""
+    rows = room.rows_of(measured)
+    found = room.fit(rows, np.ones(len(rows.rows), bool))
+    print("\n" + "\n".join(toml(room.as_data(found))))
+    print(f"\n{len(rows.rows)} rows; MAPE / median error, %\n")
+    engines = [f"{row['engine']} {gpu}" for row, gpu in zip(rows.rows, rows.gpu, strict=True)]
+    groups = ["all", *sorted(set(engines))]
+    print(f"{'':<24}" + "".join(f"{group:>22}" for group in groups))
     for title, predicted in (
         ("in sample", rows.predicted(found)),
-        ("one model left out", batches.left_out(rows, rows.model)),
-        ("one GPU left out", batches.left_out(rows, rows.gpu)),
+        ("one model left out", room.left_out(rows, rows.model)),
+        ("one GPU left out", room.left_out(rows, rows.gpu)),
     ):
-        errors = 100 * abs(predicted / rows.numbers["e2e"] - 1)
-        picked = [errors[(np.array(rows.engine) == engine) & (rows.gpu == gpu)] for engine, gpu in groups]
-        print(f"{title:<24}" + "".join(f"{f'{e.mean():.1f} / {np.median(e):.1f}':>28}" for e in picked))
+        errors = 100 * abs(predicted / rows.numbers[measure] - 1)
+        picked = [errors[[group in ("all", engine) for engine in engines]] for group in groups]
+        print(f"{title:<24}" + "".join(f"{f'{e.mean():.1f} / {np.median(e):.1f}':>22}" for e in picked))
 
 
-def _toml(value: float | dict[int, float]) -> str:
+def toml(data: dict[str, dict]) -> list[str]:
+    """Tables of tables of numbers, and tables of numbers."""
+    lines = []
+    for section, table in data.items():
+        plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
+        if plain:
+            lines += [f"[{section}]", *(f'"{key}" = {_value(value)}' for key, value in plain.items()), ""]
+        for key, parts in table.items():
+            if isinstance(parts, dict):
+                lines += [f'[{section}."{key}"]', *(f"{part} = {_value(value)}" for part, value in parts.items()), ""]
+    return lines
+
+
+def _value(value: float | dict[int, float]) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(part)}" for key, part in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {_value(part)}" for key, part in value.items()) + " }"
     return f"{value:.3g}"
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import ceil, isfinite
+from dataclasses import dataclass, replace
+from math import ceil, inf, isfinite, log
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +22,7 @@ from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.measurements import Asked, Row, asked, read_rows
 from infrascale.serving import (
     Limits,
+    Performance,
     Pool,
     closed_loop,
     disaggregated,
@@ -35,6 +36,7 @@ from infrascale.serving.routing import Arrivals
 from infrascale.serving.steady_state import decode_batch
 from infrascale.uncertainty import KNOWN, Intervals, Regime, intervals
 from infrascale.work import Batch
+from infrascale.workload import Workload
 
 MEASURES = ("ttft_mean_s", "tpot_mean_s", "e2e_mean_s", "output_tok_per_s_total")
 COLUMNS = tuple(f"pred_{m}{end}" for m in MEASURES for end in ("", "_low", "_high"))
@@ -196,41 +198,92 @@ def _apart(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
 
 
 def _saturated(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
-    """Everything queued at once: the batch is as full as the cache and the engine allow, throughout.
+    """Everything queued at once: the batch is as full as the cache, the engine and the run allow, throughout.
 
-    Of n requests that leave at a rate μ the average one waits half of what the run takes beyond its own time.
+    Of n requests that leave at a rate μ the average one waits half of what the run takes beyond its own time, and for
+    half of the prompts that start with it. Tokens
+    per second are the run's, its end included, where answers of many lengths finish one by one.
     """
-    running, load = limits.running, row.workload
+    limits, load = balanced(limits, row.workload), row.workload
+    running = min(limits.running, (row.requests or inf) / row.replicas)
     found = steps(timer, load, limits, running)
     token = tpot_s(found, load, running)
     own, answer = timer.host.request_s + found.prompt_s, load.osl_tokens * token
     rate = row.replicas * running / answer
-    wait = max(0.0, (row.requests or 0.0) / rate - own - answer) / 2
-    cells = _cells(own + wait, token, own + wait + answer, rate * load.osl_tokens, running)
+    wait = max(0.0, (row.requests or 0.0) / rate - own - answer) / 2 + (running - 1) / 2 * found.extra_s
+    sent = (row.requests or inf) / row.replicas
+    whole_s = (sent - running) / rate * row.replicas + _tail_s(row, timer, limits, running)
+    total = rate * load.osl_tokens if sent == inf or not row.lengths_vary else row.requests * load.osl_tokens / whole_s
+    cells = _cells(own + wait, token, own + wait + answer, total, running)
     return {**cells, "reason": "saturated: the engine is taken as full throughout"}
+
+
+def _tail_s(row: Asked, timer: PhysicsTimer, limits: Limits, running: float) -> float:
+    """From the last arrival until the last answer, with `running` under way then [s].
+
+    Answers of one length end together. Of answers that vary as widely as chats do, each as likely to end as the next,
+    b in flight lose one in osl · tpot(b) / b: the tail is the sum over b, here by halves of what is left.
+    """
+    load = row.workload
+    if not row.lengths_vary:
+        return load.osl_tokens * tpot_s(steps(timer, load, limits, running), load, running)
+    tail, left = 0.0, max(1.0, running)
+    while left > 1:
+        half = max(1.0, left / 2)
+        middle = (left * half) ** 0.5
+        tail += log(left / half) * load.osl_tokens * timer(decode_batch(middle, load))
+        left = half
+    return tail + load.osl_tokens * timer(decode_batch(1.0, load))
 
 
 def _open(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
     """Arrivals at a rate λ; beyond the most that is sustained, μ, a run of n requests queues ever longer.
 
     The average request then waits n/2 · (1/μ − 1/λ). Within `KNEE` of μ, which is not known better, a run that was
-    completed and published is taken as sustained.
+    completed and published is taken as sustained. A short run is not all steady state: its requests are spread over
+    n/λ and the time of one answer, so that on average as many are in flight as at the rate n / (n/λ + answer).
     """
-    rate = (row.request_per_s or 0.0) / row.replicas
+    limits = balanced(limits, row.workload)
+    rate = offered = (row.request_per_s or 0.0) / row.replicas
+    sent = (row.requests or inf) / row.replicas
     unseen = steps_until_seen(row.deployment.engine)
     replica = Replica(timer=timer, workload=row.workload, limits=limits, host=timer.host, unseen_steps=unseen)
-    found = replica.under(Arrivals(request_per_s=rate, scv=row.arrival_scv))
+    for _ in range(1 if sent == inf else 3):
+        found = replica.under(Arrivals(request_per_s=rate, scv=row.arrival_scv))
+        full = None if isinstance(found, Loaded) else _full(row, timer, limits)
+        p = found.performance if isinstance(found, Loaded) else full
+        rate = offered if sent == inf else 1 / (1 / offered + p.e2e_s.mean_s / sent)
+    total = _over_the_run(row, timer, limits, p.output_token_per_s, p.running_seqs)
     if isinstance(found, Loaded):
-        p = found.performance
-        total = p.output_token_per_s * row.replicas
         return _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, total, p.running_seqs)
     most = found.request_per_s
-    wait = (row.requests or 0.0) / row.replicas / 2 * max(0.0, 1 / most - KNEE / rate)
-    p = closed_loop(timer, row.workload, limits, timer.host, dict(timer.efficiency.laws), limits.running, Load.STEADY)
-    total = p.output_token_per_s * row.replicas
+    wait = (row.requests or 0.0) / row.replicas / 2 * max(0.0, 1 / most - KNEE / offered)
     cells = _cells(p.ttft_s.mean_s + wait, p.tpot_s.mean_s, p.e2e_s.mean_s + wait, total, p.running_seqs)
     note = f"saturated: at most {most * row.replicas:.3g} requests/s are sustained"
     return {**cells, "reason": note, "queued": True}
+
+
+def _full(row: Asked, timer: PhysicsTimer, limits: Limits) -> Performance:
+    """As many running as may."""
+    laws = dict(efficiency().laws)
+    return closed_loop(timer, row.workload, limits, timer.host, laws, limits.running, Load.STEADY)
+
+
+def balanced(limits: Limits, load: Workload) -> Limits:
+    """Limits under a flow: each answer of osl steps brings one prompt of isl tokens into the same steps' tokens.
+
+    running · (1 + isl / osl) <= tokens of a step
+    """
+    most = limits.step_tokens / (1 + load.new_tokens / load.osl_tokens)
+    return replace(limits, max_num_seqs=max(1.0, min(limits.max_num_seqs, most)))
+
+
+def _over_the_run(row: Asked, timer: PhysicsTimer, limits: Limits, steady: float, running: float) -> float:
+    """Tokens per second of all replicas over a run of n requests, which ends with the last answer [tokens/s]."""
+    if not row.requests or steady <= 0:
+        return steady * row.replicas
+    tokens = row.requests / row.replicas * row.workload.osl_tokens
+    return row.replicas * tokens / (tokens / steady + _tail_s(row, timer, limits, max(1.0, running)))
 
 
 _WAYS: dict[str, Callable[[Asked, PhysicsTimer, Limits], Found]] = {

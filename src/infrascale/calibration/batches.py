@@ -19,8 +19,9 @@ import numpy as np
 from infrascale.calibration.columns import Columns, Floats, columns
 from infrascale.calibration.residuals import excluded, impossible
 from infrascale.errors import InfraScaleError
-from infrascale.hardware import Curve, Efficiency, Scale
+from infrascale.hardware import Efficiency, Scale
 from infrascale.parsing.efficiencies import efficiency
+from infrascale.parsing.gpus import gpu
 from infrascale.parsing.measurements import Asked, Row, asked
 from infrascale.serving import limits_of
 from infrascale.serving.steady_state import decode_batch
@@ -39,6 +40,8 @@ PRIORS: dict[str, tuple[float, float]] = {
     **{f"{vendor}.{part}": prior for vendor in ("amd", "intel") for part, prior in VENDORS.items()},
     "a100-sxm-40gb.gemm.moving": (1.0, 0.2),
 }
+#: What a factor of time changes in a curve.
+PARTS = ("launch_s", "bytes_fraction", "flop_fraction", "depth_s", "row_s")
 HELD, SCALE = 16.0, 0.1
 
 
@@ -114,17 +117,17 @@ def rows_of(measured: Sequence[Row]) -> Rows:
         if excluded(row) or impossible(row, found):
             continue
         engine = found.deployment.engine
-        era = curves.era(engine.name, engine.version)
-        if not era:
+        *_, era = curves.software(engine.name, engine.version)
+        if era not in ERAS:
             continue
         shape, decode, prompts = _steps(found)
-        gpu = found.deployment.gpu
-        name = gpu.vendor if gpu.vendor in ("amd", "intel") else gpu.id
+        card = found.deployment.gpu
+        name = card.vendor if card.vendor in ("amd", "intel") else card.id
         index.setdefault(name, []).append(len(numbers))
         batches.setdefault(name, []).extend([(found.deployment, decode), (found.deployment, prompts)])
         kept.append(row)
         engines.append(era)
-        names.append((row["model"].split("/")[-1], gpu.id))
+        names.append((row["model"].split("/")[-1], card.id))
         numbers.append({**shape, "e2e": float(row["e2e_mean_s"])})
     return Rows(
         rows=tuple(kept),
@@ -134,7 +137,7 @@ def rows_of(measured: Sequence[Row]) -> Rows:
         engine=engines,
         numbers={key: np.array([row[key] for row in numbers]) for key in numbers[0]},
         model=np.array([model for model, _ in names]),
-        gpu=np.array([gpu for _, gpu in names]),
+        gpu=np.array([name for _, name in names]),
     )
 
 
@@ -184,16 +187,14 @@ def as_data(values: Mapping[str, float]) -> dict[str, dict[str, dict]]:
     shared = without_eras(efficiency())
     curves: dict[str, dict] = {}
     links: dict[str, dict] = {}
-    for vendor, link in (("amd", "xgmi"), ("intel", "pcie")):
-        scales = scales_of(vendor, values)
+    for card in (gpu("mi300x"), gpu("max-1550-stack")):
+        scales, place = scales_of(card.vendor, values), f"@{card.vendor}:vllm<0.6"
         for kind in (Kind.GEMM, Kind.DECODE_ATTENTION, Kind.PREFILL_ATTENTION, Kind.ELEMENTWISE):
-            curve = Curve(**shared.curves[kind]).scaled(scales[kind])
-            known = (*shared.curves[kind], "flop_fraction")
-            parts = {part: getattr(curve, part) for part in known if part not in ("exponent", "rows_half")}
-            curves[f"{kind}@{vendor}:vllm<0.6"] = {part: value for part, value in parts.items() if value}
-        table = shared.collectives[link].scaled(scales[Kind.COMMUNICATION])
-        parts = {"latency_s": table.latency_s, "bus_fraction": table.bus_fraction}
-        links[f"{link}@{vendor}:vllm<0.6"] = parts
+            curve = shared.curve(kind, "bf16", card).scaled(scales[kind])
+            parts = {part: getattr(curve, part) for part in PARTS}
+            curves[f"{kind}{place}"] = {part: value for part, value in parts.items() if value}
+        table = shared.collective(card.link, card).scaled(scales[Kind.COMMUNICATION])
+        links[f"{card.link.kind}{place}"] = {"latency_s": table.latency_s, "bus_fraction": table.bus_fraction}
     share = shared.curves["gemm@ampere"]["bytes_fraction"] / values["a100-sxm-40gb.gemm.moving"]
     curves["gemm@a100-sxm-40gb"] = {"bytes_fraction": share}
     hosts = {era: {part: values[f"{era}.{part}"] for part in HOSTS} for era in ERAS}

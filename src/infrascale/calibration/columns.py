@@ -71,10 +71,10 @@ def columns(steps: Sequence[tuple[Deployment, Batch]], efficiency: Efficiency) -
 def _times(work: Work, deployment: Deployment, efficiency: Efficiency) -> tuple[float, float, float, float]:
     """Launch, memory and arithmetic seconds of one execution, and the exponent that joins the two walls."""
     gpu, engine = deployment.gpu, deployment.engine
-    era = efficiency.era(engine.name, engine.version)
+    software = efficiency.software(engine.name, engine.version)
     if work.message is not None:
         gpus = deployment.shard.gpus if work.message.pattern == "p2p" else work.message.gpus
         link = gpu.link_for(gpus)
-        return (*efficiency.collective(link, gpu, era).walls(work.message, link), 0.0, 1.0)
-    curve = efficiency.curve(work.kind, work.format, gpu, era)
+        return (*efficiency.collective(link, gpu, software).walls(work.message, link), 0.0, 1.0)
+    curve = efficiency.curve(work.kind, work.format, gpu, software)
     return (curve.overhead_s(work), *curve.walls(work, gpu), curve.exponent)

@@ -56,8 +56,8 @@ class PhysicsTimer:
         return self.efficiency.host(self.deployment.engine.name, self.deployment.engine.version)
 
     @cached_property
-    def _era(self) -> str:
-        return self.efficiency.era(self.deployment.engine.name, self.deployment.engine.version)
+    def _software(self) -> tuple[str, ...]:
+        return self.efficiency.software(self.deployment.engine.name, self.deployment.engine.version)
 
     @cached_property
     def _curves(self) -> dict[tuple[Kind, str], Curve]:
@@ -85,13 +85,13 @@ class PhysicsTimer:
         if found is None:
             gpu = self.deployment.gpu
             link = gpu.link_for(self.deployment.shard.gpus if pattern == "p2p" else gpus)
-            found = self._links[pattern, gpus] = (self.efficiency.collective(link, gpu, self._era), link)
+            found = self._links[pattern, gpus] = (self.efficiency.collective(link, gpu, self._software), link)
         return found
 
     def _curve(self, kind: Kind, format: str) -> Curve:
         found = self._curves.get((kind, format))
         if found is None:
-            found = self.efficiency.curve(kind, format, self.deployment.gpu, self._era)
+            found = self.efficiency.curve(kind, format, self.deployment.gpu, self._software)
             self._curves[kind, format] = found
         return found
 

@@ -15,7 +15,7 @@ measurements (`calibration`); the arithmetic works on floats and on NumPy arrays
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, log2
 
@@ -146,7 +146,8 @@ class Host:
 class Efficiency:
     """All curves. Keys go from general to particular: `gemm`, `gemm/fp8`, `gemm@ampere`, `gemm/fp8@ampere`.
 
-    `gemm@a100-sxm-40gb` is one card's; `gemm@amd:vllm<0.6` a vendor's under an engine's early releases. Hosts know
+    `gemm@amd` is a vendor's, `gemm@a100-sxm-40gb` one card's; `moe:trtllm` an engine's and `gemm@amd:vllm<0.6` what a
+    vendor's chips reached under an engine's early releases. Hosts know
     releases too: `vllm<0.6`, `vllm>=0.15`; `vllm` is the average of the others.
     """
 
@@ -154,42 +155,47 @@ class Efficiency:
     collectives: Mapping[str, Collective]
     hosts: Mapping[str, Host]
     scales: Mapping[str, Scale] = field(default_factory=dict)  # by kind, and by kind/format
+    factors: Mapping[str, float] = field(default_factory=dict)  # of arithmetic's time: `moe:trtllm`, `moe:trtllm<1`
     laws: Mapping[str, float] = field(default_factory=dict)  # of queueing at arrival and of power, see `serving`
     origin: str = ""
 
-    def curve(self, kind: Kind, format: str, gpu: Gpu, era: str = "") -> Curve:
+    def curve(self, kind: Kind, format: str, gpu: Gpu, software: Sequence[str] = ()) -> Curve:
         """The most particular curve there is, each key refining the more general ones; last what was measured of it."""
         curve = Curve()
-        places = ("", f"@{gpu.architecture}", f"@{gpu.id}", *_with_era(gpu, era))
+        places = ("", f"@{gpu.vendor}", f"@{gpu.architecture}", f"@{gpu.id}", *_under(gpu, software))
         for key in (f"{name}{place}" for place in places for name in (kind, f"{kind}/{format}")):
             if key in self.curves:
                 curve = replace(curve, **self.curves[key])
+        for name in (kind, f"{kind}/{format}"):
+            known = [self.factors[key] for key in (f"{name}:{word}" for word in software) if key in self.factors]
+            if known:
+                curve = curve.scaled(Scale(computing=known[-1]))
         curve = replace(curve, **gpu.curves.get(f"{kind}/{format}", {}))
         for key in (kind, f"{kind}/{format}"):
             if key in self.scales:
                 curve = curve.scaled(self.scales[key])
         return curve
 
-    def collective(self, link: Link, gpu: Gpu, era: str = "") -> Collective:
+    def collective(self, link: Link, gpu: Gpu, software: Sequence[str] = ()) -> Collective:
         """The most particular behaviour of this kind of link there is."""
-        places = ("", f"@{gpu.architecture}", *_with_era(gpu, era))
+        places = ("", f"@{gpu.architecture}", *_under(gpu, software))
         known = [key for key in (f"{link.kind}{place}" for place in places) if key in self.collectives]
         found = self.collectives[known[-1]]
         if gpu.bus and link == gpu.link:
             found = Collective(**gpu.bus)
         return found.scaled(self.scales[Kind.COMMUNICATION]) if Kind.COMMUNICATION in self.scales else found
 
-    def era(self, engine: str, version: str | None) -> str:
-        """The early releases that this one belongs to, as the hosts name them: `vllm<0.6`; empty for later ones."""
+    def software(self, engine: str, version: str | None) -> tuple[str, ...]:
+        """The names under which this engine's own curves stand: its own, then its early releases', last first."""
         release = release_of(version or "")
-        early = [key for key in self.hosts if key.startswith(f"{engine}<") and release]
-        reached = [key for key in early if release < release_of(key.split("<")[1])]
-        return min(reached, key=lambda key: release_of(key.split("<")[1]), default="")
+        early = {key: release_of(key.split("<")[1]) for key in self.hosts if key.startswith(f"{engine}<") and release}
+        return engine, *sorted((key for key in early if release < early[key]), key=early.get, reverse=True)
 
     def host(self, engine: str, version: str | None = None) -> Host:
         """The engine's own costs; of its early releases, or the nearest later one that is known, else its average."""
-        if era := self.era(engine, version):
-            return self.hosts[era]
+        *_, earliest = self.software(engine, version)
+        if earliest != engine:
+            return self.hosts[earliest]
         release = release_of(version or "")
         known = [key for key in self.hosts if key.startswith(f"{engine}>=") and release]
         reached = [key for key in known if release_of(key.split(">=")[1]) <= release]
@@ -198,8 +204,10 @@ class Efficiency:
         return self.hosts.get(engine) or self.hosts["vllm"]
 
 
-def _with_era(gpu: Gpu, era: str) -> tuple[str, ...]:
-    return (f"@{gpu.vendor}:{era}", f"@{gpu.architecture}:{era}") if era else ()
+def _under(gpu: Gpu, software: Sequence[str]) -> list[str]:
+    """Where the curves of an engine stand, and then those of its early releases."""
+    places = ("", f"@{gpu.vendor}", f"@{gpu.architecture}")
+    return [f"{place}:{name}" for name in software for place in places]
 
 
 def release_of(version: str) -> tuple[int, ...]:

@@ -26,6 +26,7 @@ def efficiency() -> Efficiency:
             key: Host(**{**general, **raw["hosts"].get(re.split("[<>]", key)[0], {}), **host})
             for key, host in raw["hosts"].items()
         },
+        factors=raw["factors"],
         laws=raw["laws"],
         origin=raw["origin"],
     )

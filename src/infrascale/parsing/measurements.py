@@ -51,6 +51,7 @@ class Asked:
     prefill: Deployment | None = None  # with pools apart: an engine of prompts; `deployment` is one of answers
     prefill_engines: float = 1
     decode_engines: float = 1
+    lengths_vary: bool = False  # answers as chats have them, not of one length
 
 
 def read_rows(path: str) -> tuple[list[str], list[dict[str, str]]]:
@@ -112,18 +113,22 @@ def asked(row: Row) -> Asked:
         raise ScenarioError(
             f"{quantization.precision} does not run on {card.id}", why="no kernel", fix="use another format"
         )
-    engine = default_engine(card, engine_name, _version(row.get("engine_version", ""), engine_name, card))
+    version = _version(row.get("engine_version", ""), engine_name, card)
+    engine = default_engine(card, engine_name, version)
     kv = stated_precision(row.get("kv_precision", "")) or _kv_default(
         engine_name, quantization, card.architecture, card.hbm_bytes
     )
+    if engine_name == "trtllm" and version and release_of(version) < (1,):
+        found = _whole_attention(found)
     assumed = [k for k in ("isl", "osl") if not row.get(k)]
     drawn = _drawn_length_share(row)
     isl_tokens = drawn * (number(row, "isl") or DEFAULT_ISL)
-    repeated = "shared_prefix data" in notes
+    repeated = "shared_prefix data" in notes or ("benchmark_latency" in notes and _caches_by_default(version))
     workload = Workload(
         isl_tokens=isl_tokens,
         osl_tokens=max(1.0, drawn * (number(row, "osl") or DEFAULT_OSL)),
-        # inference-perf cycles through a fixed list of prompts: all but a prompt's last block is in the prefix cache.
+        # inference-perf cycles through a fixed list of prompts, vLLM's benchmark_latency repeats one batch: all but a
+        # prompt's last block is in the prefix cache.
         prefix_hit_fraction=max(0.0, 1 - engine.block_size / isl_tokens) if repeated else 0.0,
     )
     if workload.max_context_tokens > 1e7:
@@ -150,6 +155,7 @@ def asked(row: Row) -> Asked:
         replicas=max(1.0, gpus // shard.gpus),
         requests=number(row, "n_requests"),
         arrival_scv=0.0 if "constant (not Poisson)" in notes else 1.0,
+        lengths_vary=re.search("sharegpt|lengths vary", notes, re.IGNORECASE) is not None,
         prefill=replace(deployment, shard=_pool(notes, "prefill")) if share else None,
         prefill_engines=_workers(notes, "prefill"),
         decode_engines=_workers(notes, "decode"),
@@ -221,6 +227,24 @@ def _version(text: str, engine: str, card: Gpu) -> str | None:
     return text or None
 
 
+@cache
+def _whole_attention(found: Model) -> Model:
+    """Before 1.0, TensorRT-LLM kept and read the whole context where nobody set an attention window.
+
+    Source: its documentation of gpt-attention: max_attention_window_size is the longest sequence unless given.
+    """
+    groups = tuple(
+        replace(group, blocks=tuple(replace(b, window_tokens=None) if b.window_tokens else b for b in group.blocks))
+        for group in found.groups
+    )
+    return replace(found, groups=groups)
+
+
+def _caches_by_default(version: str | None) -> bool:
+    """Whether vLLM keeps a prefix cache when nobody asks: since 0.8. Source: release notes of 0.8.0."""
+    return not version or release_of(version) >= (0, 8)
+
+
 def _knobs(notes: str) -> dict[str, int]:
     """Engine settings that the notes spell as the engine does."""
     found = re.findall(r"\b(max_num_seqs|max_num_batched_tokens)=(\d{1,7})\b", notes)
@@ -281,7 +305,9 @@ def _shard(row: Row, notes: str) -> Shard:
     corrected = re.search(r"corrected from tp=(\d+)[^(]*", notes)
     if corrected:
         notes = notes.replace(corrected.group(), "")
-    dp = int(found.group(1)) if (found := re.search(r"\b(?:attn_dp|attention_dp)=(\d+)", notes)) else 1
+    dp = int(found.group(1)) if (found := re.search(r"\b(?:attn_dp=|attention_dp=|mapping=DEP)(\d+)", notes)) else 1
+    if tp and "template enables attention DP" in notes:
+        dp = tp
     if corrected and int(corrected.group(1)) == gpus and _engine_name(row.get("engine", "")) == "vllm":
         tp, dp = gpus, 1
     if tp is None:

@@ -89,13 +89,14 @@ class Gqa:
         flop_per_pair = 2 * heads * (self.head_dim + self._value_dim)
         token_bytes = kv_heads * (self.head_dim + self._value_dim) * numerics.kv_bytes
         query_bytes = heads * (self.head_dim + self._value_dim) * numerics.activation_bytes
+        format = "fp8" if numerics.kv_bytes == 1 else "bf16"
         if rank.decode_seqs:
             span = sequence_span(rank.context_tokens / rank.decode_seqs, self.window_tokens)
             read = span * rank.decode_seqs
             yield Work(
                 name="decode_attention",
                 kind=Kind.DECODE_ATTENTION,
-                format="fp8" if numerics.kv_bytes == 1 else "bf16",
+                format=format,
                 flop=flop_per_pair * read,
                 hbm_bytes=token_bytes * read + query_bytes * rank.decode_seqs,
                 rows=rank.decode_seqs,
@@ -107,6 +108,7 @@ class Gqa:
             yield Work(
                 name="prefill_attention",
                 kind=Kind.PREFILL_ATTENTION,
+                format=format,
                 flop=flop_per_pair * pairs,
                 hbm_bytes=token_bytes * span * rank.prefill_seqs + query_bytes * rank.prefill_tokens,
                 rows=span,
