@@ -95,11 +95,11 @@ def tabulate(
         padded=_padded(graphs),
         prompt_knots=prompts,
         beside_knots=beside,
-        mixed_ps=PS_PER_S * np.array([[_mixed_s(timer, p, n) for n in beside] for p in prompts]),
+        mixed_ps=PS_PER_S * np.array([[_mixed_s(timer, p, n) for n in beside.tolist()] for p in prompts.tolist()]),
         chunk_knots=chunks,
         seqs_knots=seqs,
         past_knots=pasts,
-        past_ps=PS_PER_S * np.array([[[_past_s(timer, p, s, past) for past in pasts] for s in seqs] for p in chunks]),
+        past_ps=PS_PER_S * np.array(_pasts_s(timer, chunks.tolist(), seqs.tolist(), pasts.tolist())),
     )
 
 
@@ -144,6 +144,10 @@ def _geometric(most: int, ratio: float) -> np.ndarray:
 
 def _mixed_s(timer: StepTimer, prompt: float, beside: float) -> float:
     return timer(Batch(prefill_tokens=prompt, prefill_seqs=1, decode_seqs=beside, context_tokens=beside))
+
+
+def _pasts_s(timer: StepTimer, chunks: list[float], seqs: list[float], pasts: list[float]) -> list[list[list[float]]]:
+    return [[[_past_s(timer, chunk, some, past) for past in pasts] for some in seqs] for chunk in chunks]
 
 
 def _past_s(timer: StepTimer, tokens: float, seqs: float, past: float) -> float:
