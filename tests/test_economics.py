@@ -401,7 +401,7 @@ def test_a_saved_plan_is_costed_like_its_question(tmp_path):
         (*ASKED, "--objective", "speed"),
         (*ASKED, "--country", "XXX"),
         (*ASKED, "--pue", "nan"),
-        (*ASKED, "--reserved", "--objective", "cost"),
+        ("--model", "llama-3.1-8b", "--gpu", "l40s", "--users", "9", "--reserved", "--objective", "cost"),
         (*ASKED, "--compare", "nobody/nothing"),
         (*ASKED, "--currency", "gbp"),
     ],

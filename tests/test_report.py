@@ -175,7 +175,7 @@ def test_cost_is_the_bill_of_the_cost_room_and_names_what_it_leaves_out():
     month = found.best.gpus * 24 * 365.25 / 12
     low, high = found.best.deployment.gpu.price.usd_per_hour
     w = words("en")
-    assert f"{w.money(low * month, 'USD', 0)} – {w.money(high * month, 'USD', 0)}" in text
+    assert f"{w.number(low * month)} – {w.number(high * month)} USD" in text
     assert "kg CO2e" in text and "EcoLogits" in text and "staff" in text
     without = words_of(sections(*made("users"), "en", ON).blocks)
     assert "CO2e" not in without
@@ -190,16 +190,33 @@ def test_the_need_is_given_as_the_interval_of_the_plan():
     assert ("The number may be too small" in text) == (sure.high_gpus > found.best.gpus)
 
 
+def test_the_same_requests_by_api_are_those_of_the_same_weights():
+    """From the cheapest to the dearest host, as `infrascale cost --api` lists them."""
+    from infrascale.economics import monthly_usage
+    from infrascale.economics.apis import monthly_charges
+    from infrascale.parsing.apis import api_offers
+
+    found, asked = made("users")
+    text = words_of(paper("users", "en").blocks)
+    day = market("users").day
+    usage = monthly_usage(found.scenario, found.best, day)
+    same = [one for one in api_offers(found.scenario.workload, found.scenario.model.id, ON) if one.same_model]
+    charged = monthly_charges(same, usage, market("users").currency, None)
+    w = words("en")
+    assert charged and f"{w.number(charged[0][1].low.amount)} USD ({charged[0][0].provider})" in text
+    assert f"{w.number(charged[-1][1].high.amount)} USD" in text
+
+
 def test_ones_own_quote_is_what_is_paid():
     found, asked = made("users")
     mine = market("users", own=[f"{found.best.deployment.gpu.id}=2eur/h"])
     text = words_of(sections(found, asked, "fr", ON, mine).blocks)
-    assert words("fr").money(found.best.gpus * 2 * 24 * 365.25 / 12, "EUR", 0) in text
+    assert words("fr").number(found.best.gpus * 2 * 24 * 365.25 / 12) + "\u00a0EUR" in text
 
 
 def test_every_text_of_the_report_is_used():
     source = "".join(p.read_text() for p in Path(sys.modules["infrascale.report"].__file__).parent.glob("*.py"))
-    built = {"demand", "axis", "e", "src", "c", "o", "s", "a", "m", "constraint", "unpriced", "input", "k"}
+    built = {"demand", "axis", "e", "src", "c", "o", "s", "a", "m", "constraint", "unpriced", "input", "k", "line"}
     for key in (key.removeprefix("report.") for key in words("en").texts if key.startswith("report.")):
         assert f'report.{key}"' in source or f'"{key}"' in source or re.split(r"[_.]", key)[0] in built, key
 
@@ -245,7 +262,7 @@ def test_html_is_one_whole_file_that_fetches_nothing_and_speaks(language):
     assert not page.open
     assert ("html", {"lang": language}) in page.tags
     drawings = [attrs for tag, attrs in page.tags if tag == "svg" and attrs.get("role") == "img"]
-    assert len(drawings) == 3 and all(len(attrs["aria-label"]) > 40 for attrs in drawings)
+    assert len(drawings) == 4 and all(len(attrs["aria-label"]) > 40 for attrs in drawings)
     for _, attrs in page.tags:
         for key in ("src", "href", "xlink:href"):
             assert attrs.get(key, "#").startswith("#")
@@ -287,7 +304,7 @@ def test_pdf_has_two_to_four_tagged_pages(name, language):
 def test_markdown_names_drawings_that_are_there():
     files = markdown.render(paper("users", "fr"), "r.md", "r")
     named = re.findall(r"!\[.*?\]\((.*?)\)", files["r.md"], re.DOTALL)
-    assert set(named) == set(files) - {"r.md"} and len(named) == 3
+    assert set(named) == set(files) - {"r.md"} and len(named) == 4
     for name in named:
         assert xml.fromstring(files[name]).tag.endswith("svg")
     for line in files["r.md"].splitlines():

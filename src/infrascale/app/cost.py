@@ -11,7 +11,7 @@ from infrascale.app import charts, jobs
 from infrascale.app.forms import Form
 from infrascale.certainty import Certainty
 from infrascale.economics import HOURLY, Bill, Offer, Span
-from infrascale.economics.apis import BreakEven
+from infrascale.economics.apis import BreakEven, monthly_charges
 from infrascale.economics.decision import Option
 from infrascale.economics.energy import Footprint
 from infrascale.economics.prices import STALE_AFTER_DAYS
@@ -21,7 +21,7 @@ from infrascale.parsing.objectives import market_of
 from infrascale.parsing.prices import OFFERS, countries
 from infrascale.parsing.scenarios import Question
 from infrascale.planning import Objective, Plan
-from infrascale.studies.costing import Costing, costing, hosting_break_even, monthly_charges
+from infrascale.studies.costing import Costing, costing, hosting_break_even
 from infrascale.studies.record import way
 
 MOST_WAYS = MOST_OFFERS = 8
@@ -112,17 +112,17 @@ def _prices(w: Words, bill: Bill, found: Costing) -> None:
     source = w.say("costs.own") if quote.own else quote.source
     said = [w.say("costs.price", price=amount(w, quote.price, 2), unit=w.say(f"costs.a_{unit}"), on=w.date(quote.on),
                   source=source)]  # fmt: skip
-    if quote.offer not in HOURLY and market.tariff_on:
-        said.append(w.say("costs.tariff", on=w.date(market.tariff_on)))
+    dated = {"tariff": market.tariff_on, "colocation": market.hosting_on} if quote.offer not in HOURLY else {}
+    assumed = {name: on for name, on in dated.items() if on}
+    said += [w.say(f"costs.{name}", on=w.date(on)) for name, on in assumed.items()]
     if market.rate:
         said.append(w.say("costs.rated", rate=w.number(market.rate.usd_per_eur, 4), on=w.date(market.rate.on)))
     if bill.unpriced:
         said.append(w.say("costs.unpriced", names=", ".join(w.say(f"costs.line_{name}") for name in bill.unpriced)))
     st.caption("  \n".join(said))
     old = [quote.on] if quote.stale(market.today) else []
-    if quote.offer not in HOURLY and market.tariff_on and (market.today - market.tariff_on).days > STALE_AFTER_DAYS:
-        old.append(market.tariff_on)
-    for on in old:
+    old += [on for on in assumed.values() if (market.today - on).days > STALE_AFTER_DAYS]
+    for on in dict.fromkeys(old):
         st.warning(w.say("costs.stale", on=w.date(on), days=(market.today - on).days), icon=":material/history:")
 
 
@@ -193,7 +193,7 @@ def _apis(w: Words, found: Costing, asked: Question) -> None:
     best, market = found.options[0], found.market
     offers = [one for one in api_offers(found.plan.scenario.workload, found.plan.scenario.model.id, market.today)
               if one.same_model]  # fmt: skip
-    charges = monthly_charges(offers, best, market)
+    charges = monthly_charges(offers, best.usage, market.currency, market.rate)
     if not charges:
         other = bool(offers) and market.rate is None
         st.info(w.say("costs.other_currency" if other else "costs.no_api", model=found.plan.scenario.model.id))

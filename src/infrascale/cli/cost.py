@@ -110,14 +110,17 @@ def _with_apis(found: Costing, question: Question, compare: list[str], even: boo
     from dataclasses import replace
 
     from infrascale.cli.progress import shown
+    from infrascale.economics.apis import monthly_charges
     from infrascale.errors import ScenarioError
     from infrascale.parsing.apis import api_offers, declared
-    from infrascale.studies.costing import hosting_break_even, monthly_charges
+    from infrascale.studies.costing import hosting_break_even
 
     scenario, best = found.plan.scenario, found.options[0]
     offers = api_offers(scenario.workload, scenario.model.id, found.market.today)
     same = [offer for offer in offers if offer.same_model]
-    charges = monthly_charges(declared(offers, compare) if compare else same, best, found.market)
+    charges = monthly_charges(
+        declared(offers, compare) if compare else same, best.usage, found.market.currency, found.market.rate
+    )
     if not charges:
         raise ScenarioError(
             f"no API price of {scenario.model.id} in {found.market.currency}",

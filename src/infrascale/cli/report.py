@@ -6,17 +6,19 @@ from typing import Annotated
 
 import typer
 
+from infrascale.cli.flags import Prices
+
 
 def report(
     plan: Annotated[str, typer.Argument(help="A plan: infrascale plan … --json > plan.json")],
     to: Annotated[str | None, typer.Option(help="html, md or pdf; else by the ending of --out.")] = None,
     out: Annotated[str, typer.Option("--out", "-o", help="The file to write.")] = "report.html",
     lang: Annotated[str, typer.Option(help="Language of the report.")] = "en",
-    price: Annotated[list[str] | None, typer.Option(help="Your quote: h100-sxm=2.10eur/h; repeat.")] = None,
+    price: Prices = None,
     buy: Annotated[bool, typer.Option("--buy", help="Bought and amortised, in place of rented.")] = False,
     currency: Annotated[str | None, typer.Option(help="EUR or USD.")] = None,
     rate: Annotated[str | None, typer.Option(help="Dollars for one euro, and the day: 1.16@2026-11-20.")] = None,
-    country: Annotated[str, typer.Option(help="Grid, three letters.")] = "FRA",
+    country: Annotated[str | None, typer.Option(help="Grid, three letters; FRA if not given.")] = None,
     costs: Annotated[str | None, typer.Option(help="A costs.toml: hosting, staff, electricity, day …")] = None,
 ) -> None:
     """A decision report to hand over: the answer, why, alternatives, risks, sources."""
@@ -24,9 +26,9 @@ def report(
     from pathlib import Path
 
     from infrascale.cli.progress import shown
-    from infrascale.parsing import prices
+    from infrascale.parsing.objectives import market_of
     from infrascale.parsing.plans import read_plan
-    from infrascale.parsing.scenarios import read_toml
+    from infrascale.parsing.scenarios import question, read_toml
     from infrascale.report import report as made
     from infrascale.writing import write
 
@@ -34,17 +36,9 @@ def report(
     if found.best is None:
         typer.echo("infeasible: there is no decision to report; infrascale plan names the nearest change", err=True)
         raise typer.Exit(3)
-    market = prices.market(
-        found.scenario.gpus,
-        read_toml(costs) if costs else {},
-        offers=prices.BUY if buy else prices.RENT,
-        own=price or (),
-        rate=rate,
-        currency=currency,
-        where=prices.site(country, None, None),
-        peak_fraction=asked.peak_hour,
-        today=date.today(),
-    )
+    given = {"price": price, "offer": "buy" if buy else None, "currency": currency, "rate": rate, "country": country}
+    priced = question(asked.model_dump(exclude_none=True) | {k: v for k, v in given.items() if v not in (None, [])})
+    market = market_of(priced, found.scenario, read_toml(costs) if costs else {}, today=date.today())
     place = Path(out)
     kind = to or place.suffix.lstrip(".")
     with shown("report"):

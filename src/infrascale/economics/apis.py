@@ -37,6 +37,15 @@ class ApiOffer:
         return price * usage.requests
 
 
+def monthly_charges(
+    offers: Sequence[ApiOffer], usage: Usage, currency: Currency, rate: Rate | None
+) -> tuple[tuple[ApiOffer, Span], ...]:
+    """What each offer charges a month, cheapest first; those in the other currency need the rate."""
+    usable = [o for o in offers if rate or o.per_request.currency is currency]
+    charged = [(o, o.per_month(usage, currency, rate)) for o in usable]
+    return tuple(sorted(charged, key=lambda pair: pair[1].low.amount))
+
+
 def per_request(load: Workload, input_price: Money, output_price: Money, cached_price: Money | None = None) -> Money:
     """One request at prices of a million tokens; without a price for cached input, it pays the full one.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from babel import Locale, dates, numbers
+from babel.core import get_global
 
 from infrascale.units import GIB
 
@@ -75,6 +76,11 @@ class Words:
         pattern = Locale.parse(self.locale).currency_formats["standard"].pattern
         pattern = pattern.replace("0.00", "0." + "0" * digits if digits else "0")
         return numbers.format_currency(value, currency, pattern, locale=self.locale, currency_digits=False)
+
+    def country(self, code: str) -> str:
+        """FRA (ISO 3166) is France; a code that CLDR does not know stays as it is."""
+        aliases = get_global("territory_aliases").get(code, [])
+        return Locale.parse(self.locale).territories.get(aliases[0], code) if aliases else code
 
     def date(self, on: date) -> str:
         """24 November 2026, 24 novembre 2026."""

@@ -60,6 +60,13 @@ class _Tariff(_Strict):
     source: _Source
 
 
+class _Rent(_Strict):
+    zone: str
+    usd_per_kw_month: Amount
+    on: date
+    source: _Source
+
+
 class _Mix(_Strict):
     kg_co2e: Amount
     water_l: Amount
@@ -174,6 +181,16 @@ def countries() -> list[str]:
     return list(_Mixes.model_validate(catalog.entries("carbon")["electricity_mixes"]).zones)
 
 
+def hosting(today: date) -> tuple[Span, date]:
+    """The newest price of a kilowatt hosted for a month in the catalog, and its day."""
+    try:
+        known = [_Rent.model_validate(one) for one in catalog.entries("hosting")["colocation"]["quote"]]
+    except ValidationError as error:
+        raise _broken("colocation", error) from None
+    newest = max((one for one in known if one.on <= today), key=lambda one: one.on)
+    return span(newest.usd_per_kw_month, Currency.USD), newest.on
+
+
 def site(country: str, pue: float | None = None, kg_co2e_per_kwh: float | None = None) -> Site:
     """A country's grid (three letters, ISO 3166), from EcoLogits where it is installed, else from our extract of it."""
     try:
@@ -271,7 +288,7 @@ def market(
     """Everything that prices a plan. `values`: the keys of costs.toml. `own`: the person's quotes, which win.
 
     Without a `currency`, the person's first quote decides, else dollars, in which the catalog's GPUs are priced.
-    The catalog's tariff of electricity stands in for a missing one where its euros can be converted.
+    The catalog's prices of electricity and of hosting stand in for missing ones where they can be converted.
     """
     mine = tuple(own_price(word, today) for word in own)
     twice = [q.gpu for n, q in enumerate(mine) if any((q.gpu, q.offer) == (o.gpu, o.offer) for o in mine[:n])]
@@ -284,6 +301,10 @@ def market(
         raise ScenarioError(f"unknown currency {currency!r}", why="there are two", fix="EUR or USD") from None
     given = costs(values)
     terms, dated_rate, tariff_on = given.terms(), own_rate(rate, today) if rate else None, None
+    hosting_on = None
+    if terms.hosting_per_kw is None and (unit is Currency.USD or dated_rate):
+        rent, hosting_on = hosting(today)
+        terms = replace(terms, hosting_per_kw=rent)
     if terms.electricity_per_kwh is None and (unit is Currency.EUR or dated_rate):
         tariff, tariff_on, _ = electricity(today)
         terms = replace(terms, electricity_per_kwh=tariff)
@@ -297,4 +318,5 @@ def market(
         day=given.day(peak_fraction),
         today=today,
         tariff_on=tariff_on,
+        hosting_on=hosting_on,
     )

@@ -149,8 +149,7 @@ def frontier(ways: Sequence[Way], x: str, y: str, words: Words) -> str:
     axes.plot([one.x for one in others], [one.y for one in others], "o", mfc="white", color=GREY)
     for number, one in enumerate(front, 1):
         axes.plot([one.x], [one.y], "o", color=BLUE, label=f"{number}  {one.name}")
-        place = (0, 5) if number % 2 else (0, -11)
-        axes.annotate(str(number), (one.x, one.y), xytext=place, textcoords="offset points", ha="center", fontsize=7)
+        axes.annotate(str(number), (one.x, one.y), xytext=(5, -2.5), textcoords="offset points", fontsize=7)
     low, high = min(one.y for one in ways), max(one.y for one in ways)
     axes.set(xlabel=x, ylabel=y, xlim=(0, 1.08 * max(one.x for one in ways)), ylim=(0.85 * low, 1.1 * high))
     figure.legend(loc="outside right upper", frameon=False, fontsize=7, handlelength=0, handletextpad=0, markerscale=0)

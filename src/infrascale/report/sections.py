@@ -5,12 +5,13 @@ In: Plan, question, language, date.    Out: Paper. An infeasible plan is reporte
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from math import ceil
 
 from infrascale.certainty import Certainty, certainty
-from infrascale.economics import HOURLY, Bill, Span, footprint, monthly_usage
+from infrascale.economics import HOURLY, Bill
+from infrascale.economics.decision import Option, pareto
 from infrascale.economics.market import Market
 from infrascale.errors import ExportError
 from infrascale.exports.serving import plan_hash
@@ -22,11 +23,14 @@ from infrascale.parsing.scenarios import Question
 from infrascale.planning import Candidate, Check, Constraint, Objective, Plan, Rejection
 from infrascale.report import facts, figures
 from infrascale.report.blocks import Answer, Block, Bullets, Code, Figure, Heading, Paper, Table, Text
+from infrascale.report.costs import cost, priced_ways, thousands
+from infrascale.screen import cut
 from infrascale.units import GIB
 
 #: A promise with less slack than this is called tight.
 TIGHT = 0.1
 MOST_OTHERS = 6
+FEWEST_DRAWN = 3  # ways that are worth a drawing
 ENGINES = {"vllm": "vLLM", "sglang": "SGLang", "trtllm": "TensorRT-LLM"}
 
 
@@ -41,14 +45,15 @@ def sections(found: Plan, asked: Question, language: str, on: date, market: Mark
     names = {"version": VERSION, "hash": plan_hash(found, asked)}
     sure = certainty(found, efficiency())
     assert sure is not None  # the plan is feasible
+    ways = priced_ways(found, market) if market else []
     blocks = (
-        answer(found, best, asked, sure, words),
+        answer(found, best, asked, sure, words, ways[0].bill if ways else None),
         *question(found, best, asked, words),
         *why(found, best, words),
         *growth(found, best, asked, words),
         *moves(found, best, asked, words),
-        *others(found, best, words),
-        *(cost(found, best, market, words) if market else ()),
+        *others(found, best, words, ways),
+        *(cost(found, ways[0], market, on, words) if market else ()),
         *memory(best, words),
         *risks(found, best, sure, words),
         *evidence(best, sure, words),
@@ -87,7 +92,9 @@ def servers_of(best: Candidate) -> int:
     return ceil((best.replicas + best.spare_replicas) / replicas_a_server(best)) * spanned
 
 
-def answer(found: Plan, best: Candidate, asked: Question, sure: Certainty, words: Words) -> Answer:
+def answer(
+    found: Plan, best: Candidate, asked: Question, sure: Certainty, words: Words, bill: Bill | None = None
+) -> Answer:
     gpu, performance, promise = best.deployment.gpu, best.performance, found.scenario.promise
     replicas = best.replicas + best.spare_replicas
     text = words.say(
@@ -130,7 +137,18 @@ def answer(found: Plan, best: Candidate, asked: Question, sure: Certainty, words
                 words.number(in_flight(best)),
                 words.say("report.room_of", value=words.number(room.available)),
             ),
+            *([_month(bill, words)] if bill else []),
         ),
+    )
+
+
+def _month(bill: Bill, words: Words) -> tuple[str, str, str]:
+    """The month's cost in thousands, and how it is paid."""
+    kind, month = "rented" if bill.offer in HOURLY else "bought", bill.per_month
+    return (
+        words.say("report.figure_month", currency=month.currency),
+        thousands(month, words),
+        words.say(f"report.{kind}"),
     )
 
 
@@ -275,25 +293,58 @@ def way(one: Candidate | Rejection) -> str:
     return f"{one.deployment.gpu.name}, {cut}, {one.deployment.quantization.precision}"
 
 
-def others(found: Plan, best: Candidate, words: Words) -> Iterator[Block]:
-    def row(one: Candidate) -> tuple[str, ...]:
+def drawn(ways: Sequence[Option], words: Words) -> Figure:
+    """What the ways cost against how fast they answer."""
+    priced = [(one, one.bill.per_month.middle) for one in ways if one.bill]
+    front = pareto([one for one, _ in priced])
+    points = [
+        figures.Way(
+            name=f"{words.number(one.candidate.gpus)} × {cut(one.candidate)}",
+            x=price.amount,
+            y=one.candidate.performance.token_per_s_per_request,
+            on_front=one in front,
+        )
+        for one, price in priced
+    ]
+    currency = priced[0][1].currency
+    listed = [f"{p.name}, {words.number(p.x)}, {words.number(p.y, 1)}" for p in points]
+    return Figure(
+        name="ways",
+        svg=figures.frontier(points, words.say("decision.axis_cost", currency=currency),
+                             words.say("report.axis_speed"), words),
+        caption=words.say("report.f_ways"),
+        alt=words.say("report.f_ways_alt", currency=currency, points=words.say("report.separator").join(listed)),
+    )  # fmt: skip
+
+
+def others(found: Plan, best: Candidate, words: Words, ways: Sequence[Option] = ()) -> Iterator[Block]:
+    """The ways that keep the promise; `ways`: the same with their cost, in the same order."""
+    priced = any(one.bill for one in ways)
+    columns = ("gpus", "way", "replicas", "speed", "ttft", *(["month", "binds"] if priced else ["limit"]))
+    currency = next((one.bill.per_month.currency for one in ways if one.bill), None)
+
+    def row(index: int, one: Candidate) -> tuple[str, ...]:
+        bill = ways[index].bill if priced else None
         return (
             words.number(one.gpus),
             way(one),
             words.number(one.replicas + one.spare_replicas),
             words.number(one.performance.token_per_s_per_request, 1),
             words.quantity(one.performance.ttft_s.mean_s, "s"),
-            words.say(f"report.constraint.{one.binds.value}"),
+            *([thousands(bill.per_month, words) if bill else "–"] if priced else []),
+            words.say(f"constraint.{one.binds.value}") if priced else words.say(f"report.constraint.{one.binds.value}"),
         )
 
     yield Heading(text=words.say("report.h_others"))
     if found.others:
         yield Table(
-            header=tuple(words.say(f"report.o_{key}") for key in ("gpus", "way", "replicas", "speed", "ttft", "limit")),
-            rows=tuple(row(one) for one in (best, *found.others[:MOST_OTHERS])),
-            numeric=frozenset({0, 2, 3, 4}),
+            header=tuple(words.say(f"report.o_{key}", currency=currency) for key in columns),
+            rows=tuple(row(index, one) for index, one in enumerate((best, *found.others[:MOST_OTHERS]))),
+            numeric=frozenset({0, 2, 3, 4, *([5] if priced else [])}),
             strong=frozenset({0}),
         )
+        if priced and len(ways) >= FEWEST_DRAWN:
+            yield drawn(ways, words)
     else:
         yield Text(text=words.say("report.o_none"))
     if found.rejected:
@@ -313,75 +364,6 @@ def others(found: Plan, best: Candidate, words: Words) -> Iterator[Block]:
                 list=words.say("report.separator").join(listed) + ("…" if len(found.rejected) > 3 else "."),
             )
         )
-
-
-def cost(found: Plan, best: Candidate, market: Market, words: Words) -> Iterator[Block]:
-    """What the plan costs, draws and emits a month, as ranges, and what the sums leave out."""
-    usage = monthly_usage(found.scenario, best, market.day)
-    mark = footprint(found.scenario, best, usage, efficiency(), market.site)
-    bill = market.bill(best, usage, mark)
-    rows: list[tuple[str, str]] = []
-    if bill:
-        kind = "rental" if bill.offer in HOURLY else "purchase"
-        rows.append((words.say(f"report.k_{kind}", n=words.number(best.gpus)), money(bill.per_month, words)))
-        if bill.per_user:
-            rows.append((words.say("report.k_user"), money(bill.per_user, words, 2)))
-        rows.append((words.say("report.k_tokens"), money(bill.per_million_tokens, words, 2)))
-    rows.append((words.say("report.k_kwh"), span_of(mark.kwh, "kwh", words)))
-    rows.append((words.say("report.k_carbon"), span_of(mark.kg_co2e, "kg", words)))
-    if mark.water_l:
-        rows.append((words.say("report.k_water"), span_of(mark.water_l, "litres", words)))
-    yield Heading(text=words.say("report.h_cost"))
-    yield Text(
-        text=words.say(
-            "report.k_use",
-            requests=words.number(usage.requests),
-            share=words.percent(usage.day.peak_fraction),
-            used=words.percent(usage.utilisation_fraction),
-        )
-    )
-    yield Table(header=(words.say("report.k_what"), ""), rows=tuple(rows), numeric=frozenset({1}))
-    yield Text(text=" ".join(_priced(bill, best, market, words)))
-
-
-def _priced(bill: Bill | None, best: Candidate, market: Market, words: Words) -> Iterator[str]:
-    """Where the prices and the carbon are from, how old they are, and what is left out."""
-    gpu, site = best.deployment.gpu, market.site
-    if bill is None:
-        yield words.say("report.k_noprice", gpu=gpu.name, id=gpu.id)
-    else:
-        quote = bill.quote
-        yield words.say(
-            "report.k_price",
-            price=money(quote.price, words, 2),
-            per=words.say("report.k_hour" if quote.offer in HOURLY else "report.k_each"),
-            on=words.date(quote.on),
-            source=quote.source,
-        )
-        if quote.stale(market.today):
-            yield words.say("report.k_stale", n=quote.age_days(market.today))
-        if bill.unpriced:
-            names = (words.say(f"report.unpriced.{name}") for name in bill.unpriced)
-            yield words.say("report.k_unpriced", list=", ".join(names))
-    yield words.say(
-        "report.k_site",
-        country=site.country,
-        mix=words.number(site.kg_co2e_per_kwh, 4),
-        source=site.source,
-        low=words.short(site.pue[0]),
-        high=words.short(site.pue[1]),
-    )
-
-
-def money(value: Span, words: Words, digits: int = 0) -> str:
-    """A range of money, or one sum where both ends are the same."""
-    low, high = (words.money(end.amount, end.currency, digits) for end in (value.low, value.high))
-    return low if low == high else f"{low} – {high}"
-
-
-def span_of(pair: tuple[float, float], unit: str, words: Words) -> str:
-    low, high = (words.number(end) for end in pair)
-    return words.say(f"report.{unit}", n=low if low == high else f"{low} – {high}")
 
 
 def memory(best: Candidate, words: Words) -> Iterator[Block]:

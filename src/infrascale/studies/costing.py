@@ -5,7 +5,7 @@ In: Plan, Question, Market.    Out: Costing, one value that the screen and the J
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -46,13 +46,6 @@ def costing(plan: Plan, market: Market, objective: Objective, curves: Efficiency
     """`curves`: those that the plan was made with, where they are not the general ones."""
     found = best_first(plan, market, objective, curves or efficiency())
     return Costing(plan=plan, market=market, objective=objective, options=tuple(found), pareto=tuple(pareto(found)))
-
-
-def monthly_charges(offers: Sequence[ApiOffer], best: Option, market: Market) -> tuple[tuple[ApiOffer, Span], ...]:
-    """What each offer charges a month for the same requests; those in the other currency need the rate."""
-    usable = [o for o in offers if market.rate or o.per_request.currency is market.currency]
-    charged = [(o, o.per_month(best.usage, market.currency, market.rate)) for o in usable]
-    return tuple(sorted(charged, key=lambda pair: pair[1].low.amount))
 
 
 def hosting_break_even(

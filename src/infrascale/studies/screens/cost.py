@@ -91,9 +91,10 @@ def _sources(w: Words, bill: Bill, found: Costing) -> list[str]:
                   offer=w.say(f"decision.offer_{quote.offer.name.lower()}"), on=quote.on, source=source)]  # fmt: skip
     if quote.stale(market.today):
         said.append(w.say("decision.stale_price", days=quote.age_days(market.today)))
-    if quote.offer not in HOURLY and (on := market.tariff_on):
-        stale = (market.today - on).days > STALE_AFTER_DAYS
-        said.append(w.say("decision.tariff_stale" if stale else "decision.tariff", on=on))
+    for name, on in (("tariff", market.tariff_on), ("colocation", market.hosting_on)):
+        if on and quote.offer not in HOURLY:
+            stale = (market.today - on).days > STALE_AFTER_DAYS
+            said.append(w.say(f"decision.{name}_stale" if stale else f"decision.{name}", on=on))
     if market.rate:
         said.append(w.say("decision.rate", rate=w.number(market.rate.usd_per_eur, 4), on=market.rate.on))
     if bill.unpriced:
