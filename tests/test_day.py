@@ -21,7 +21,7 @@ def plan():
 
 
 def test_a_day_has_the_planned_rate_in_its_peak_hour_and_its_share_of_requests(plan):
-    lived = live_day(plan.scenario, plan.best, 0.15)
+    lived = live_day(api.subject(plan), 0.15)
     width = DAY_S / len(lived.slices)
     assert sum(one.request_per_s for one in lived.slices) * width == pytest.approx(lived.requests)
     peak = [one.request_per_s for one in lived.slices if 14 * 3600 <= one.from_s < 15 * 3600]
@@ -34,9 +34,10 @@ def test_a_few_replicas_stand_for_all(plan, monkeypatch):
     """The same arrivals, of which a part is followed: what users feel and what is inside stay the same."""
     big = api.plan(model="llama-3.1-8b", gpu="l40s", request_per_s=60, isl=500, osl=200)
     assert big.best.replicas >= 4
-    whole = live_day(big.scenario, big.best, 0.1)
+    monkeypatch.setattr(days, "MOST_FOLLOWED", 10_000_000)
+    whole = live_day(api.subject(big), 0.1)
     monkeypatch.setattr(days, "MOST_FOLLOWED", whole.requests // 2)
-    part = live_day(big.scenario, big.best, 0.1)
+    part = live_day(api.subject(big), 0.1)
     assert part.simulated_replicas < whole.simulated_replicas == big.best.replicas
     assert part.outcome.performance.ttft_s.mean_s == pytest.approx(whole.outcome.performance.ttft_s.mean_s, rel=0.05)
     busy = [max(one.running_seqs for one in lived.slices) for lived in (whole, part)]
@@ -45,7 +46,7 @@ def test_a_few_replicas_stand_for_all(plan, monkeypatch):
 
 def test_a_spare_carries_what_the_lost_one_carried(plan):
     big = api.plan(model="llama-3.1-8b", gpu="l40s", request_per_s=60, isl=500, osl=200)
-    found = lose_one(big.scenario, big.best, 300)
+    found = lose_one(api.subject(big), 300)
     assert found.with_spare.replicas == big.best.replicas + 1
     assert found.without.outcome.sent_again > 0 and found.with_spare.outcome.sent_again > 0
     assert found.with_spare.outcome.kept_fraction >= found.without.outcome.kept_fraction
@@ -56,4 +57,4 @@ def test_a_spare_carries_what_the_lost_one_carried(plan):
 
 def test_too_much_is_refused_and_not_begun(plan):
     with pytest.raises(ScenarioError, match="too many"):
-        live_day(plan.scenario, plan.best, 0.05, times=10_000)
+        live_day(api.subject(plan), 0.05, times=10_000)

@@ -7,7 +7,8 @@ from datetime import date
 
 import streamlit as st
 
-from infrascale.app import charts, jobs
+from infrascale import api
+from infrascale.app import calibrate, charts, jobs
 from infrascale.app.forms import Form
 from infrascale.certainty import Certainty
 from infrascale.economics import HOURLY, Bill, Offer, Span
@@ -52,7 +53,9 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
     if plan.best is None:
         return
     market = market_of(asked, plan.scenario, today=today)
-    found = costing(plan, market, asked.objective)
+    own = calibrate.used(form.values)
+    law = api.curves(own.calibration, plan.scenario) if own else None
+    found = costing(plan, market, asked.objective, law)
     best = found.options[0]
     usage, foot = best.usage, best.footprint
     _tiles(w, best)

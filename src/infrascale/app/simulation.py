@@ -10,7 +10,8 @@ from importlib.util import find_spec
 
 import streamlit as st
 
-from infrascale.app import charts, jobs
+from infrascale import api
+from infrascale.app import calibrate, charts, jobs
 from infrascale.app.forms import Form
 from infrascale.certainty import Certainty
 from infrascale.errors import ScenarioError
@@ -28,6 +29,8 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
     if best is None:
         return
     _needs_numba()
+    own = calibrate.used(form.values)
+    subject = api.subject(plan, calibration=own.calibration if own else None)
     left, middle, right = st.columns(3)
     with left:
         film = form.choice("film", ["day", "loss"], w.say("simulation.film"), lambda code: w.say(f"simulation.{code}"))
@@ -36,13 +39,14 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
     with right:
         if film == "day":
             peak = form.share("peak_hour", w.say("app.peak_hour"), hint=w.say("simulation.peak_hint"))
-            work = partial(live_day, plan.scenario, best, peak, times=times)
+            work = partial(live_day, subject, peak, times=times)
         else:
             minutes = form.number("down_min", w.say("simulation.down"), hint=w.say("simulation.down_hint"))
-            work = partial(lose_one, plan.scenario, best, minutes * 60, times=times)
+            work = partial(lose_one, subject, minutes * 60, times=times)
     of = form.values["peak_hour"] if film == "day" else form.values["down_min"]
-    key = json.dumps([asked.model_dump(), plan.solver, film, times, of], sort_keys=True)
-    found = jobs.answer(w, film, key, w.say(f"simulation.start_{film}"), lambda tell: work(progress=tell))
+    key = json.dumps([asked.model_dump(), plan.solver, own.toml if own else None, film, times, of], sort_keys=True)
+    found = jobs.answer(w, film, key, w.say(f"simulation.start_{film}"), lambda tell: work(progress=tell),
+                        private=own is not None)  # fmt: skip
     if isinstance(found, Lived):
         _day(w, found, plan.scenario.promise)
     elif isinstance(found, Loss):

@@ -1,6 +1,6 @@
 """A day on a plan, and the hour in which a replica dies at the peak: simulated, request by request.
 
-In: Scenario, the Candidate that serves it, the share of a day in its busiest hour.    Out: Lived: percentiles, and
+In: Subject (a planned way and its demand), the share of a day in its busiest hour.    Out: Lived: percentiles, and
 slices of time to plot.
 Idea: round robin sends every N-th request to a replica, whatever the others do. So of a large fleet a few replicas are
 simulated, each with exactly the requests that it would get; where one dies, all are.
@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from infrascale.errors import ScenarioError
-from infrascale.parsing.efficiencies import efficiency
-from infrascale.simulating.circumstances import Circumstances
 from infrascale.workload.profile import Profile, rounded_day
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from infrascale.planning import Candidate, Scenario
+    from infrascale.planning import Scenario
     from infrascale.serving.simulation.fleet import Fleet, Records, Requests
     from infrascale.serving.simulation.outcome import Outcome
     from infrascale.simulating.run import Progress, Subject
@@ -71,7 +69,7 @@ class Loss:
 
 
 def live_day(
-    scenario: Scenario, best: Candidate, peak_hour_fraction: float, *, times: float = 1.0, seed: int = 1,
+    subject: Subject, peak_hour_fraction: float, *, times: float = 1.0, seed: int = 1,
     progress: Progress | None = None,
 ) -> Lived:  # fmt: skip
     """From midnight to midnight, `times` the demand asked. Spare replicas stand by."""
@@ -80,19 +78,19 @@ def live_day(
     from infrascale.serving.simulation.fleet import Fleet
     from infrascale.simulating.run import requests_at
 
-    profile = rounded_day(peak_hour_fraction)
+    best, profile = subject.candidate, rounded_day(peak_hour_fraction)
     rng = np.random.default_rng(seed)
-    arrivals = _arrivals(scenario, best, times, DAY_S, profile, rng)
+    arrivals = _arrivals(subject, times, DAY_S, profile, rng)
     replicas = best.replicas
     kept = max(1, min(replicas, int(replicas * MOST_FOLLOWED / max(1, len(arrivals)))))
     mine = arrivals[np.arange(len(arrivals)) % replicas < kept]
-    requests = requests_at(_subject(scenario, best), mine, rng)
-    records = _served(requests, scenario, best, Fleet(replicas=kept), DAY_S, DAY_SLICES, progress)
-    return _lived(records, scenario, len(arrivals), replicas, kept, DAY_S, DAY_SLICES)
+    requests = requests_at(subject, mine, rng)
+    records = _served(requests, subject, Fleet(replicas=kept), DAY_S, DAY_SLICES, progress)
+    return _lived(records, subject.scenario, len(arrivals), replicas, kept, DAY_S, DAY_SLICES)
 
 
 def lose_one(
-    scenario: Scenario, best: Candidate, down_s: float, *, times: float = 1.0, seed: int = 1,
+    subject: Subject, down_s: float, *, times: float = 1.0, seed: int = 1,
     progress: Progress | None = None,
 ) -> Loss:  # fmt: skip
     """At the steady rate of the peak a replica dies with all that it holds, and another is there `down_s` later."""
@@ -101,15 +99,16 @@ def lose_one(
     from infrascale.serving.simulation.fleet import Change, Fleet
     from infrascale.simulating.run import requests_at
 
+    best, scenario = subject.candidate, subject.scenario
     seconds, rng = BEFORE_S + down_s + AFTER_S, np.random.default_rng(seed)
-    arrivals = _arrivals(scenario, best, times, seconds, None, rng)
+    arrivals = _arrivals(subject, times, seconds, None, rng)
     if len(arrivals) > MOST_AT_A_LOSS:
         raise ScenarioError(
             f"{len(arrivals):,} requests around the loss are too many to simulate",
             why=f"all replicas must be simulated then, with at most {MOST_AT_A_LOSS:,} requests",
             fix="a shorter time until the replica is back, or simulate a part of the demand",
         )
-    requests = requests_at(_subject(scenario, best), arrivals, rng)
+    requests = requests_at(subject, arrivals, rng)
     spares, lived = max(1, best.spare_replicas), []
     changes = (
         Change(at_s=BEFORE_S, replica=0, alive=False),
@@ -119,18 +118,9 @@ def lose_one(
         fleet = Fleet(replicas=replicas, changes=changes)
         told = _part(progress, turn, 2)
         slices = round(seconds / SLICE_S)
-        records = _served(requests, scenario, best, fleet, seconds, slices, told)
+        records = _served(requests, subject, fleet, seconds, slices, told)
         lived.append(_lived(records, scenario, len(arrivals), replicas, replicas, seconds, slices))
     return Loss(at_s=BEFORE_S, back_s=BEFORE_S + down_s, spares=spares, without=lived[0], with_spare=lived[1])
-
-
-def _subject(scenario: Scenario, best: Candidate) -> Subject:
-    """The planned way, its margin of demand included."""
-    from infrascale.simulating.run import Subject
-
-    return Subject(
-        scenario=scenario, candidate=best, efficiency=efficiency(), circumstances=Circumstances(), with_headroom=False
-    )
 
 
 def _part(progress: Progress | None, turn: int, turns: int) -> Progress | None:
@@ -141,11 +131,11 @@ def _part(progress: Progress | None, turn: int, turns: int) -> Progress | None:
 
 
 def _arrivals(
-    scenario: Scenario, best: Candidate, times: float, seconds: float, profile: Profile | None, rng: np.random.Generator
+    subject: Subject, times: float, seconds: float, profile: Profile | None, rng: np.random.Generator
 ) -> np.ndarray:
     from infrascale.workload.arrivals import arrival_times
 
-    peak = times * _subject(scenario, best).request_per_s
+    peak = times * subject.request_per_s
     mean = peak / (profile.peak_factor if profile else 1.0)
     if mean * seconds > MOST_DRAWN:
         raise ScenarioError(
@@ -153,11 +143,11 @@ def _arrivals(
             why=f"at most {MOST_DRAWN:,} fit a small machine's memory",
             fix="simulate a part of the demand",
         )
-    return arrival_times(mean, seconds, rng, cv=scenario.arrival_cv, profile=profile)
+    return arrival_times(mean, seconds, rng, cv=subject.scenario.arrival_cv, profile=profile)
 
 
 def _served(
-    requests: Requests, scenario: Scenario, best: Candidate, fleet: Fleet, seconds: float, slices: int,
+    requests: Requests, subject: Subject, fleet: Fleet, seconds: float, slices: int,
     progress: Progress | None,
 ) -> Records:  # fmt: skip
     import numpy as np
@@ -165,7 +155,7 @@ def _served(
     from infrascale.serving.simulation.fleet import simulate_fleet
     from infrascale.simulating.run import engine_of
 
-    table, settings = engine_of(_subject(scenario, best), requests)
+    table, settings = engine_of(subject, requests)
     looks = slices * LOOKS_A_SLICE
     moments = (np.arange(looks) + 0.5) * seconds / looks
     return simulate_fleet(requests, table, settings, fleet, moments_s=moments, progress=progress)
