@@ -23,13 +23,13 @@ import yaml
 from infrascale import plan
 from infrascale.errors import InfraScaleError
 from infrascale.exports import Options, render, serving, targets
+from infrascale.exports.checking import KUBERNETES, checked, pods_of
 from infrascale.locales import languages
 from infrascale.parsing.plans import asked_as, command, read_plan
 from infrascale.parsing.scenarios import question
 from infrascale.screen import plan_json
 
 FLAGS = set(json.loads((Path(__file__).parent / "data" / "vllm_flags_0.33.json").read_text()))
-KUBERNETES = "1.30"
 
 #: One plan of each sort that a target may meet. 16 H100 for one replica span two servers.
 QUESTIONS = {
@@ -138,18 +138,6 @@ def test_every_flag_is_one_of_vllms(target, name):
     assert set(flags_of(engine_words(target, name))) <= FLAGS
 
 
-def pods_of(document: dict) -> list[dict]:
-    """Pod specs inside a custom resource."""
-    spec = document["spec"]
-    if document["kind"] == "LeaderWorkerSet":
-        template = spec["leaderWorkerTemplate"]
-        return [template[role]["spec"] for role in ("leaderTemplate", "workerTemplate") if role in template]
-    if document["kind"] == "RayService":
-        config = spec["rayClusterConfig"]
-        return [g["template"]["spec"] for g in (config["headGroupSpec"], *config["workerGroupSpecs"])]
-    return [spec["template"]]
-
-
 def check_cluster(document: dict) -> None:
     """kubernetes-validate for what Kubernetes knows, the schema of its API for what it does not."""
     custom = {
@@ -164,9 +152,7 @@ def check_cluster(document: dict) -> None:
     jsonschema.validate(document, custom[document["kind"]])
     if document["kind"] == "RayService":
         jsonschema.validate(yaml.safe_load(document["spec"]["serveConfigV2"]), schemas.RAY_SERVE)
-    for spec in pods_of(document) if document["kind"] != "ScaledObject" else ():
-        if document["kind"] == "LLMInferenceService":  # KServe adds the image
-            spec = {**spec, "containers": [{"image": "kserve", **c} for c in spec["containers"]]}
+    for spec in pods_of(document):
         whole = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}, "spec": spec}
         kubernetes_validate.validate(whole, KUBERNETES, strict=True)
 
@@ -285,6 +271,16 @@ def test_every_file_says_what_it_is_of_in_every_language(target, language):
     plain = [line for t in files(target, language="en").values() for line in t.splitlines() if line[:2] != "# "]
     again = [line for t in files(target, language=language).values() for line in t.splitlines() if line[:2] != "# "]
     assert plain == again, "a language changes comments only"
+
+
+@pytest.mark.parametrize("target", sorted(set(targets()) - {"helm"}))
+def test_a_check_passes_what_is_rendered_and_names_what_was_spoilt(target):
+    good = files(target)
+    assert checked(target, good).problems == ()
+    spoilt = {"vllm": ("vllm serve", "if ("), "loadtest": ("vllm bench", "if ("), "compose": ("services:", "servces:")}
+    before, after = spoilt.get(target, ("resources:", "resourcez:"))
+    assert any(before in text for text in good.values())
+    assert checked(target, {name: text.replace(before, after) for name, text in good.items()}).problems
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from math import isfinite
 
 from infrascale import catalog
+from infrascale.exports import targets
 from infrascale.locales import languages
 from infrascale.parsing.prices import OFFERS, countries
 from infrascale.planning import Objective
+from infrascale.report import FORMATS
 
 Value = str | float | list[str]
 
@@ -80,6 +82,8 @@ def fields() -> dict[str, Field]:
         "max_gpus": _number(0.0, 0, 1e7),
         "owned": _number(24.0, 1, 1e7),
         "calibrated": Field(default="", choices=("yes",)),
+        "target": Field(default="compose", choices=tuple(targets())),
+        "format": Field(default="pdf", choices=FORMATS),
         "film": Field(default="day", choices=("day", "loss")),
         "traffic": _number(1.0, 0.05, 3),
         "down_min": _number(10.0, 1, 60),
