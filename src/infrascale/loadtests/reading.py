@@ -107,7 +107,8 @@ def _capped(point: Point) -> bool:
 
 
 def _as_met(point: Point) -> Point:
-    """The load that the server met: a client at its own limit is a closed loop."""
+    """The load that the server met: a client at its own limit is a closed loop; no tokens are tokens not counted."""
+    point = replace(point, isl_tokens=point.isl_tokens or None, osl_tokens=point.osl_tokens or None)
     return replace(point, load_kind="closed", request_per_s=None) if _capped(point) else point
 
 

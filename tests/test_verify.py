@@ -1,0 +1,195 @@
+"""The load test of a plan: what is measured tells most, its commands are commands, and the verdict is of the plan."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from infrascale import api
+from infrascale.calibration.algebra import inverse
+from infrascale.calibration.own import NAMES, calibrate
+from infrascale.calibration.planned import asked_at, planned_load
+from infrascale.errors import InfraScaleError
+from infrascale.loadtests import LoadTest, Point, Stat
+from infrascale.locales import speak
+from infrascale.parsing.efficiencies import efficiency
+from infrascale.verifying.design import _told, design, expected
+from infrascale.verifying.tools import Target, tools
+from infrascale.verifying.verdict import verdict
+
+PLAN = {"model": "llama-3.1-8b", "gpu": "h100-sxm", "users": 2000}
+#: Folders of vllm, guidellm and aiperf for the test that runs them: `INFRASCALE_TOOLS=/venv/bin pytest -m slow`.
+TOOLS = os.environ.get("INFRASCALE_TOOLS", "")
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return api.plan(**PLAN)
+
+
+@pytest.fixture(scope="module")
+def designed(plan):
+    return design(plan)
+
+
+def test_the_planned_load_is_measured_first_and_no_load_twice(plan, designed):
+    first, *others = designed.probes
+    rate = plan.best.performance.request_per_s * plan.best.replicas
+    assert first.planned and first.request_per_s == pytest.approx(rate) and not any(p.planned for p in others)
+    loads = {(p.isl_tokens, p.osl_tokens, p.concurrency, p.request_per_s) for p in designed.probes}
+    assert len(loads) == 5 and all(p.requests >= 20 and p.seconds > 0 for p in designed.probes)
+    most = plan.best.max_batch * plan.best.replicas
+    assert all(p.concurrency <= most for p in others)
+
+
+def test_each_point_tells_less_than_the_one_before_and_more_points_narrow_more(plan, designed):
+    learnt = [probe.learnt_nats for probe in designed.probes[1:]]
+    assert learnt == sorted(learnt, reverse=True) and min(learnt) > 0
+    few = design(plan, points=2)
+    for measure in ("tpot", "ttft"):
+        assert 1 < designed.after[measure] <= few.after[measure] <= few.before[measure]
+        assert designed.after[measure] <= designed.even[measure] * 1.01
+    assert [p.name for p in few.probes] == ["p1", "p2"] and few.probes[1].concurrency == designed.probes[1].concurrency
+
+
+def test_bayes_one_measure_at_a_time_is_bayes():
+    """Σ after a measure, by the matrix lemma, is the inverse of the precision with that measure added."""
+    covariance = [[0.3, 0.1], [0.1, 0.2]]
+    slopes, noise = [0.7, -0.4], 0.1
+    precision = inverse(covariance)
+    wanted = inverse([[precision[i][j] + slopes[i] * slopes[j] / noise**2 for j in range(2)] for i in range(2)])
+    found = _told(slopes, covariance, noise)
+    assert all(found[i][j] == pytest.approx(wanted[i][j]) for i in range(2) for j in range(2))
+
+
+def measured_at(plan, factor: float = 1.0, **values) -> LoadTest:
+    """The planned load as a server would show it that takes `factor` times as long as predicted."""
+    best, load = plan.best, plan.scenario.workload
+    rate = best.performance.request_per_s * best.replicas
+    predicted = expected(asked_at(best, load, request_per_s=rate), None)
+    point = Point(**{
+        "load_kind": "open", "request_per_s": rate, "completed": 500,
+        "isl_tokens": load.isl_tokens, "osl_tokens": load.osl_tokens,
+        "tpot": Stat(mean_s=factor * predicted["tpot"][1]), "ttft": Stat(mean_s=factor * predicted["ttft"][1]),
+    } | values)  # fmt: skip
+    return LoadTest(path="seen.json", format="any", points=(point,))
+
+
+def test_the_verdict_is_of_the_planned_load(plan):
+    good = verdict(plan, [measured_at(plan)])
+    assert (good.word, good.kept, good.holds) == ("within", True, True) and good.within == 2
+    slow = verdict(plan, [measured_at(plan, 5.0)])
+    assert (slow.word, slow.holds) == ("slower", False) and slow.kept is False
+    quick = verdict(plan, [measured_at(plan, 0.3)])
+    assert (quick.word, quick.holds) == ("faster", True)
+    other = verdict(plan, [measured_at(plan, isl_tokens=50.0)])
+    assert (other.word, other.kept, other.holds) == ("untested", None, True)
+
+
+def test_a_burst_is_not_held_against_a_promised_wait(plan):
+    peak = plan.best.load * plan.best.max_batch * plan.best.replicas
+    closed = {"load_kind": "closed", "concurrency": peak, "request_per_s": None}
+    found = verdict(plan, [measured_at(plan, **closed, ttft=Stat(mean_s=plan.scenario.promise.ttft_s * 20))])
+    assert found.kept is True and found.word == "slower"
+
+
+def test_points_without_load_or_with_failures_are_left_out_and_none_is_an_error(plan):
+    failed = measured_at(plan, failed=200)
+    found = verdict(plan, [measured_at(plan), replace(failed, path="failed.json")])
+    assert found.left_out == ("failed.json",)
+    with pytest.raises(InfraScaleError, match="no point"):
+        verdict(plan, [failed])
+
+
+def test_a_calibration_narrows_what_the_verdict_allows(plan):
+    from tests.test_calibrate import measured, question
+
+    cases = [measured(question(c, 1000, 400, card="h100-sxm"), [0.0] * len(NAMES)) for c in (1, 8, 32, 128, 256)]
+    own, _ = calibrate(cases, efficiency())
+    general, sure = (expected(planned_load(plan.scenario, plan.best), one)["tpot"] for one in (None, own))
+    assert sure[2] / sure[0] < general[2] / general[0]
+    assert design(plan, own).before["tpot"] < design(plan).before["tpot"]
+
+
+TARGET = Target(url="https://host/it's", model="a b", tokenizer="/t", metadata={"gpu": "h100-sxm"}, shared_tokens=100,
+                serve="vllm serve x --port 8000")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(tools()))
+def test_every_tool_writes_scripts_that_bash_reads_one_run_a_point(name, designed, tmp_path):
+    files = tools()[name].files(TARGET, designed.probes)
+    assert f"{name}.sh" in files
+    for file, text in files.items():
+        (tmp_path / file).write_text(text)
+        if file.endswith(".json"):
+            assert set(json.loads(text)) == {probe.name for probe in designed.probes}
+            continue
+        subprocess.run(["bash", "-n", file], cwd=tmp_path, check=True)
+        # A program that only says what it was given: bash's own reading of every word.
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / tools()[name].PROGRAM).write_text('#!/bin/sh\nprintf "%s\\n" "$@" --end-- >> "$SAID"\n')
+        (tmp_path / "bin" / tools()[name].PROGRAM).chmod(0o755)
+        said = tmp_path / f"{file}.said"
+        path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+        subprocess.run(["bash", file], cwd=tmp_path, check=True, env=os.environ | {"PATH": path, "SAID": str(said)})
+        runs = said.read_text().split("--end--\n")[:-1]
+        assert len(runs) == (1 if "sweep" in file else len(designed.probes))
+        assert all("https://host/it's" in run for run in runs) and all("a b" in run for run in runs)
+
+
+def test_the_command_writes_what_it_says_and_judges_files(tmp_path, monkeypatch, capsys):
+    from infrascale.cli import main
+
+    def run(*words: str) -> tuple[int, str]:
+        monkeypatch.setattr("sys.argv", ["infrascale", *words])
+        with pytest.raises(SystemExit) as done:
+            main()
+        speak(None)
+        return done.value.code or 0, capsys.readouterr().out
+
+    monkeypatch.chdir(tmp_path)
+    code, text = run("plan", "--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--users", "2000", "--json")
+    (tmp_path / "plan.json").write_text(text)
+    code, english = run("loadtest", "--plan", "plan.json", "-o", "lt")
+    assert code == 0 and "→ the planned load" in english and max(map(len, english.splitlines())) <= 80
+    assert {"design.json", "vllm.sh", "guidellm.sh", "aiperf.sh"} <= {p.name for p in (tmp_path / "lt").iterdir()}
+    assert os.access(tmp_path / "lt" / "vllm.sh", os.X_OK)
+    code, french = run("loadtest", "--plan", "plan.json", "-o", "lt", "--lang", "fr")
+    assert "charge prévue" in french and max(map(len, french.splitlines())) <= 80
+    sample = Path(__file__).parent / "samples" / "loadtests" / "vllm_serve.json"
+    code, judged = run("loadtest", "--plan", "plan.json", str(sample), "--json")
+    assert code == 0 and json.loads(judged)["verdict"]["word"] == "untested"
+    code, _ = run("loadtest", "--plan", "plan.json", "--url", "ftp://x")
+    assert code == 2
+    monkeypatch.setenv("PATH", "")
+    assert run("loadtest", "--plan", "plan.json", "--run", "guidellm")[0] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(tools()))
+def test_the_real_tools_take_every_flag(name, tmp_path):
+    """Each tool's own parser; without a server behind the URL it must get as far as looking for one."""
+    program = shutil.which(tools()[name].PROGRAM, path=f"{TOOLS}:{os.environ['PATH']}")
+    if program is None:
+        pytest.skip(f"{tools()[name].PROGRAM} is in none of INFRASCALE_TOOLS={TOOLS!r}")
+    target = replace(
+        TARGET, url="http://127.0.0.1:9", model="m", tokenizer=os.environ.get("INFRASCALE_TOKENIZER", "/t")
+    )
+    probes = design(api.plan(**PLAN), points=2).probes
+    for probe in probes:
+        (tmp_path / f"{name}.sh").write_text(tools()[name].files(target, [probe])[f"{name}.sh"])
+        environment = os.environ | {"PATH": f"{Path(program).parent}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "1"}
+        done = subprocess.run(
+            ["bash", f"{name}.sh"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+        )
+        said = (done.stdout + done.stderr).lower()
+        assert done.returncode and not any(
+            word in said
+            for word in ("unrecognized argument", "no such option", "unknown option", "invalid choice", "usage:")
+        ), said[-800:]
