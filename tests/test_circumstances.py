@@ -140,3 +140,19 @@ def test_absurd_traffic_is_refused_with_a_mend(keys, why):
     with pytest.raises(InfraScaleError, match=why) as caught:
         told(**keys)
     assert caught.value.fix
+
+
+def test_a_population_over_the_years_is_planned_year_by_year():
+    from infrascale import api
+    from infrascale.parsing.scenarios import question
+    from infrascale.studies.yearly import yearly
+
+    keys = {"model": "llama-3.1-8b", "gpu": ["h100-sxm"], "agents": 2.5e6, "adoption": 0.2, "requests_per_day": 10}
+    found = yearly(question(keys), 3, 0.3, 1.0)
+    assert found[0].request_per_s == approx(2.5e6 * 0.2 * 10 * 0.15 / 3600)
+    assert [one.adoption_fraction for one in found] == approx([0.2, 0.4, 0.8, 1.0])  # all of them, and no more
+    assert found[1].request_per_s / found[0].request_per_s == approx(2.6)
+    assert [one.gpus for one in found] == sorted(one.gpus for one in found)
+    assert found[2].gpus == api.plan(**keys | {"adoption": 0.8, "requests_per_day": 16.9}).best.gpus
+    with pytest.raises(InfraScaleError, match="population"):
+        yearly(question({"model": "llama-3.1-8b", "users": 5}), 3, 0, 0)

@@ -13,8 +13,8 @@ File = Annotated[str | None, typer.Argument(help="A scenario.toml; flags overrid
 
 
 def growth(
-    curve: Annotated[str, typer.Option("--users", help="Users of each quarter: 500,1000,2500.")],
     file: File = None,
+    curve: Annotated[str | None, typer.Option("--users", help="Users of each quarter: 500,1000,2500.")] = None,
     model: Model = None,
     gpu: Gpus = None,
     start: Annotated[str | None, typer.Option(help="First day of the first quarter: 2027-01-01.")] = None,
@@ -23,9 +23,16 @@ def growth(
     ttft: Number = None,
     isl: Number = None,
     osl: Number = None,
+    agents: Annotated[float | None, typer.Option(help="A population instead, year by year.")] = None,
+    adoption: Number = None,
+    requests_per_day: Number = None,
+    peak_hour: Number = None,
+    years: Annotated[int, typer.Option(help="Years ahead.", min=1, max=20)] = 5,
+    more_requests: Annotated[float, typer.Option(help="Each asks so much more a year, as a share.")] = 0.0,
+    more_adoption: Annotated[float, typer.Option(help="So many more of them a year, as a share.")] = 0.0,
     as_json: Json = False,
 ) -> None:
-    """What to buy quarter by quarter, when to order it, and who goes unserved if it is late."""
+    """What to buy quarter by quarter and who goes unserved if it is late; or a population's need, year by year."""
     from datetime import date
 
     from infrascale.errors import ScenarioError
@@ -34,15 +41,35 @@ def growth(
     from infrascale.studies.record import growth_json
     from infrascale.studies.screens import growth_lines
 
+    flags = {"model": model, "gpu": gpu, "tokens_per_s": tokens_per_s, "ttft": ttft, "isl": isl, "osl": osl}
+    people = {"agents": agents, "adoption": adoption, "requests_per_day": requests_per_day, "peak_hour": peak_hour}
+    if curve is None:
+        _yearly(keys_of(file, flags | people), years, more_requests, more_adoption, as_json)
+        return
+    if any(value is not None for value in people.values()):
+        raise ScenarioError("users and a population", why="each alone says who asks", fix="keep --users or --agents")
     try:
         users = [float(word) for word in curve.split(",")]
         first = date.fromisoformat(start) if start else date.today().replace(day=1)
     except ValueError as error:
         raise ScenarioError("that is no curve", why=str(error), fix="--users 500,1000 --start 2027-01-01") from None
-    flags = {"model": model, "gpu": gpu, "tokens_per_s": tokens_per_s, "ttft": ttft, "isl": isl, "osl": osl}
     asked = question(keys_of(file, flags | {"users": users[0]}))
     found = grown(asked, users, first, lead_months)
     print(json.dumps(growth_json(found), indent=2) if as_json else "\n".join(growth_lines(found, date.today())))
+
+
+def _yearly(keys: dict[str, object], years: int, requests: float, adoption: float, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from infrascale.parsing.scenarios import question
+    from infrascale.studies.screens.years import years_lines
+    from infrascale.studies.yearly import yearly
+
+    found = yearly(question(keys), years, requests, adoption)
+    if as_json:
+        print(json.dumps({"years": [asdict(one) for one in found]}, indent=2))
+    else:
+        print("\n".join(years_lines(found, str(keys["model"]))))
 
 
 def sensitivity(
