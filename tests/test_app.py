@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,49 @@ def test_prices_that_need_a_rate_are_refused_inline():
     app = opened(screen="cost", currency="EUR")
     assert not app.exception
     assert app.error and "EUR" in app.error[0].value and words("en").say("error.fix") in app.error[0].value
+
+
+def test_the_command_shown_gives_the_same_gpus():
+    import shlex
+
+    from typer.testing import CliRunner
+
+    from infrascale.cli import app as commands
+
+    parameters = {"screen": "deploy", "users": "7000", "isl": "700", "gpu": "h200-sxm", "redundancy": "1"}
+    app = opened(**parameters)
+    line = next(block.value for block in app.code if block.value.startswith("infrascale plan"))
+    done = CliRunner().invoke(commands, [*shlex.split(line)[1:], "--json"])
+    assert done.exit_code == 0, done.output
+    best = json.loads(done.output)["best"]
+    assert f"{best['gpus']} ×" in app.success[0].value and best["gpu"] == "h200-sxm"
+
+
+def test_a_rendered_target_says_who_checked_it():
+    app = opened(screen="deploy", target="kubernetes")
+    assert not app.exception and any("kubernetes-validate" in one.value for one in app.markdown)
+
+
+def test_two_scenarios_stand_side_by_side_and_in_the_url():
+    app = opened(screen="compare", users="5000", b="users=20000&gpu=h200-sxm")
+    assert not app.exception and not app.error
+    texts = [str(table.value) for table in app.table]
+    assert any("h100-sxm" in text and "h200-sxm" in text for text in texts)
+    assert app.query_params["b"] in ("users=20000&gpu=h200-sxm", ["users=20000&gpu=h200-sxm"])
+    question_of = '{"model":"llama-3.1-8b","users":100}'
+    assert not opened(screen="compare", b=question_of).error
+
+
+@pytest.mark.parametrize(
+    "text", ["nonsense", "{", '{"model":"/etc/passwd","users":5}', '{"model":5}', "http://example.org/?x=1", "{" * 3000]
+)
+def test_what_is_no_scenario_is_refused_beside_its_field(text):
+    app = opened(screen="compare", b=text)
+    assert not app.exception and app.success and app.error
+    assert words("en").say("error.fix") in app.error[0].value
+
+
+def test_a_url_that_speaks_of_a_calibration_says_that_it_cannot_hold_it():
+    app = opened(calibrated="yes", lang="fr")
+    assert not app.exception and app.success
+    assert any(one.value == words("fr").say("calibration.missing") for one in app.warning)

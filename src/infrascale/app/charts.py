@@ -133,8 +133,8 @@ def lines(
 
 
 def ranges(rows: Rows, x: str, *, zero: bool = False) -> alt.LayerChart:
-    """From `low` to `high` for each `name`, with a dot in the middle; from zero, bars up to the middle too."""
-    rows = [row | {"middle": (row["low"] + row["high"]) / 2} for row in rows]
+    """From `low` to `high` for each `name`, a dot at its `middle`; from zero, bars up to that too."""
+    rows = [{"middle": (row["low"] + row["high"]) / 2} | row for row in rows]
     base = _data(rows).encode(y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=260)))
     scale = alt.Scale(zero=zero, nice=True)
     span = base.mark_bar(color=ORANGE, height=6).encode(x=alt.X("low:Q", title=x, scale=scale), x2="high:Q")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from infrascale import api
-from infrascale.app import answer, calibrate, cost, deploy, hardware, need, simulation
+from infrascale.app import answer, calibrate, compare, cost, deploy, hardware, need, simulation
 from infrascale.app.forms import Form, refused
 from infrascale.app.state import SCREENS, question, read, written
 from infrascale.errors import InfraScaleError
@@ -30,6 +30,7 @@ RESULTS = {
     "simulation": simulation.show,
     "cost": cost.show,
     "calibrate": calibrate.show,
+    "compare": compare.show,
     "deploy": deploy.show,
 }
 

@@ -27,6 +27,7 @@ class Field:
     choices: tuple[str, ...] = ()
     least: float = 0.0
     most: float = 0.0
+    most_text: int = 200
 
     def read(self, raw: Sequence[str]) -> Value:
         """The parameter as a value; what makes no sense is the default, since a URL may come from anywhere."""
@@ -40,14 +41,14 @@ class Field:
             except ValueError:
                 return self.default
             return min(max(number, self.least), self.most) if isfinite(number) else self.default
-        return word[:200] if word and (not self.choices or word in self.choices) else self.default
+        return word[: self.most_text] if word and (not self.choices or word in self.choices) else self.default
 
 
 def _number(default: float, least: float, most: float) -> Field:
     return Field(default=default, least=float(least), most=float(most))
 
 
-SCREENS = ("need", "hardware", "answer", "simulation", "cost", "calibrate", "deploy")
+SCREENS = ("need", "hardware", "answer", "simulation", "cost", "calibrate", "deploy", "compare")
 #: What a question says of money and place.
 MONEY = ("offer", "currency", "objective", "country", "peak_hour")
 DEMANDS = ("users", "agents", "request_per_s")
@@ -84,6 +85,8 @@ def fields() -> dict[str, Field]:
         "calibrated": Field(default="", choices=("yes",)),
         "target": Field(default="compose", choices=tuple(targets())),
         "format": Field(default="pdf", choices=FORMATS),
+        "a": Field(default="", most_text=4000),
+        "b": Field(default="", most_text=4000),
         "film": Field(default="day", choices=("day", "loss")),
         "traffic": _number(1.0, 0.05, 3),
         "down_min": _number(10.0, 1, 60),
