@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from math import exp, log
 from pathlib import Path
@@ -170,6 +172,27 @@ def test_a_plan_rests_on_the_calibration(tmp_path):
     assert rest.kinship == "same" and rest.outside > 1.1 and rest.points == 3  # osl 400 where 300 was measured
     with pytest.raises(InfraScaleError, match="GPU kinds"):
         api.plan(**(keys | {"gpu": ["h100-pcie", "l40s"]}), calibration=str(place))
+
+
+def test_costs_growth_and_sensitivity_rest_on_it_too(tmp_path):
+    """Weights that take half as long again: more or as many GPUs in each, and more in one."""
+    from datetime import date
+
+    from infrascale.parsing.scenarios import question as asked_as
+    from infrascale.studies.growth import growth
+    from infrascale.studies.sensitivity import tornado
+
+    slow, _ = calibrate([measured(question(c), [log(1.5), 0, 0, 0, 0, 0, 0]) for c in (1, 8, 64)], efficiency())
+    place = str(tmp_path / "ours.toml")
+    (tmp_path / "ours.toml").write_text(as_toml(slow, made="2026-11-24", data_sha256="00", files=[]))
+    asked = asked_as({"model": LLAMA, "gpu": ["h100-pcie"], "users": 20000})
+    own, general = (growth(asked, [20000], date(2030, 1, 1), calibration=one).steps[0] for one in (place, None))
+    assert own.gpus_needed > general.gpus_needed
+    assert tornado(asked, calibration=place)[0].base_gpus == own.gpus_needed
+    command = [sys.executable, "-c", "from infrascale.cli import main; main()", "cost", "--model", LLAMA, "--gpu",
+               "h100-pcie", "--users", "20000", "--price", "h100-pcie=1eur/h", "--json"]  # fmt: skip
+    bill = json.loads(subprocess.run([*command, "--calibration", place], capture_output=True, check=True).stdout)
+    assert min(one["gpus"] for one in bill["options"]) == own.gpus_needed
 
 
 def load_test(**values: object) -> LoadTest:

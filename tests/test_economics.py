@@ -68,11 +68,15 @@ def test_every_way_of_a_plan_serves_the_same_requests():
 
 def test_rental_by_hand_to_the_cent(plan, usage):
     candidate = resized(plan.best, 2)  # of one GPU each
-    bill = rented(candidate, usage, quote(Offer.ON_DEMAND, span(2.10, EUR)), EUR, None)
+    bill = rented(candidate, usage, quote(Offer.ON_DEMAND, span(2.10, EUR)), Terms(), EUR, None)
     assert candidate.gpus == 2
     assert round(bill.per_month.low.amount, 2) == 3068.10  # 2 · 2.10 · 730.5 h
     assert round(bill.per_million_tokens.low.amount, 4) == 0.1500  # 3 068.10 / 20 454
     assert round(bill.per_million_output_tokens.low.amount, 3) == 0.525  # 3 068.10 / 5 844
+    staffed = rented(
+        candidate, usage, bill.quote, Terms(staff_per_month=span(1000, USD)), EUR, Rate(usd_per_eur=1.25, on=TODAY)
+    )
+    assert round(staffed.per_month.low.amount, 2) == 3868.10 and staffed.unpriced == ()  # and 1 000 / 1.25 of staff
 
 
 def test_purchase_by_hand_to_the_cent(plan, usage):
@@ -289,6 +293,21 @@ def test_a_power_budget_is_kept(plan, market):
     assert change.best == min(draws)
 
 
+def test_ways_to_pay_are_the_bills_of_each_offer(plan):
+    """Rented on demand and reserved, and bought; what has no price in this currency is left out, never mixed."""
+    own = ("h100-sxm=3eur/h", "h100-sxm=2eur/h-reserved", "h100-sxm=30000eur")
+    where = dict(where=prices.site("FRA"), peak_fraction=0.15, today=TODAY)
+    paid = prices.market((gpu("h100-sxm"),), {}, own=own, **where)
+    usage = monthly_usage(plan.scenario, plan.best, paid.day)
+    mark = footprint(plan.scenario, plan.best, usage, efficiency(), paid.site)
+    hourly, reserved, bought_ = paid.payments(plan.best, usage, mark)
+    assert [one.offer for one in (hourly, reserved, bought_)] == [Offer.ON_DEMAND, Offer.RESERVED, Offer.PURCHASE]
+    assert hourly.per_month.low.amount == pytest.approx(1.5 * reserved.per_month.low.amount)
+    assert bought_.lines[0].per_month.low.amount == pytest.approx(plan.best.gpus * 30_000 / 36)
+    euros = prices.market((gpu("h100-sxm"),), {}, own=("h100-sxm=3eur/h",), **where)
+    assert [one.offer for one in euros.payments(plan.best, usage, mark)] == [Offer.ON_DEMAND]  # the catalog's: dollars
+
+
 @pytest.mark.parametrize("objective", list(Objective))
 def test_a_plan_for_an_objective_is_the_way_that_has_least_of_it(objective, plan, market):
     """By the arithmetic of `cost`; no way is lost."""
@@ -440,3 +459,17 @@ def test_the_ways_and_the_break_even_are_drawn(tmp_path):
     assert all(point["own_high"] is None or point["own_low"] <= point["own_high"] for point in even["curve"])
     assert even["users_at_high"] is None or even["users_at_low"] <= even["users_at_high"]
     assert cost(*ASKED, *price, "--plot", str(tmp_path / "ways.doc")).returncode == 2
+
+
+def test_what_is_priced_can_be_listed(capsys):
+    from infrascale.cli.catalog import catalog
+
+    catalog("prices", "h100-sxm", as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert {row["what"] for row in found} >= {"on-demand", "reserved", "server"} and all(row["source"] for row in found)
+    catalog("apis", "scaleway/", as_json=True)
+    offers = {row["name"]: row["low"] for row in json.loads(capsys.readouterr().out)}
+    assert offers["scaleway/llama-3.3-70b-instruct"] == pytest.approx(1.26)  # (1 000 + 400) · 0.90 / 1e6 · 1 000
+    for kind in ("prices", "apis"):
+        catalog(kind, "", as_json=False)
+        assert all(len(line) <= 80 for line in capsys.readouterr().out.splitlines())

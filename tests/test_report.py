@@ -196,7 +196,7 @@ def test_the_same_requests_by_api_are_those_of_the_same_weights():
     from infrascale.economics.apis import monthly_charges
     from infrascale.parsing.apis import api_offers
 
-    found, asked = made("users")
+    found, _ = made("users")
     text = words_of(paper("users", "en").blocks)
     day = market("users").day
     usage = monthly_usage(found.scenario, found.best, day)

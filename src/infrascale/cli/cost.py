@@ -77,7 +77,7 @@ def cost(
     market = market_of(question, plan.scenario, prices, today=date.today(), pue=pue, kg_co2e_per_kwh=kg_co2e_per_kwh)
     found = costing(plan, market, question.objective, curves(calibration, plan.scenario))
     if api or compare or break_even:
-        found = _with_apis(found, question, compare or [], break_even)
+        found = _with_apis(found, question, compare or [], break_even, calibration)
     if plot:
         _draw(found, plot)
     print(json.dumps(cost_json(found), indent=2) if as_json else "\n".join(cost_lines(found)))
@@ -106,7 +106,7 @@ def _plan(file: str | None, flags: dict[str, Any], calibration: str | None) -> t
     return found, question(asked.model_dump(exclude_none=True) | given)
 
 
-def _with_apis(found: Costing, question: Question, compare: list[str], even: bool) -> Costing:
+def _with_apis(found: Costing, question: Question, compare: list[str], even: bool, calibration: str | None) -> Costing:
     from dataclasses import replace
 
     from infrascale.cli.progress import shown
@@ -131,7 +131,7 @@ def _with_apis(found: Costing, question: Question, compare: list[str], even: boo
     if even:
         upto = max((question.users or 1.0) * 8, 4096.0)
         with shown("break-even") as progress:
-            curve = hosting_break_even(question, best, found.market, charges[0][1], upto, progress)
+            curve = hosting_break_even(question, best, found.market, charges[0][1], upto, progress, calibration)
         found = replace(found, break_even=curve)
     return found
 

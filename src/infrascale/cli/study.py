@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from infrascale.cli.flags import Gpus, Json, Model, Number, keys_of
+from infrascale.cli.flags import Calibration, Gpus, Json, Model, Number, Precisions, keys_of
 
 File = Annotated[str | None, typer.Argument(help="A scenario.toml; flags override its keys.")]
 
@@ -17,6 +17,7 @@ def growth(
     curve: Annotated[str | None, typer.Option("--users", help="Users of each quarter: 500,1000,2500.")] = None,
     model: Model = None,
     gpu: Gpus = None,
+    precision: Precisions = None,
     start: Annotated[str | None, typer.Option(help="First day of the first quarter: 2027-01-01.")] = None,
     lead_months: Annotated[int, typer.Option(help="Months from order to service.", min=0, max=60)] = 0,
     tokens_per_s: Number = None,
@@ -30,6 +31,7 @@ def growth(
     years: Annotated[int, typer.Option(help="Years ahead.", min=1, max=20)] = 5,
     more_requests: Annotated[float, typer.Option(help="Each asks so much more a year, as a share.")] = 0.0,
     more_adoption: Annotated[float, typer.Option(help="So many more of them a year, as a share.")] = 0.0,
+    calibration: Calibration = None,
     as_json: Json = False,
 ) -> None:
     """What to buy quarter by quarter and who goes unserved if it is late; or a population's need, year by year."""
@@ -41,10 +43,11 @@ def growth(
     from infrascale.studies.record import growth_json
     from infrascale.studies.screens import growth_lines
 
-    flags = {"model": model, "gpu": gpu, "tokens_per_s": tokens_per_s, "ttft": ttft, "isl": isl, "osl": osl}
+    flags = {"model": model, "gpu": gpu, "precision": precision, "tokens_per_s": tokens_per_s, "ttft": ttft,
+             "isl": isl, "osl": osl}  # fmt: skip
     people = {"agents": agents, "adoption": adoption, "requests_per_day": requests_per_day, "peak_hour": peak_hour}
     if curve is None:
-        _yearly(keys_of(file, flags | people), years, more_requests, more_adoption, as_json)
+        _yearly(keys_of(file, flags | people), years, more_requests, more_adoption, as_json, calibration)
         return
     if any(value is not None for value in people.values()):
         raise ScenarioError("users and a population", why="each alone says who asks", fix="keep --users or --agents")
@@ -54,18 +57,20 @@ def growth(
     except ValueError as error:
         raise ScenarioError("that is no curve", why=str(error), fix="--users 500,1000 --start 2027-01-01") from None
     asked = question(keys_of(file, flags | {"users": users[0]}))
-    found = grown(asked, users, first, lead_months)
+    found = grown(asked, users, first, lead_months, calibration)
     print(json.dumps(growth_json(found), indent=2) if as_json else "\n".join(growth_lines(found, date.today())))
 
 
-def _yearly(keys: dict[str, object], years: int, requests: float, adoption: float, as_json: bool) -> None:
+def _yearly(
+    keys: dict[str, object], years: int, requests: float, adoption: float, as_json: bool, calibration: str | None
+) -> None:
     from dataclasses import asdict
 
     from infrascale.parsing.scenarios import question
     from infrascale.studies.screens.years import years_lines
     from infrascale.studies.yearly import yearly
 
-    found = yearly(question(keys), years, requests, adoption)
+    found = yearly(question(keys), years, requests, adoption, calibration)
     if as_json:
         print(json.dumps({"years": [asdict(one) for one in found]}, indent=2))
     else:
@@ -76,6 +81,7 @@ def sensitivity(
     file: File = None,
     model: Model = None,
     gpu: Gpus = None,
+    precision: Precisions = None,
     users: Number = None,
     request_per_s: Number = None,
     tokens_per_s: Number = None,
@@ -88,6 +94,7 @@ def sensitivity(
     draws: Annotated[int, typer.Option(help="Monte Carlo draws.", min=10, max=100_000)] = 200,
     model_error: Annotated[float | None, typer.Option(help="Spread of the predicted speed.", min=0, max=2)] = None,
     seed: int = 0,
+    calibration: Calibration = None,
     as_json: Json = False,
 ) -> None:
     """Which input moves the number of GPUs, and how many suffice at what risk."""
@@ -100,18 +107,18 @@ def sensitivity(
     from infrascale.studies.record import sensitivity_json
     from infrascale.studies.screens import sensitivity_lines
 
-    flags = {"model": model, "gpu": gpu, "users": users, "request_per_s": request_per_s, "tokens_per_s": tokens_per_s,
-             "ttft": ttft, "isl": isl, "osl": osl}  # fmt: skip
+    flags = {"model": model, "gpu": gpu, "precision": precision, "users": users, "request_per_s": request_per_s,
+             "tokens_per_s": tokens_per_s, "ttft": ttft, "isl": isl, "osl": osl}  # fmt: skip
     asked = question(keys_of(file, flags))
     spreads = dict(map(_spread, vary or ()))
     span = own_money(price) if price else None
     error = room.MODEL_ERROR if model_error is None else model_error
     with shown("moving inputs") as progress:
-        swings = room.tornado(asked, share, progress)
+        swings = room.tornado(asked, share, progress, calibration)
     found = None
     if spreads or span or model_error is not None:
         with shown("drawing") as progress:
-            found = room.monte_carlo(asked, spreads, Random(seed), draws, span, error, progress)
+            found = room.monte_carlo(asked, spreads, Random(seed), draws, span, error, progress, calibration)
     lines = sensitivity_lines(swings, share, found)
     print(json.dumps(sensitivity_json(swings, found), indent=2) if as_json else "\n".join(lines))
 

@@ -78,11 +78,16 @@ class Bill:
         return self.per_month / self.usage.users if self.usage.users else None
 
 
-def rented(candidate: Candidate, usage: Usage, quote: Quote, currency: Currency, rate: Rate | None) -> Bill:
-    """GPUs kept round the clock. 2 GPUs at 2.10 EUR an hour: 2 · 2.10 · 730.5 = 3 068.10 EUR a month."""
+def rented(
+    candidate: Candidate, usage: Usage, quote: Quote, terms: Terms, currency: Currency, rate: Rate | None
+) -> Bill:
+    """GPUs kept round the clock, and staff. 2 GPUs at 2.10 EUR an hour: 2 · 2.10 · 730.5 = 3 068.10 EUR a month."""
     price = converted(quote.price, currency, rate)
-    line = Line(name="rental", per_month=price * (candidate.gpus * HOURS_PER_MONTH))
-    return Bill(offer=quote.offer, lines=(line,), unpriced=("staff",), quote=quote, usage=usage)
+    lines = [Line(name="rental", per_month=price * (candidate.gpus * HOURS_PER_MONTH))]
+    if terms.staff_per_month:
+        lines.append(Line(name="staff", per_month=converted(terms.staff_per_month, currency, rate)))
+    unpriced = () if terms.staff_per_month else ("staff",)
+    return Bill(offer=quote.offer, lines=tuple(lines), unpriced=unpriced, quote=quote, usage=usage)
 
 
 def servers(candidate: Candidate) -> int:

@@ -5,7 +5,7 @@ In: Quotes and choices.    Out: Bill for a Candidate, or None where its GPU has 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from infrascale.economics.cost import Bill, Terms, bought, rented
@@ -13,6 +13,7 @@ from infrascale.economics.energy import Footprint, Site
 from infrascale.economics.money import Currency, Rate
 from infrascale.economics.prices import HOURLY, Offer, Quote, latest
 from infrascale.economics.usage import Day, Usage
+from infrascale.errors import ScenarioError
 from infrascale.planning import Candidate
 
 
@@ -38,10 +39,21 @@ class Market:
     def quote(self, gpu: str) -> Quote | None:
         return latest(self.quotes, gpu, self.offers, self.today)
 
+    def payments(self, candidate: Candidate, usage: Usage, found: Footprint) -> tuple[Bill, ...]:
+        """The same candidate rented on demand, reserved and bought, of these what has a price in this currency."""
+        bills = []
+        for offers in ((Offer.ON_DEMAND,), (Offer.RESERVED,), (Offer.SERVER, Offer.PURCHASE)):
+            try:
+                bill = replace(self, offers=offers).bill(candidate, usage, found)
+            except ScenarioError:  # in the other currency, and no rate
+                continue
+            bills += [bill] if bill else []
+        return tuple(bills)
+
     def bill(self, candidate: Candidate, usage: Usage, found: Footprint) -> Bill | None:
         quote = self.quote(candidate.deployment.gpu.id)
         if quote is None:
             return None
         if quote.offer in HOURLY:
-            return rented(candidate, usage, quote, self.currency, self.rate)
+            return rented(candidate, usage, quote, self.terms, self.currency, self.rate)
         return bought(candidate, usage, quote, self.terms, found.kwh, found.peak_kw, self.currency, self.rate)

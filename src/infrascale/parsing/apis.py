@@ -124,6 +124,6 @@ def declared(offers: list[ApiOffer], names: list[str]) -> list[ApiOffer]:
     for name in names:
         if name not in by_name:
             near = [key for key in by_name if name.split("/")[-1].lower() in key.lower()][:4]
-            hint = f"did you mean {', '.join(near)}?" if near else "infrascale apis lists what is priced"
+            hint = f"did you mean {', '.join(near)}?" if near else "infrascale catalog apis lists what is priced"
             raise ScenarioError(f"no price of {name[:60]!r}", why="no source knows it", fix=hint)
     return [by_name[name] for name in names]

@@ -53,6 +53,10 @@ def cost(found: Plan, chosen: Option, market: Market, on: date, words: Words) ->
         )
     )
     yield Table(header=(words.say("report.k_what"), ""), rows=tuple(rows), numeric=frozenset({1}))
+    paid = market.payments(chosen.candidate, usage, mark)
+    if len(paid) > 1:
+        named = words.say("report.separator").join(_paid(one, words) for one in paid)
+        yield Text(text=words.say("report.k_paid", list=named))
     said = _by_api(found, chosen, market, on, words)
     if said:
         yield Text(text=said)
@@ -67,6 +71,13 @@ def _bill(bill: Bill, words: Words) -> list[tuple[str, str]]:
     if bill.per_user:
         rows.append((words.say("report.k_user"), money(bill.per_user, words, 2)))
     return [*rows, (words.say("report.k_tokens"), money(bill.per_million_tokens, words, 2))]
+
+
+def _paid(bill: Bill, words: Words) -> str:
+    """One way to pay, with what its sum leaves out."""
+    said = words.say(f"report.k_paid_{bill.offer.name.lower()}", price=money(bill.per_month, words))
+    out = ", ".join(words.say(f"report.unpriced.{name}") for name in bill.unpriced)
+    return f"{said} ({words.say('report.k_without', list=out)})" if out else said
 
 
 def _by_api(found: Plan, chosen: Option, market: Market, on: date, words: Words) -> str | None:

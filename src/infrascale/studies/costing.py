@@ -30,13 +30,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costing:
-    """`options`: best first. `apis`: offers of the same weights and those declared comparable, cheapest first."""
+    """`options`: best first. `payments`: the best one rented, reserved, bought, where priced.
+
+    `apis`: offers of the same weights and those declared comparable, cheapest first.
+    """
 
     plan: Plan
     market: Market
     objective: Objective
     options: tuple[Option, ...]
     pareto: tuple[Option, ...]
+    payments: tuple[Bill, ...] = ()
     apis: tuple[tuple[ApiOffer, Span], ...] = ()
     against: ApiOffer | None = None
     break_even: BreakEven | None = None
@@ -45,12 +49,21 @@ class Costing:
 def costing(plan: Plan, market: Market, objective: Objective, curves: Efficiency | None = None) -> Costing:
     """`curves`: those that the plan was made with, where they are not the general ones."""
     found = best_first(plan, market, objective, curves or efficiency())
-    return Costing(plan=plan, market=market, objective=objective, options=tuple(found), pareto=tuple(pareto(found)))
+    best = found[0]
+    return Costing(
+        plan=plan,
+        market=market,
+        objective=objective,
+        options=tuple(found),
+        pareto=tuple(pareto(found)),
+        payments=market.payments(best.candidate, best.usage, best.footprint),
+    )
 
 
 def hosting_break_even(
-    asked: Question, best: Option, market: Market, charge: Span, upto: float, progress: Progress | None = None
-) -> BreakEven:
+    asked: Question, best: Option, market: Market, charge: Span, upto: float, progress: Progress | None = None,
+    calibration: str | None = None,
+) -> BreakEven:  # fmt: skip
     """Own cost replanned at each number of users, on the GPU of the best option, against a charge for today's users.
 
     Both ends: the bold number of GPUs at the low price, the cautious one at the high price. Needs a question in users:
@@ -69,8 +82,8 @@ def hosting_break_even(
         done += 1
         if progress:
             progress(min(done, MOST_POINTS), MOST_POINTS)
-        plan = api.plan(**keys | {"users": users})
-        sure = api.certainty(plan)
+        plan = api.plan(calibration=calibration, **keys | {"users": users})
+        sure = api.certainty(plan, calibration=calibration)
         if plan.best is None or sure is None:
             return None, None
         bills = [_bill(plan, plan.best, gpus, market) for gpus in (sure.low_gpus, sure.high_gpus)]

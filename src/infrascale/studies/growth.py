@@ -47,17 +47,19 @@ def months_later(day: date, months: int) -> date:
     return date(count // 12, count % 12 + 1, 1)
 
 
-def users_served(asked: Question, gpus: int) -> float:
+def users_served(asked: Question, gpus: int, calibration: str | None = None) -> float:
     """People that so many GPUs serve within the promise."""
     if gpus <= 0:
         return 0.0
     found = scenario(asked.model_copy(update={"max_gpus": None}))
-    ways = api.capacity(gpus, found)
+    ways = api.capacity(gpus, found, calibration=calibration)
     share = found.requests_per_user or 1.0
     return max((requests for _, requests in ways), default=0.0) / share
 
 
-def growth(asked: Question, users: Sequence[float], start: date, lead_months: int = 0) -> Growth:
+def growth(
+    asked: Question, users: Sequence[float], start: date, lead_months: int = 0, calibration: str | None = None
+) -> Growth:
     """A purchase for each quarter's need, ordered `lead_months` before it begins."""
     if len(asked.gpu) != 1 or asked.gpu == ["any"] or asked.users is None or asked.think_s is not None:
         raise ScenarioError(
@@ -67,7 +69,7 @@ def growth(asked: Question, users: Sequence[float], start: date, lead_months: in
         )
     needs = []
     for count in users:
-        plan = api.plan(**asked.model_dump(exclude_none=True) | {"users": count})
+        plan = api.plan(calibration=calibration, **asked.model_dump(exclude_none=True) | {"users": count})
         if plan.best is None:
             raise ScenarioError(
                 f"{count:,.0f} users cannot be served", why="no number of these GPUs keeps the promise",
@@ -79,7 +81,7 @@ def growth(asked: Question, users: Sequence[float], start: date, lead_months: in
     for index, (count, gpus) in enumerate(zip(users, needs, strict=True)):
         begins = months_later(start, index * MONTHS_PER_QUARTER)
         bought = max(0, -(-gpus // size) - owned)
-        unserved = max(0.0, count - users_served(asked, owned * size)) if bought else 0.0
+        unserved = max(0.0, count - users_served(asked, owned * size, calibration)) if bought else 0.0
         owned += bought
         steps.append(
             Step(

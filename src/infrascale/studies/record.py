@@ -62,6 +62,11 @@ def cost_json(found: Costing) -> dict[str, Any]:
         "model": found.plan.scenario.model.id,
         "objective": found.objective.value,
         "options": [option_json(one) for one in found.options],
+        "payments": [
+            {"offer": one.offer.value, "per_month": _span_json(one.per_month), "unpriced": one.unpriced,
+             "on": one.quote.on.isoformat(), "source": one.quote.source}
+            for one in found.payments
+        ],
         "pareto": [found.options.index(one) for one in found.pareto],
         "stale": [q.gpu for one in found.options if one.bill and (q := one.bill.quote).stale(found.market.today)],
         "apis": [

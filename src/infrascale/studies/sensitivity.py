@@ -45,8 +45,8 @@ class Swing:
         return float("inf") if None in ends else max(ends) - min(ends)  # type: ignore[type-var, operator]
 
 
-def gpus_of(keys: Mapping[str, Any]) -> int | None:
-    best = api.plan(**keys).best
+def gpus_of(keys: Mapping[str, Any], calibration: str | None = None) -> int | None:
+    best = api.plan(calibration=calibration, **keys).best
     return best.gpus if best else None
 
 
@@ -65,17 +65,20 @@ def _legal(key: str, value: float) -> float:
     return min(1.0, value) if key in ("adoption", "peak_hour", "requests_per_user", "prefix_hit") else value
 
 
-def tornado(asked: Question, share: float = 0.1, progress: Progress | None = None) -> list[Swing]:
+def tornado(
+    asked: Question, share: float = 0.1, progress: Progress | None = None, calibration: str | None = None
+) -> list[Swing]:
     """Each input moved alone by ± `share`, the widest swing first."""
     keys = asked.model_dump(exclude_none=True)
-    base = gpus_of(keys)
+    base = gpus_of(keys, calibration)
     if base is None:
         raise ScenarioError(
             "nothing keeps the promise", why="there is no answer to move", fix="infrascale plan says why"
         )
     found, inputs = [], inputs_of(asked)
     for done, (key, value) in enumerate(inputs.items(), 1):
-        low, high = (gpus_of(keys | {key: _legal(key, value * factor)}) for factor in (1 - share, 1 + share))
+        moved = (keys | {key: _legal(key, value * factor)} for factor in (1 - share, 1 + share))
+        low, high = (gpus_of(one, calibration) for one in moved)
         found.append(Swing(key=key, value=value, low_gpus=low, high_gpus=high, base_gpus=base))
         if progress:
             progress(done, len(inputs))
@@ -107,7 +110,7 @@ def quantile(ordered: tuple[float, ...], share: float) -> float:
 
 def monte_carlo(
     asked: Question, spreads: Mapping[str, float], rng: Random, draws: int = 200, price: Span | None = None,
-    model_error: float = MODEL_ERROR, progress: Progress | None = None,
+    model_error: float = MODEL_ERROR, progress: Progress | None = None, calibration: str | None = None,
 ) -> Distribution:  # fmt: skip
     """`spreads`: of each uncertain input, the standard deviation of its logarithm (0.2: about ± 20 %)."""
     inputs = inputs_of(asked)
@@ -120,7 +123,8 @@ def monte_carlo(
     for done in range(1, draws + 1):
         drawn = {key: _legal(key, inputs[key] * exp(rng.gauss(0, spread))) for key, spread in spreads.items()}
         slower = exp(rng.gauss(0, model_error))
-        needed = gpus_of(_slower(_settled({"tokens_per_s": inputs.get("tokens_per_s")} | keys | drawn), slower))
+        asked_now = _settled({"tokens_per_s": inputs.get("tokens_per_s")} | keys | drawn)
+        needed = gpus_of(_slower(asked_now, slower), calibration)
         hour = rng.uniform(price.low.amount, price.high.amount) if price else 0.0
         infeasible += needed is None
         count = float("inf") if needed is None else float(needed)

@@ -30,7 +30,9 @@ class Year:
     gpu: str | None
 
 
-def yearly(asked: Question, years: int, growth_fraction: float, adoption_growth_fraction: float) -> list[Year]:
+def yearly(
+    asked: Question, years: int, growth_fraction: float, adoption_growth_fraction: float, calibration: str | None = None
+) -> list[Year]:
     """This year, and as many to come."""
     if asked.agents is None or asked.requests_per_day is None:
         raise ScenarioError(
@@ -53,7 +55,7 @@ def yearly(asked: Question, years: int, growth_fraction: float, adoption_growth_
     for number in range(years + 1):
         then = people.in_year(number, growth_fraction, adoption_growth_fraction)
         load = {"adoption": then.adoption_fraction, "requests_per_day": then.requests_per_user_day}
-        best = api.plan(**keys | load).best
+        best = api.plan(calibration=calibration, **keys | load).best
         found.append(
             Year(
                 number=number,

@@ -26,6 +26,7 @@ def cost_lines(found: Costing, say: Words | None = None) -> list[str]:
         "",
         *(_bill(w, best.bill, found) if best.bill else _no_price(w, best)),
         "",
+        *_payments(w, found),
         *_footprint(w, best.footprint, best.usage.million_tokens),
         *_others(w, found),
         *_apis(w, found),
@@ -80,6 +81,21 @@ def _bill(w: Words, bill: Bill, found: Costing) -> list[str]:
     lines.append(_row(w.say("decision.per_tokens"), amount(w, bill.per_million_tokens), w.say("decision.in_and_out")))
     lines.append(_row("", amount(w, bill.per_million_output_tokens), w.say("decision.of_output")))
     return [*lines, *(line for text in _sources(w, bill, found) for line in paragraph(text, "  "))]
+
+
+def _payments(w: Words, found: Costing) -> list[str]:
+    """The same GPUs paid otherwise, where more than one way has a price."""
+    if len(found.payments) < 2:
+        return []
+    lines = ["  " + w.say("decision.payments")]
+    for one in found.payments:
+        stale = w.say("decision.stale") if one.quote.stale(found.market.today) else ""
+        name = w.say(f"decision.pay_{one.offer.name.lower()}")
+        lines.append(_row(name, amount(w, one.per_month), f"{one.quote.on} {stale}"))
+        if len(one.unpriced) > 1:
+            names = ", ".join(w.say(f"decision.line_{name}") for name in one.unpriced)
+            lines += paragraph(w.say("decision.without", names=names), "    ")
+    return [*lines, ""]
 
 
 def _sources(w: Words, bill: Bill, found: Costing) -> list[str]:
