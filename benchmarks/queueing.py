@@ -1,4 +1,4 @@
-"""Open-loop measurements against the analytic queue.    python benchmarks/queueing.py FOLDER
+"""Open-loop measurements against the analytic queue and the simulator.    python benchmarks/queueing.py FOLDER
 
 Rows of the common schema that state an arrival rate; the traffic is posed as their sources describe it:
 BLIS (vLLM 0.15.1) sends evenly and cycles through a fixed list of prompts with prefix caching on, so all of a prompt
@@ -15,15 +15,23 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+
 from infrascale.deployment import PhysicsTimer
 from infrascale.errors import InfraScaleError
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.measurements import Asked, Row, asked, read_rows
-from infrascale.serving import limits_of
-from infrascale.serving.queueing import Loaded, Replica, steps_until_seen
+from infrascale.serving import Performance, limits_of
+from infrascale.serving.queueing import FRONT_S, Loaded, Replica, steps_until_seen
 from infrascale.serving.routing import Arrivals, least_loaded
+from infrascale.serving.simulation.deployed import settings_of, table_of
+from infrascale.serving.simulation.fleet import Fleet, Requests, simulate_fleet
+from infrascale.serving.simulation.outcome import outcome
+from infrascale.workload.arrivals import arrival_times
+from infrascale.workload.lengths import Lengths
 
 FILES = ("blis_sim2real_vllm015", "llmd_benchmark_history", "mlperf_v4_1")
+SECONDS = 300.0
 MEASURES = ("ttft_mean_s", "ttft_p90_s", "ttft_p99_s", "tpot_mean_s", "tpot_p99_s", "e2e_mean_s", "e2e_p99_s")
 
 
@@ -58,17 +66,52 @@ def predicted(question: Asked, arrivals: Arrivals) -> dict[str, float] | None:
     found = replica.under(arrivals) if replica.limits.running >= 1 else None
     if not isinstance(found, Loaded):
         return None
+    return cells_of(found.performance)
+
+
+def cells_of(felt: Performance) -> dict[str, float]:
     cells = {}
     for name in ("ttft", "tpot", "e2e"):
-        spread = getattr(found.performance, f"{name}_s")
+        spread = getattr(felt, f"{name}_s")
         cells[f"{name}_mean_s"] = spread.mean_s
         cells |= {f"{name}_p{share * 100:.0f}_s": value for share, value in spread.quantiles_s.items()}
     return cells
 
 
+def simulated(question: Asked, arrivals: Arrivals) -> dict[str, float] | None:
+    """The same by the simulator, over five minutes of the traffic; None where its queue grows without end."""
+    deployment, load = question.deployment, question.workload
+    host = PhysicsTimer(deployment=deployment, efficiency=efficiency()).host
+    rate, rng = arrivals.request_per_s * question.replicas, np.random.default_rng(1)
+    arrival_s = arrival_times(rate, SECONDS, rng, cv=arrivals.scv**0.5)
+    isl, osl = (
+        Lengths(mean_tokens=mean, cv=cv, most_tokens=deployment.model.max_model_len // 2).draw(len(arrival_s), rng)
+        for mean, cv in ((load.isl_tokens, load.isl_cv), (load.osl_tokens, load.osl_cv))
+    )
+    heads = (isl * load.prefix_hit_fraction).astype(np.int64)
+    asked = Requests(
+        arrival_s=arrival_s, isl_tokens=isl, osl_tokens=osl, prefix=np.zeros(len(isl), np.int64), prefix_tokens=heads,
+        delay_s=FRONT_S + host.prompt_token_s * isl,
+    )  # fmt: skip
+    longest = int((isl + osl).max())
+    seqs = deployment.engine.max_num_seqs * deployment.shard.dp
+    ahead = steps_until_seen(deployment.engine) > 0
+    settings = settings_of(deployment, seqs, longest, async_scheduling=ahead)
+    timer = PhysicsTimer(deployment=deployment, efficiency=efficiency())
+    fleet = Fleet(replicas=round(question.replicas), policy="least-loaded")
+    records = simulate_fleet(asked, table_of(deployment, timer, settings, longest), settings, fleet)
+    found = outcome(records, fleet.replicas, SECONDS / 5, SECONDS, ttft_s=1e9, token_per_s=1e-9)
+    if found.queue_grows or not found.judged_requests:
+        return None
+    return cells_of(found.performance)
+
+
 def measured(row: Row, measure: str) -> float | None:
     stated = row.get(measure) or next(iter(re.findall(rf"{measure}=([\d.]+)", row["notes"])), "")
     return float(stated) if stated else None
+
+
+ENGINES = (("analytic", predicted), ("simulated", simulated))
 
 
 def main(folder: str) -> None:
@@ -82,15 +125,16 @@ def main(folder: str) -> None:
                 continue
             if question is None:
                 continue
-            group = path.stem[:12] + (" warm" if "stage=1" in row["notes"] else "") + " " + row["engine"][:6]
-            counts[group][0] += 1
+            group = path.stem.split("_")[0] + (" warm" if "stage=1" in row["notes"] else "") + " " + row["engine"][:6]
             overloaded = (measured(row, "ttft_mean_s") or 0.0) > 5 * (measured(row, "ttft_p50_s") or 1.0)
-            found = predicted(*question)
-            counts[group][1] += found is None
-            counts[group][2] += overloaded
-            for measure in MEASURES if found and not overloaded else ():
-                if truth := measured(row, measure):
-                    errors[group, measure].append(found[measure] / truth - 1)
+            for who, engine in ENGINES:
+                found = engine(*question)
+                counts[f"{group} {who}"][0] += 1
+                counts[f"{group} {who}"][1] += found is None
+                counts[f"{group} {who}"][2] += overloaded
+                for measure in MEASURES if found and not overloaded else ():
+                    if truth := measured(row, measure):
+                        errors[f"{group} {who}", measure].append(found[measure] / truth - 1)
     print("median |error| and median error, %; `full`: predicted saturated; `late`: measured a growing queue\n")
     heads = "".join(f"{measure[:-2].replace('_', ' '):>11}" for measure in MEASURES)
     print(f"{'file':<26}{'rows':>5}{'full':>5}{'late':>5}{heads}")
