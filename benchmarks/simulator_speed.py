@@ -21,6 +21,8 @@ from infrascale.serving.simulation.deployed import settings_of, table_of
 from infrascale.serving.simulation.fleet import Fleet, Requests, requests_in_plain, simulate_fleet
 from infrascale.serving.simulation.outcome import outcome
 from infrascale.serving.simulation.replica import simulate
+from infrascale.serving.simulation.request import Settings
+from infrascale.serving.simulation.steptable import StepTable
 
 ISL, OSL = 512, 256
 
@@ -35,10 +37,8 @@ def traffic(count: int, request_per_s: float) -> Requests:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--day", action="store_true")
-    day = parser.parse_args().day
+def replica_of() -> tuple[StepTable, Settings]:
+    """Step times and knobs of Llama-3.1-8B on an H100."""
     scenario = api.ask(model="llama-3.1-8b", gpu="h100-sxm", request_per_s=20, isl=ISL, osl=OSL)
     best = api.plan(scenario).best
     timer = Judge(scenario=scenario, deployment=best.deployment, efficiency=efficiency()).timer
@@ -46,6 +46,14 @@ def main() -> None:
     started = time.perf_counter()
     table = table_of(best.deployment, timer, settings, ISL + OSL)
     print(f"table of step times: {time.perf_counter() - started:.1f} s")
+    return table, settings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--day", action="store_true")
+    day = parser.parse_args().day
+    table, settings = replica_of()
     simulate_fleet(traffic(500, 10), table, settings)
     if day:
         replicas, count, seconds = 300, 25_000_000, 8 * 3600
