@@ -122,7 +122,7 @@ def _prices(w: Words, bill: Bill, found: Costing) -> None:
         said.append(w.say("costs.rated", rate=w.number(market.rate.usd_per_eur, 4), on=w.date(market.rate.on)))
     if bill.unpriced:
         said.append(w.say("costs.unpriced", names=", ".join(w.say(f"costs.line_{name}") for name in bill.unpriced)))
-    st.caption("  \n".join(said))
+    st.markdown("  \n".join(said))
     old = [quote.on] if quote.stale(market.today) else []
     old += [on for on in assumed.values() if (market.today - on).days > STALE_AFTER_DAYS]
     for on in dict.fromkeys(old):

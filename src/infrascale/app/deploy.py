@@ -49,7 +49,7 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
         _report(w, form, plan, asked, language, today)
         st.subheader(w.say("deploying.again"))
         line = command(asked, plan.solver)
-        st.code(line + (" --calibration calibration.toml" if own else ""), language="sh", wrap_lines=True)
+        st.code(line + (" --calibration calibration.toml" if own else ""), language=None, wrap_lines=True)
         st.caption(w.say("deploying.again_hint"))
         if own:
             st.download_button(w.say("calibration.download"), own.toml, "calibration.toml", "application/toml")
@@ -59,7 +59,7 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
             st.download_button(w.say("app.plan_file"), json.dumps(saved, indent=2), "plan.json", "application/json")
             target = form.values["target"]
             st.code(f"infrascale export plan.json --to {target}\ninfrascale report plan.json --lang {language}",
-                    language="sh", wrap_lines=True)  # fmt: skip
+                    language=None, wrap_lines=True)  # fmt: skip
 
 
 def _files(w: Words, form: Form, plan: Plan, asked: Question, language: str) -> None:
@@ -74,12 +74,8 @@ def _files(w: Words, form: Form, plan: Plan, asked: Question, language: str) -> 
         key = "deploying.checked_pods" if found.pods_only else "deploying.checked"
         st.badge(w.say(key, by=found.by), icon=":material/check_circle:", color="green")
     for name, text in files.items():
-        st.markdown(f"`{name}`")
-        st.code(
-            text,
-            language="yaml" if name.endswith(("yaml", "yml")) else "sh",
-            height=420 if text.count("\n") > 18 else "content",
-        )
+        with st.expander(f"`{name}`"):
+            st.code(text, language=None, wrap_lines=True)
         st.download_button(w.say("app.download", name=name), text, name.replace("/", "-"), key=f"file_{name}")
 
 
