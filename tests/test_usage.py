@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from pytest import approx
 
 from infrascale.errors import FileError, InfraScaleError, ScenarioError
+from infrascale.locales import speak
 from infrascale.usage import Reading, demand, learn, workload_toml
 from infrascale.usage.distributions import distribution
 from infrascale.usage.screen import usage_lines
@@ -229,13 +230,15 @@ def test_every_format_is_known_by_its_content(name, tmp_path):
     renamed.write_bytes((SAMPLES / name).read_bytes())
     found = learn([str(renamed)], Reading())
     assert found.source.kinds == (kind,) and found.source.requests == requests
-    assert all(len(line) <= 80 for line in usage_lines(found))
+    for language in ("en", "fr", None):
+        speak(language)
+        assert all(len(line) <= 80 for line in usage_lines(found))
     tomllib.loads(workload_toml(found))
 
 
 def test_opengatellm_counts_failures_embeddings_and_repeats_apart():
     found = sample("opengatellm_2026.csv")
-    assert found.source.left_out == {"failed requests (status)": 1, "no token answered": 1, "repeated rows": 1}
+    assert found.source.left_out == {"failed": 1, "unanswered": 1, "repeated": 1}
     assert found.users.users == 2 and found.duration_s.mean == approx((8 + 12 + 10 + 4) / 4)
     assert found.ttft_s.count == 3 and found.users.at.sessions == 3
     assert found.users.at.think_s == approx(60)  # 09:00:08 to 09:01:08
@@ -375,7 +378,7 @@ def test_what_is_broken_is_refused_with_its_place(case, tmp_path):
 def test_a_few_broken_rows_are_left_out_and_told(tmp_path):
     text = PLAIN + GOOD * 500 + "2026-07-01 12:00:00,-5,10\n"
     found = learn([written(tmp_path, text)], Reading())
-    assert found.source.requests == 500 and any("row 501" in one for one in found.source.warnings)
+    assert found.source.requests == 500 and any("row 501" in str(one.values) for one in found.source.warnings)
 
 
 def test_kinds_do_not_mix_and_files_come_once(tmp_path):

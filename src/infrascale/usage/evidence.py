@@ -5,7 +5,8 @@ Leaves the room as a screen, JSON, a workload file and plots; `None` is "the log
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +126,16 @@ class Prefix:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Warned:
+    """What a person should know before trusting the numbers; `usage.warn_CODE` of the locale says it."""
+
+    code: str
+    values: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What was read, and what was left out and why (counts of rows)."""
+    """What was read, and what was left out and why (counts of rows by code)."""
 
     kinds: tuple[str, ...]
     rows: int
@@ -135,7 +144,7 @@ class Source:
     first: str | None
     last: str | None
     span_s: float
-    warnings: tuple[str, ...]
+    warnings: tuple[Warned, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from infrascale.errors import FileError, ScenarioError
 from infrascale.usage import arrivals, prometheus, sessions
 from infrascale.usage.distributions import distribution
-from infrascale.usage.evidence import Distribution, PeakHour, Prefix, Source, Usage
+from infrascale.usage.evidence import Distribution, PeakHour, Prefix, Source, Usage, Warned
 from infrascale.usage.layouts import Layout, recognise
 from infrascale.usage.table import MICROSECOND_PER_S, Progress, Table, zone
 
@@ -178,15 +178,15 @@ def _prefix(table: Table, layouts: list[Layout]) -> Prefix | None:
     return Prefix(hit_fraction=(hits or 0) / tokens, measured=False) if tokens else None
 
 
-def _warnings(table: Table, span: tuple[int, int], requests: int, timed: int, models: dict[str, int]) -> list[str]:
+def _warnings(table: Table, span: tuple[int, int], requests: int, timed: int, models: dict[str, int]) -> list[Warned]:
     found = []
     if requests < 1000:
-        found.append(f"only {requests:,} requests: tails and peaks are guesses")
+        found.append(Warned(code="few", values={"n": requests}))
     if 0 < timed < 0.99 * requests:
-        found.append(f"{1 - timed / requests:.0%} of requests tell no duration: they are missing in flight")
+        found.append(Warned(code="untimed", values={"percent": round(100 * (1 - timed / requests))}))
     if len(models) > 1:
-        found.append(f"{len(models)} models together: --model NAME keeps one")
+        found.append(Warned(code="models", values={"n": len(models)}))
     early, late = table.run("", "SELECT approx_quantile(t, 0.001), approx_quantile(t, 0.999) FROM request")[0]
     if span[1] - span[0] > 5 * (late - early) + 60 * MICROSECOND_PER_S:
-        found.append("a few requests lie far from all others in time: averages over the log are diluted")
+        found.append(Warned(code="far"))
     return found

@@ -23,7 +23,7 @@ from infrascale.errors import FileError
 from infrascale.units import HOUR_S, MILLISECONDS_PER_S
 from infrascale.usage.arrivals import moment
 from infrascale.usage.distributions import distribution, quantile
-from infrascale.usage.evidence import Distribution, Levels, PeakHour, Prefix, Source, Usage
+from infrascale.usage.evidence import Distribution, Levels, PeakHour, Prefix, Source, Usage, Warned
 
 #: Today's name of a metric (vLLM's documentation, 2026), then those it had before.
 NAMES = {
@@ -146,7 +146,7 @@ def learn(files: Sequence[str], zone: ZoneInfo, every_s: float | None) -> Usage:
     itl = _histogram(series, "itl")
     queries, hits = series.increase("queries"), series.increase("hits")
     counted = round(requests or prompt.count)
-    warnings = () if span_s else ("no times between scrapes, so no rates: save several, and say --every SECONDS",)
+    warnings = () if span_s else (Warned(code="no_times"),)
     return Usage(
         source=Source(
             kinds=("vLLM metrics",),

@@ -19,23 +19,27 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from infrascale.errors import FileError, ScenarioError
+from infrascale.locales import words
+from infrascale.usage.evidence import Warned
 from infrascale.usage.layouts import Layout
 
 MICROSECOND_PER_S = 1_000_000
 #: Shares of broken rows above which a log is refused, not mended.
 BROKEN_FRACTION = 0.01
-LEFT_OUT = {
-    1: "time unreadable",
-    2: "tokens missing, negative or absurd",
-    3: "times to answer negative or absurd",
-    4: "failed requests (status)",
-    5: "no token answered",
-}
+#: Codes by the number that SQL writes; `usage.left_CODE` of the locale says them.
+LEFT_OUT = {1: "time", 2: "tokens", 3: "durations", 4: "failed", 5: "unanswered"}
+REPEATED = "repeated"
 BROKEN = (1, 2, 3)
 LONGEST_S = 86_400.0
 MOST_TOKENS = 1e8
 #: 2000 and 2100 in microseconds: outside, a time was read in a wrong unit.
 EARLIEST_US, LATEST_US = 946_684_800_000_000, 4_102_444_800_000_000
+
+
+def reason(code: str) -> str:
+    """Why rows were left out, as errors say it: in English."""
+    return words("en").say(f"usage.left_{code}")
+
 
 Progress = Callable[[str, float], None]  # a step's name, and its share done in percent (negative: unknown)
 
@@ -54,7 +58,7 @@ class Table:
         self._progress, self._dates, self._salt = progress, dates, secrets.token_hex(16)
         self.relative = False
         self.left_out: dict[str, int] = {}
-        self.warnings: list[str] = []
+        self.warnings: list[Warned] = []
         self.rows = 0
         self._duckdb = duckdb
         self._connection = duckdb.connect(str(Path(self._folder) / "requests.duckdb"))
@@ -126,7 +130,9 @@ class Table:
             "$1", _literal(model or "")))  # fmt: skip
         if not self.run("", "SELECT count(*) FROM request")[0][0]:
             known = ", ".join(str(row[0]) for row in self.run("", "SELECT DISTINCT model FROM every LIMIT 9"))
-            why = f"of {self.rows:,} rows: " + (", ".join(f"{n:,} {k}" for k, n in self.left_out.items()) or "none is")
+            why = f"of {self.rows:,} rows: " + (
+                ", ".join(f"{n:,} {reason(k)}" for k, n in self.left_out.items()) or "none is"
+            )
             fix = f"models in it: {known[:200]}" if values else "give a log of answered requests"
             raise FileError("no request is left to learn from", why=why, fix=fix)
 
@@ -154,14 +160,14 @@ class Table:
         found = self.run("find the broken rows", f"SELECT n, why FROM ({_judged(row + ', n', numbered, ', n')}) "
                          "WHERE why IN (1, 2, 3) ORDER BY n LIMIT 3")  # fmt: skip
         self.run("", "SET preserve_insertion_order = false")
-        where = ", ".join(f"row {n:,} ({LEFT_OUT[why]})" for n, why in found)
+        where = ", ".join(f"row {n:,} ({reason(LEFT_OUT[why])})" for n, why in found)
         if broken > max(1, BROKEN_FRACTION * rows):
             raise FileError(
                 f"{path}: {broken:,} of {rows:,} rows are broken",
                 why=f"first: {where}, counted after the header",
                 fix="mend or remove them, or check the columns' units and the time zone",
             )
-        self.warnings.append(f"{broken:,} broken rows left out of {Path(path).name}; first: {where}")
+        self.warnings.append(Warned(code="broken", values={"n": broken, "file": Path(path).name, "where": where}))
 
     def _drop_repeats(self, files: Sequence[tuple[str, Layout]]) -> None:
         """Rows written twice. Without an id, only rows that agree in user, time, tokens and times are the same."""
@@ -172,7 +178,7 @@ class Table:
         if twice:
             self.run("drop repeated rows", "DELETE FROM every WHERE why = 0 AND h IS NOT NULL AND rowid NOT IN "
                      "(SELECT min(rowid) FROM every WHERE why = 0 AND h IS NOT NULL GROUP BY h)")  # fmt: skip
-            self.left_out["repeated rows"] = twice
+            self.left_out[REPEATED] = twice
 
     def _source(self, path: str, layout: Layout) -> str:
         if layout.form == "parquet":
