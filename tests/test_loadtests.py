@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from infrascale.errors import InfraScaleError
 from infrascale.loadtests import LoadTest, read, read_all
-from infrascale.loadtests.document import opened
+from infrascale.loadtests.document import decoded, opened
 from infrascale.loadtests.formats import formats
 from infrascale.loadtests.requests import Request, point, tpot_s
 from infrascale.locales import words
@@ -21,6 +21,7 @@ from infrascale.locales import words
 SAMPLES = Path(__file__).parent / "samples" / "loadtests"
 FILES = sorted(p for p in SAMPLES.iterdir() if p.suffix != ".md")
 GOOD = [p for p in FILES if "all_errored" not in p.name]
+BYTES = [p.read_bytes() for p in GOOD]
 STEMS = {one.__name__.rsplit(".", 1)[1] for one in formats()}
 
 
@@ -194,6 +195,46 @@ def test_a_truncated_file_is_refused_or_read_without_a_traceback(tmp_path, path,
     place.write_bytes(content[: int(share * len(content))])
     try:
         assert read(str(place)).points
+    except InfraScaleError as error:
+        assert error.why
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_bytes_anywhere_are_read_or_refused_never_a_traceback(tmp_path, data):
+    """CSV and YAML as well as JSON: bytes overwritten, cut out or doubled in a real file."""
+    content = data.draw(st.sampled_from(BYTES))
+    start = data.draw(st.integers(0, len(content)))
+    end = data.draw(st.integers(start, min(len(content), start + 400)))
+    put = data.draw(st.one_of(st.binary(max_size=12), st.just(content[start:end] * 2), st.just(b"")))
+    file = tmp_path / "fuzz.txt"
+    file.write_bytes(content[:start] + put + content[end:])
+    try:
+        assert read(str(file)).points
+    except InfraScaleError as error:
+        assert error.why and error.fix
+
+
+def test_a_huge_file_is_refused_before_it_is_read(tmp_path):
+    huge = tmp_path / "huge.json"
+    with huge.open("wb") as file:
+        file.truncate(2 << 30)
+    with pytest.raises(InfraScaleError, match="no load test"):
+        read(str(huge))
+    with pytest.raises(InfraScaleError, match="no load test"):
+        decoded("bomb.json.gz", gzip.compress(b" " * 2**21), most_bytes=2**20)
+
+
+def test_two_formats_in_one_file_are_refused(tmp_path):
+    mixed = json.loads((SAMPLES / "vllm_serve.json").read_text()) | json.loads((SAMPLES / "guidellm.json").read_text())
+    (tmp_path / "mixed.json").write_text(json.dumps(mixed))
+    with pytest.raises(InfraScaleError) as caught:
+        read(str(tmp_path / "mixed.json"))
+    assert "looks like" in str(caught.value)
+    both = (SAMPLES / "guidellm_csv.csv").read_bytes() + (SAMPLES / "vllm_serve.json").read_bytes()
+    (tmp_path / "both.csv").write_bytes(both)
+    try:
+        assert read(str(tmp_path / "both.csv")).points == read(str(SAMPLES / "guidellm_csv.csv")).points
     except InfraScaleError as error:
         assert error.why
 
