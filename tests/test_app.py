@@ -13,17 +13,23 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from infrascale import api
-from infrascale.app.state import SCREENS, fields, question, read, written
-from infrascale.locales import words
+from infrascale.app.state import SCREENS, fields, ignored, model_of, pack, question, read, values_of, written
+from infrascale.errors import InfraScaleError
+from infrascale.locales import languages, words
+from infrascale.parsing.models import model
 
 APP = str(Path(__file__).parents[1] / "app.py")
 
 
-def opened(**parameters: str) -> AppTest:
+def opened(**parameters: str | list[str]) -> AppTest:
     app = AppTest.from_file(APP, default_timeout=60)
     for name, value in parameters.items():
         app.query_params[name] = value
     return app.run()
+
+
+def typed(app: AppTest, field: str, text: str) -> AppTest:
+    return app.text_input(key=f"w_{field}").set_value(text).run()
 
 
 def test_it_answers_as_the_command_line_does():
@@ -49,23 +55,89 @@ def test_the_other_entrance_says_what_gpus_can_do():
 def test_a_change_is_answered_without_a_button_and_stands_in_the_url():
     app = opened()
     before = app.success[0].value
-    app.number_input(key="w_users").set_value(100_000.0).run()
+    typed(app, "users", "100,000")
     assert app.success[0].value != before
     assert app.query_params["users"] in ("100000", ["100000"])
     again = opened(**{name: value[0] if isinstance(value, list) else value for name, value in app.query_params.items()})
     assert again.success[0].value == app.success[0].value
 
 
-def test_a_preset_sets_the_lengths():
+def test_what_the_demand_means_is_said_as_it_is_typed():
+    """10 000 people · 20 % · 10 a day · 15 % in the peak hour / 3600 s = 0.83 requests/s."""
+    app = opened(demand="agents", agents="10000")
+    assert any("10,000 people → 0.83 requests/s at the peak → about" in line.value for line in app.markdown)
+    typed(app, "agents", "100000")
+    assert any("100,000 people → 8.3 requests/s" in line.value for line in app.markdown)
+
+
+def test_growth_multiplies_the_demand():
+    best = api.plan(**question(read({"users": ["48400"]}))).best
+    app = opened(users="40000", growth="0.1", years="2")
+    assert app.success[0].value.startswith(f"**{best.gpus:,} ×")
+
+
+def test_a_preset_sets_the_lengths_and_names_its_source():
     app = opened()
+    app.button(key="case_agents").click().run()
+    assert [app.text_input(key=f"w_{key}").value for key in ("isl", "osl", "prefix_hit")] == ["8,596", "182", "59"]
+    assert any("Mooncake" in line.value for line in app.caption) and not app.exception
     app.button(key="case_rag").click().run()
-    assert app.number_input(key="w_isl").value == 4096 and app.number_input(key="w_osl").value == 512
-    assert not app.exception
+    assert app.text_input(key="w_isl").value == "4,096" and app.text_input(key="w_prefix_hit").value == "0"
+    app.button(key="case_promise").click().run()
+    assert app.text_input(key="w_ttft").value == "1.2" and not app.exception
 
 
-def test_an_infeasible_question_shows_no_stale_answer():
-    app = opened(ttft="0.01")
+def test_numbers_are_typed_as_the_language_writes_them_and_follow_a_change_of_language():
+    app = typed(opened(lang="fr"), "users", "12 000,5")
+    assert app.query_params["users"] in ("12000.5", ["12000.5"])
+    app.selectbox(key="w_lang").set_value("de").run()
+    assert app.text_input(key="w_users").value == "12.000,5" and app.success and not app.error
+
+
+@pytest.mark.parametrize("text", ["abc", "", "-101", "1e400", "nan", "1,5,3", "9" * 30, "<b>7</b>", "０x1F"])
+@pytest.mark.parametrize("where", [{"screen": "need"}, {"screen": "hardware"}, {"goal": "have"}, {"demand": "agents"}])
+def test_bad_input_is_said_beside_its_field_and_no_older_answer_stays(text, where):
+    app = opened(**where)
+    held = [one for one in app.text_input if one.key not in ("w_engine_version", "w_price")]
+    assert len(held) > 6
+    good = [one.value for one in held]
+    for one in held:
+        one.set_value(text)
+    app.run()
+    assert not app.exception and not app.success and not app.metric
+    assert len(app.error) == len(held) + 1  # one beside each, one where the answer would stand
+    for one, value in zip(held, good, strict=True):
+        app.text_input(key=one.key).set_value(value)
+    assert app.run().success and not app.error
+
+
+def test_a_price_that_is_none_is_said_beside_it():
+    app = typed(opened(screen="hardware"), "price", "h100-sxm=cheap")
+    assert not app.exception and len(app.error) == 2 and not app.success
+    assert not typed(app, "price", "h100-sxm=2.10eur/h").error
+
+
+def test_an_address_that_makes_no_sense_is_said():
+    app = opened(users="-5", gpu="abacus")
+    assert not app.exception and app.success
+    assert any("users, gpu" in line.value for line in app.warning)
+    assert ignored({"users": ["-5"], "isl": ["7"], "unknown": ["x"]}) == ["users"]
+
+
+def test_an_infeasible_question_offers_a_change_that_makes_it_feasible():
+    app = opened(ttft="0.01", screen="answer")
     assert not app.success and not app.exception and app.warning
+    app.button(key="remedy_0").click().run()
+    assert app.success and not app.warning and not app.exception
+
+
+def test_a_lever_gives_what_it_promises():
+    app = opened(users="20000", screen="answer")
+    offers = [button for button in app.button if str(button.key).startswith("lever_")]
+    gpus = int(app.metric[0].value)
+    fewer = int(offers[0].label.split(": ")[1].split()[0])
+    offers[0].click().run()
+    assert int(app.metric[0].value) == gpus - fewer
 
 
 def test_an_error_is_said_inline_with_its_remedy():
@@ -74,14 +146,47 @@ def test_an_error_is_said_inline_with_its_remedy():
     assert app.error and words("en").say("error.fix") in app.error[0].value
 
 
+def test_a_config_json_travels_in_the_url():
+    config = json.loads(json.dumps(CONFIG))
+    packed = pack(config, "ours")
+    app = opened(config=packed)
+    assert not app.exception and app.success
+    name = model_of(read({"config": [packed]}))
+    assert name.startswith("ours-") and model(name).layers == CONFIG["num_hidden_layers"]
+
+
+@pytest.mark.parametrize("packed", ["!!!", "eJw=", "AAAA", pack([1, 2], "list"), pack({}, "empty"), "x" * 9000])  # type: ignore[arg-type]
+def test_a_broken_config_in_the_url_is_no_traceback(packed):
+    app = opened(config=packed)
+    assert not app.exception and (app.error or app.warning)
+
+
+@pytest.mark.parametrize("name", ["/etc/hosts.json", "config.json", "src", "../.."])
+def test_no_name_of_a_file_is_looked_up(name):
+    with pytest.raises(InfraScaleError):
+        model_of(read({"model": [name]}))
+        api.plan(**question(read({"model": [name]})))
+
+
 @given(st.dictionaries(st.sampled_from(sorted(fields())), st.lists(st.text(max_size=30), max_size=3), max_size=8))
 @settings(max_examples=200, deadline=None)
 def test_any_url_is_read_as_values_that_write_back_the_same(parameters):
     values = read(parameters)
     back = {name: value if isinstance(value, list) else [value] for name, value in written(values).items()}
-    again = read(back)
-    for name, value in values.items():
-        assert again[name] == (pytest.approx(value, rel=1e-5) if isinstance(value, float) else value)
+    assert read(back) == values and not ignored(back)
+
+
+@given(number=st.floats(1e-3, 1e9), language=st.sampled_from(languages()))
+@settings(max_examples=200, deadline=None)
+def test_a_number_shown_is_the_number_read(number, language):
+    w = words(language)
+    assert w.parsed(w.typed(number)) == pytest.approx(number, rel=1e-9)
+
+
+def test_keys_of_a_workload_file_become_fields():
+    values = read({}) | values_of({"users": 50.0, "think_s": 30.0, "isl": 700.0, "ttft": 1.0, "ttft_percentile": 95})
+    asked = question(values)
+    assert (asked["users"], asked["think_s"], asked["isl"], asked["ttft_percentile"]) == (50.0, 30.0, 700.0, 95)
 
 
 def test_what_is_said_of_money_changes_the_bill_and_stands_in_the_url_and_the_command():
@@ -143,3 +248,10 @@ def test_a_url_that_speaks_of_a_calibration_says_that_it_cannot_hold_it():
     app = opened(calibrated="yes", lang="fr")
     assert not app.exception and app.success
     assert any(one.value == words("fr").say("calibration.missing") for one in app.warning)
+
+
+CONFIG = {
+    "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 2048, "num_hidden_layers": 16,
+    "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 8192, "vocab_size": 32000,
+    "max_position_embeddings": 8192, "torch_dtype": "bfloat16", "tie_word_embeddings": False,
+}  # fmt: skip

@@ -16,15 +16,17 @@ from infrascale.locales import Words
 #: Told apart without colour too: dash, label or place differ wherever a colour does (Okabe and Ito's palette).
 Rows = Sequence[dict[str, Any]]
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#767676"
+PARTS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#999999")
+TALL = 300
 
 
 def shown(w: Words, chart: alt.Chart | alt.LayerChart, rows: Rows, name: str | None = None) -> None:
-    """The chart with the language's own separators, and its numbers one click away."""
+    """The chart with the language's own separators, its name for a screen reader, its numbers one click away."""
     one = w.number(1234.5, 1)
     numbers = alt.NumberLocale(decimal=one[-2], thousands=one[1], grouping=[3], currency=["", ""])
-    st.altair_chart(chart.configure(locale=alt.Locale(number=numbers)), width="stretch")
+    st.altair_chart(chart.configure(locale=alt.Locale(number=numbers)), width="stretch", alt=name)
     with st.expander(w.say("app.table")):
-        st.table(rows)
+        st.table(rows, hide_index=True, alt=name)
 
 
 def _data(rows: Rows) -> alt.Chart:
@@ -32,71 +34,85 @@ def _data(rows: Rows) -> alt.Chart:
 
 
 def bars(rows: Rows, title: str) -> alt.LayerChart:
-    """`value` a bar of each `name`; those with a `mark` in another colour, and the mark written beside."""
+    """`value` a bar of each `name`, what `mark` says beside it; one at its `limit` is hatched by a dark edge too."""
     base = _data(rows).encode(
         y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)),
-        x=alt.X("value:Q", title=title, axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1.25])),
-    )
-    fill = alt.condition(alt.datum.mark == "", alt.value(BLUE), alt.value(ORANGE))
-    named = base.mark_text(align="left", dx=4).encode(text="mark:N")
-    return (base.mark_bar().encode(color=fill) + named).properties(height=36 * len(rows) + 40)
+        x=alt.X("value:Q", title=title, axis=alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1]),
+                scale=alt.Scale(domain=[0, 1.6])),
+    )  # fmt: skip
+    fill = alt.condition(alt.datum.limit, alt.value(ORANGE), alt.value(BLUE))
+    named = base.mark_text(align="left", dx=6, color=GREY).encode(text="mark:N")
+    full = _data([{"x": 1.0}]).mark_rule(color=GREY, strokeDash=[4, 3]).encode(x="x:Q")
+    return (base.mark_bar(height=18).encode(color=fill) + named + full).properties(height=38 * len(rows) + 40)
 
 
-def stack(rows: Rows) -> alt.Chart:
-    """`value` in GiB of each `name`, side by side in the order of `place`."""
+def stack(rows: Rows, unit: str) -> alt.Chart:
+    """`value` of each `name`, side by side in the order of `place`."""
+    names = [row["name"] for row in rows]
     return (
         _data(rows)
-        .mark_bar(stroke="white", size=40)
+        .mark_bar(stroke="white", size=44)
         .encode(
-            x=alt.X("value:Q", title="GiB", stack="zero"),
+            x=alt.X("value:Q", title=unit, stack="zero"),
             color=alt.Color(
                 "name:N",
-                sort=None,
+                sort=names,
                 title=None,
-                scale=alt.Scale(scheme="tableau10"),
-                legend=alt.Legend(orient="bottom", columns=2, labelLimit=240),
+                scale=alt.Scale(domain=names, range=PARTS[: len(names)]),
+                legend=alt.Legend(orient="bottom", columns=2, labelLimit=240, symbolType="square"),
             ),
             order=alt.Order("place:Q"),
             tooltip=["name:N", "value:Q"],
         )
-        .properties(height=200)
+        .properties(height=230)
     )
 
 
-def steps(rows: Rows, x: str, y: str, here: tuple[float, float]) -> alt.LayerChart:
+def steps(rows: Rows, x: str, y: str, here: tuple[float, float], label: str) -> alt.LayerChart:
     """GPUs as a staircase over demand, and where the plan stands."""
     line = (
         _data(rows)
         .mark_line(interpolate="step-before", color=BLUE)
         .encode(x=alt.X("x:Q", title=x), y=alt.Y("y:Q", title=y, scale=alt.Scale(domainMin=0)))
     )
-    point = _data([{"x": here[0], "y": here[1]}]).mark_point(color=ORANGE, size=120, filled=True, shape="diamond")
-    return (line + point.encode(x="x:Q", y="y:Q")).properties(height=280)
+    spot = _data([{"x": here[0], "y": here[1], "name": label}]).encode(x="x:Q", y="y:Q")
+    point = spot.mark_point(color=ORANGE, size=140, filled=True, shape="diamond")
+    return (line + point + spot.mark_text(align="left", dx=10, dy=8, color=GREY).encode(text="name:N")).properties(
+        height=TALL
+    )
 
 
-def against(rows: Rows, x: str, y: str, promise: float) -> alt.LayerChart:
-    """`y` over the load on a logarithmic axis, the promise dashed, the demand asked dotted."""
+def against(rows: Rows, x: str, y: str, promise: float, names: tuple[str, str]) -> alt.LayerChart:
+    """`y` over the load on a logarithmic axis; the promise dashed, the demand asked dotted, both named."""
     seen = [row for row in rows if row["y"] <= 10 * promise]
     line = (
         _data(seen)
         .mark_line(color=BLUE)
         .encode(
             x=alt.X("x:Q", title=x, axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 2])),
-            y=alt.Y("y:Q", title=y, scale=alt.Scale(type="log")),
+            y=alt.Y("y:Q", title=y, scale=alt.Scale(type="log"), axis=alt.Axis(tickCount=6)),
         )
     )
-    limit = _data([{"y": promise}]).mark_rule(color=ORANGE, strokeDash=[6, 4]).encode(y="y:Q")
-    now = _data([{"x": 1.0}]).mark_rule(color=GREY, strokeDash=[2, 3]).encode(x="x:Q")
-    return (line + limit + now).properties(height=280)
+    limit = _data([{"y": promise, "x": 0.02, "name": names[0]}]).encode(y="y:Q")
+    now = _data([{"x": 1.0, "name": names[1]}]).encode(x="x:Q")
+    return (
+        line
+        + limit.mark_rule(color=ORANGE, strokeDash=[6, 4])
+        + limit.mark_text(align="left", dy=-7, color=GREY).encode(x="x:Q", text="name:N")
+        + now.mark_rule(color=GREY, strokeDash=[2, 3])
+        + now.mark_text(align="left", dx=5, color=GREY, baseline="top").encode(y=alt.value(4), text="name:N")
+    ).properties(height=TALL)
 
 
-def tornado(rows: Rows, x: str) -> alt.LayerChart:
-    """From `low` to `high` for each `name`; a tick where nothing moves."""
-    base = _data(rows).encode(y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=240)))
+def tornado(rows: Rows, x: str, here: float) -> alt.LayerChart:
+    """From `low` to `high` for each `name`, what moves most on top; a tick where nothing moves, `here` dotted."""
+    most = sorted(rows, key=lambda row: -abs(row["high"] - row["low"]))
+    base = _data(most).encode(y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=240)))
     scale = alt.Scale(zero=False, nice=True)
     bar = base.mark_bar(color=BLUE, height=16).encode(x=alt.X("low:Q", title=x, scale=scale), x2="high:Q")
     ticks = base.mark_tick(color=GREY, thickness=2, height=20)
-    return (bar + ticks.encode(x="low:Q") + ticks.encode(x="high:Q")).properties(height=36 * len(rows) + 40)
+    now = _data([{"x": here}]).mark_rule(color=ORANGE, strokeDash=[2, 3]).encode(x="x:Q")
+    return (bar + ticks.encode(x="low:Q") + ticks.encode(x="high:Q") + now).properties(height=38 * len(rows) + 40)
 
 
 def lines(

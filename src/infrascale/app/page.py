@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from infrascale import api
-from infrascale.app import answer, calibrate, compare, cost, deploy, hardware, need, simulation
+from infrascale.app import answer, calibrate, capacity, compare, cost, deploy, hardware, need, simulation
 from infrascale.app.forms import Form, refused
-from infrascale.app.state import SCREENS, question, read, written
+from infrascale.app.state import SCREENS, ignored, question, read, written
 from infrascale.errors import InfraScaleError
 from infrascale.locales import languages, words
 from infrascale.parsing.scenarios import Question
 from infrascale.parsing.scenarios import question as validated
+from infrascale.planning import flow
+from infrascale.report import facts
+from infrascale.screen import flow_sentence
 
 if TYPE_CHECKING:
     from infrascale.certainty import Certainty
     from infrascale.locales import Words
     from infrascale.planning import Plan
+
+    Place = st.delta_generator.DeltaGenerator
 
 FORMS = {"need": need.form, "hardware": hardware.form}
 #: Forms whose answer is a screen of its own.
@@ -33,6 +38,18 @@ RESULTS = {
     "compare": compare.show,
     "deploy": deploy.show,
 }
+
+#: Space that Streamlit leaves empty is taken back, lines stay short on wide screens, the two entrances look like doors.
+STYLE = """<style>
+.stMainBlockContainer { padding-top: 3.6rem; padding-bottom: 3rem; max-width: 96rem; margin: 0 auto; }
+h1 { padding: 0 !important; font-size: 2rem !important; }
+h3 { font-size: 1.2rem !important; }
+.st-key-w_goal [role=radiogroup], .st-key-w_screen [role=radiogroup] { gap: .5rem; }
+.st-key-w_goal [role=radiogroup] > div, .st-key-w_screen [role=radiogroup] > div {
+  border: 1px solid color-mix(in srgb, currentColor 35%, transparent); border-radius: .5rem; padding: .35rem .8rem; }
+.st-key-w_goal [role=radiogroup] > div[data-selected], .st-key-w_screen [role=radiogroup] > div[data-selected] {
+  border-color: currentColor; box-shadow: inset 0 -3px 0 currentColor; }
+</style>"""
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)
@@ -49,29 +66,41 @@ def _answered(asked: str, own: calibrate.Own | None) -> tuple[Plan, Certainty | 
 
 def main() -> None:
     st.set_page_config(page_title="InfraScale", layout="wide")
-    values = read({name: st.query_params.get_all(name) for name in st.query_params})
-    form = Form(values)
-    top, right = st.columns([4, 1], vertical_alignment="bottom")
+    st.html(STYLE)
+    given = {name: st.query_params.get_all(name) for name in st.query_params}
+    values = read(given)
+    w = words(str(values["lang"]))
+    form = Form(values, w)
+    top, right = st.columns([5, 1], vertical_alignment="bottom")
     with right:
-        found = form.choice("lang", list(languages()), words(str(values["lang"])).say("app.language"), str.upper)
-    w = words(found)
+        names = {code: words(code).say("language.name").capitalize() for code in languages()}
+        w = form.w = words(form.choice("lang", list(languages()), w.say("app.language"), lambda code: names[code]))
     top.title("InfraScale")
     top.markdown(w.say("app.tagline"))
-    goal = form.choice("goal", ["need", "have"], w.say("app.goal"), lambda code: w.say(f"app.goal_{code}"), radio=True)
+    goals = ["need", "have"]
+    goal = form.choice(
+        "goal", goals, w.say("app.goal"), lambda code: f"**{w.say(f'app.goal_{code}')}**", radio=True,
+        captions=[w.say(f"form.goal_{code}") for code in goals],
+    )  # fmt: skip
+    if strange := ignored(given):
+        st.warning(w.say("form.ignored", names=", ".join(strange)), icon=":material/link_off:")
     banner = st.container()
     if goal == "have":
-        _capacity(w, form, banner)
+        capacity.show(w, form, banner)
     else:
         _plan(w, form, banner)
     st.query_params.from_dict(written(form.values))
 
 
-def _plan(w: Words, form: Form, banner: st.delta_generator.DeltaGenerator) -> None:
+def _plan(w: Words, form: Form, banner: Place) -> None:
     screen = form.choice(
         "screen", list(SCREENS), w.say("app.screen"), lambda code: w.say(f"app.screen_{code}"), radio=True
     )
     if screen in FORMS | ABOVE:
         (FORMS | ABOVE)[screen](w, form)
+    if form.wrong:
+        banner.error(w.say("form.wrong"), icon=":material/error:")
+        return
     try:
         keys = question(form.values)
         asked = validated(keys)
@@ -82,7 +111,8 @@ def _plan(w: Words, form: Form, banner: st.delta_generator.DeltaGenerator) -> No
             refused(w, error)
         return
     with banner:
-        answer.sentence(w, plan, sure)
+        answer.sentence(w, plan, sure, asked)
+        st.markdown(flow_sentence(w, facts.demand_of(asked), flow(plan.scenario, plan.best)))
         calibrate.said(w, form.values, screen)
     if screen in FORMS:
         with st.container(border=True):
@@ -96,32 +126,3 @@ def _result(w: Words, form: Form, screen: str, plan: Plan, sure: Certainty | Non
         RESULTS[screen](w, form, plan, sure, asked, date.today())
     except InfraScaleError as error:
         refused(w, error)
-
-
-def _capacity(w: Words, form: Form, banner: st.delta_generator.DeltaGenerator) -> None:
-    """The other entrance: what the GPUs that one owns can serve."""
-    from infrascale.screen import capacity_lines
-
-    left, right = st.columns(2)
-    with left:
-        form.number("owned", w.say("app.owned"), step=1.0)
-        need.promise(w, form)
-    with right:
-        hardware.form(w, form)
-    try:
-        keys = question(form.values)
-        for name in ("users", "agents", "adoption", "requests_per_day", "peak_hour", "request_per_s", "max_gpus"):
-            keys.pop(name, None)
-        asked = api.ask(needs_demand=False, **keys)
-        gpus = int(float(str(form.values["owned"])))
-        found = api.capacity(gpus, asked)
-    except InfraScaleError as error:
-        with banner:
-            refused(w, error)
-        return
-    lines = capacity_lines(gpus, asked, found, w)
-    end = lines.index("") if "" in lines else len(lines)
-    with banner:
-        (st.success if found else st.warning)(" ".join(line.strip() for line in lines[:end]))
-    if found:
-        st.code("\n".join(lines[end + 1 :]), language=None)

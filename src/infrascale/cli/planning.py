@@ -66,6 +66,7 @@ def plan(
     prefix_hit: Annotated[float | None, typer.Option(help="Share of the input in the prefix cache.")] = None,
     max_gpus: Whole = None,
     gpus_per_replica: Wholes = None,
+    gpus_per_server: Annotated[int | None, typer.Option(help="GPUs in a server, where yours differ.")] = None,
     redundancy: Annotated[int | None, typer.Option(help="Spare replicas (N+1: 1).")] = None,
     headroom: Annotated[float | None, typer.Option(help="Demand added on top, as a share.")] = None,
     max_num_seqs: Whole = None,

@@ -6,9 +6,11 @@ Idea: texts are ours, every rule of a language (plural forms, separators, where 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from math import isfinite
 
 from babel import Locale, dates, numbers
 from babel.core import get_global
@@ -63,6 +65,23 @@ class Words:
         """12000.5 with one digit: 12,000.5 in English, 12 000,5 in French."""
         pattern = "#,##0" + ("." + "0" * digits if digits else "")
         return numbers.format_decimal(value, pattern, locale=self.locale)
+
+    def typed(self, value: float) -> str:
+        """A number as it stands in a field: all its digits, no more."""
+        return numbers.format_decimal(value, "#,##0.############", locale=self.locale)
+
+    def parsed(self, text: str) -> float | None:
+        """A number that a person typed: 12,000.5 in English, 12 000,5 in French, 1.2e4 in both. None: it is none."""
+        bare = re.sub(r"[\s\u00a0\u202f_]", "", text)
+        point = "." not in self.number(1e4)  # where it separates no thousands, it can only be a decimal point
+        try:
+            if re.fullmatch(r"[+-]?\d+(\.\d+)?[eE][+-]?\d+|[+-]?\d+\.\d+" if point else r"[+-]?\d+e[+-]?\d+", bare):
+                found = float(bare)
+            else:
+                found = float(numbers.parse_decimal(bare, locale=self.locale, strict=True))
+        except (numbers.NumberFormatError, ValueError, OverflowError):
+            return None
+        return found if isfinite(found) else None
 
     def percent(self, fraction: float, digits: int = 0, *, signed: bool = False) -> str:
         """0.125 with one digit: 12.5% in English, 12,5 % in French. `signed` puts + before a gain."""

@@ -3,22 +3,57 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from infrascale import catalog
 from infrascale.catalog import spelling
-from infrascale.errors import CatalogError, FileError
+from infrascale.errors import CatalogError, FileError, ScenarioError
 from infrascale.model import Model
 from infrascale.parsing.huggingface import parse_config
 from infrascale.parsing.quantization import precision_in_name, stored_as
 
+#: Models that came as a config.json in memory, by the names that `given` made for them; the latest ones only.
+_given: OrderedDict[str, Model] = OrderedDict()
+MOST_GIVEN = 256
 
-@cache
+
+def given(config: Mapping[str, Any], name: str) -> str:
+    """The name by which `model` finds a model that a person handed over as its config.json; nothing touches a disk.
+
+    The name ends in a hash of the config, so that two models never share one.
+    """
+    content = json.dumps(config, sort_keys=True, separators=(",", ":"))
+    called = f"{name}-{sha256(content.encode()).hexdigest()[:8]}"
+    if called not in _given:
+        _given[called] = parse_config(dict(config), id=called)
+    _given.move_to_end(called)
+    while len(_given) > MOST_GIVEN:
+        _given.popitem(last=False)
+    return called
+
+
+def public(name: str) -> str:
+    """A name that a stranger may give: of the catalog, of the hub or `given`, never of a file on this machine."""
+    if local_config(name, must_exist=False):
+        raise ScenarioError(
+            f"{name[:60]!r} names a file", why="only names are taken here", fix="hand over the config.json itself"
+        )
+    return name
+
+
 def model(name: str) -> Model:
     """The model that `name` means."""
+    return _given[name] if name in _given else _named(name)
+
+
+@cache
+def _named(name: str) -> Model:
     local = local_config(name)
     if local:
         return parse_config(local[1], id=local[0])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from infrascale.deployment import kv_cache_dtypes, runs, shards
 from infrascale.errors import FileError, ScenarioError
+from infrascale.hardware import Gpu
 from infrascale.model import Model
 from infrascale.parsing.gpus import all_gpus, gpu
 from infrascale.parsing.models import model
@@ -58,6 +60,7 @@ class Question(BaseModel):
     prefix_hit: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
     max_gpus: Annotated[int, Field(ge=1, le=10**9)] | None = None
     gpus_per_replica: list[Annotated[int, Field(ge=1, le=1024)]] = []
+    gpus_per_server: Annotated[int, Field(ge=1, le=128)] | None = None
     redundancy: Annotated[int, Field(ge=0, le=1000)] = 0
     headroom: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.0
     max_num_seqs: Annotated[int, Field(ge=1, le=1 << 20)] | None = None
@@ -104,7 +107,7 @@ def question(values: Mapping[str, Any]) -> Question:
 
 def traffic_table(path: str) -> dict[str, Any]:
     """The [traffic] of a scenario.toml; empty where it has none."""
-    found = _tables(path).get("traffic", {})
+    found = _tables(_text(path), path).get("traffic", {})
     if not isinstance(found, dict):
         raise FileError(f"traffic in {path} is no table", why="it is a single value", fix="write [traffic] above it")
     return found
@@ -112,7 +115,12 @@ def traffic_table(path: str) -> dict[str, Any]:
 
 def read_toml(path: str) -> dict[str, Any]:
     """A scenario.toml as flat keys; an error in it names its line."""
-    found = _tables(path)
+    return toml_keys(_text(path), path)
+
+
+def toml_keys(text: str, name: str) -> dict[str, Any]:
+    """The flat keys of a scenario.toml or a workload file that is already in memory; errors call it `name`."""
+    found = _tables(text, name)
     found.pop("usage", None)  # the evidence of a workload file: `infrascale usage` wrote it for people
     found.pop("traffic", None)  # for `infrascale simulate` and `plan --verify`: see `traffic_table`
     for key in ("gpu", "precision", "gpus_per_replica", "price"):
@@ -121,21 +129,26 @@ def read_toml(path: str) -> dict[str, Any]:
     return found
 
 
-def _tables(path: str) -> dict[str, Any]:
+def _text(path: str) -> str:
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"{path} cannot be read", why=str(error), fix="give a scenario.toml") from None
+
+
+def _tables(text: str, name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise FileError(f"{path} is not TOML", why=str(error), fix="mend that line") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise FileError(f"{name} is not TOML", why=str(error), fix="mend that line") from None
 
 
 def scenario(asked: Question, *, needs_demand: bool = True, given: Model | None = None) -> Scenario:
     """The Scenario a Question means, its contradictions refused. `given`: the model itself, in place of its name."""
     found_model = given or model(asked.model)
     gpus = tuple(all_gpus()) if "any" in asked.gpu else tuple(dict.fromkeys(map(gpu, asked.gpu)))
+    if asked.gpus_per_server:
+        gpus = tuple(_in_servers_of(one, asked.gpus_per_server) for one in gpus)
     workload = Workload(
         isl_tokens=asked.isl,
         osl_tokens=asked.osl,
@@ -188,6 +201,11 @@ def scenario(asked: Question, *, needs_demand: bool = True, given: Model | None 
         requests_per_user_is_assumed=assumed,
         arrival_cv=asked.arrival_cv,
     )
+
+
+def _in_servers_of(gpu: Gpu, gpus: int) -> Gpu:
+    """The GPU in a server that holds another number of it than the catalog's: its fast link ends with the server."""
+    return replace(gpu, gpus_per_server=gpus, link=replace(gpu.link, gpus=min(gpu.link.gpus, gpus)))
 
 
 def _cut_possible(asked: Question, found: Model, gpus: tuple) -> None:

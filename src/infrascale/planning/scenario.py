@@ -80,11 +80,13 @@ class Scenario:
     arrival_cv: float = 1.0  # of the gaps between requests: 1 Poisson; counts where the promise is for a share
 
 
-def default_requests_per_user(promise: Promise, workload: Workload) -> float:
+def default_requests_per_user(
+    promise: Promise, workload: Workload, request_per_s: float = REQUESTS_PER_USER_S
+) -> float:
     """Share of connected users with a request in flight, when nobody says (Little's law on one user).
 
         0.4 requests a minute · (ttft + osl / speed)
 
     400 tokens at 20 tokens/s after 2 s: 0.4 / 60 · 22 = 0.147.
     """
-    return min(1.0, REQUESTS_PER_USER_S * (promise.ttft_s + workload.osl_tokens / promise.token_per_s))
+    return min(1.0, request_per_s * (promise.ttft_s + workload.osl_tokens / promise.token_per_s))

@@ -9,18 +9,35 @@ from infrascale.screen.record import (
     plan_json,
     rest_json,
 )
-from infrascale.screen.text import answer_sentences, capacity_lines, error_lines, plan_lines
+from infrascale.screen.text import (
+    answer_sentences,
+    capacity_lines,
+    capacity_sentences,
+    error_lines,
+    flow_sentence,
+    headline,
+    plan_lines,
+    proof_and_limit,
+    why_lost,
+    why_refused,
+)  # fmt: skip
 
 __all__ = [
     "answer_sentences",
     "beyond_json",
     "candidate_json",
     "capacity_lines",
+    "capacity_sentences",
     "certainty_json",
     "cut",
     "error_lines",
+    "flow_sentence",
+    "headline",
     "nearest_changes",
     "plan_json",
     "plan_lines",
+    "proof_and_limit",
     "rest_json",
+    "why_lost",
+    "why_refused",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from textwrap import wrap
 from infrascale.certainty import Beyond, Certainty, Evidence, Rest
 from infrascale.errors import InfraScaleError
 from infrascale.locales import Words, words
-from infrascale.planning import Candidate, Check, Constraint, Objective, Plan, Rejection, Scenario
+from infrascale.planning import Candidate, Check, Constraint, Flow, Objective, Plan, Rejection, Scenario
 from infrascale.screen.record import cut, nearest_changes
 
 WIDTH = 80
@@ -63,9 +63,7 @@ def capacity_lines(
     w = say or words()
     if not found:
         return [w.say("capacity.none")]
-    most, share = found[0][1], scenario.requests_per_user or 1.0
-    answer = w.say("capacity.answer", gpus=w.quantity(gpus, "gpus"), n=round(most), model=scenario.model.id)
-    users = w.say("capacity.users", n=round(most / share), share=w.number(share, 3))
+    answer, users, *around = capacity_sentences(w, gpus, scenario, found, beyond)
     ways = [
         f"  {w.quantity(requests, 'requests'):>18}{w.number(candidate.replicas):>6} × {fit(cut(candidate), 44)}"
         for candidate, requests in found[:6]
@@ -73,28 +71,41 @@ def capacity_lines(
     lines = [*paragraph(answer, ""), f"  {users}"]
     if beyond is None:
         return [*lines, "", *ways]
-    best = found[0][0]
-    sure = w.say(
-        "capacity.between",
-        low=round(beyond.low_requests),
-        high=round(beyond.high_requests),
-        confidence=w.percent(beyond.confidence_fraction),
-    )
-    doubled = beyond.doubled_gpus
-    more = w.say("capacity.doubled", gpus=w.quantity(doubled, "gpus")) if doubled else w.say("capacity.never")
-    said = (sure, w.say("capacity.breaks", name=w.say(f"constraint.{beyond.breaks.value}")) + " " + more)
     return [
         *lines,
-        *(line for text in said for line in paragraph(text, "  ")),
+        *(line for text in around for line in paragraph(text, "  ")),
         "",
-        *_promises(w, scenario, best, None),
+        *_promises(w, scenario, found[0][0], None),
         "",
-        *_memory(w, best),
+        *_memory(w, found[0][0]),
         "",
         "  " + w.say("capacity.ways"),
         *ways,
         "",
         *paragraph(_rest(w, rest) if rest else _evidence(w, beyond.evidence), "  "),
+    ]
+
+
+def capacity_sentences(
+    w: Words, gpus: int, scenario: Scenario, found: Sequence[tuple[Candidate, float]], beyond: Beyond | None
+) -> list[str]:
+    """The requests at once and the users they mean; then how sure that is, what breaks first, what twice would need."""
+    if not found:
+        return [w.say("capacity.none")]
+    most, share = found[0][1], scenario.requests_per_user or 1.0
+    said = [
+        w.say("capacity.answer", gpus=w.quantity(gpus, "gpus"), n=round(most), model=scenario.model.id),
+        w.say("capacity.users", n=round(most / share), share=w.number(share, 3)),
+    ]
+    if beyond is None:
+        return said
+    ends = {"low": round(beyond.low_requests), "high": round(beyond.high_requests)}
+    doubled = beyond.doubled_gpus
+    more = w.say("capacity.doubled", gpus=w.quantity(doubled, "gpus")) if doubled else w.say("capacity.never")
+    return [
+        *said,
+        w.say("capacity.between", confidence=w.percent(beyond.confidence_fraction), **ends),
+        w.say("capacity.breaks", name=w.say(f"constraint.{beyond.breaks.value}")) + " " + more,
     ]
 
 
@@ -109,21 +120,67 @@ def answer_sentences(w: Words, plan: Plan, best: Candidate, sure: Certainty | No
     size = w.quantity(best.gpus_per_replica, "gpus")
     batch = w.say("plan.batch", n=best.max_batch)
     letters = w.say("plan.letters", b=best.batch_exponent, load=w.number(best.load, 2))
+    proof, why = proof_and_limit(w, plan, best)
+    counts = {"gpus": best.gpus, "gpu": best.deployment.gpu.name, "replicas": replicas, "size": size, "proof": proof}
+    spare = best.spare_replicas
+    answer = w.say("plan.answer_spare", n=spare, **counts) if spare else w.say("plan.answer", **counts)
+    return [answer, f"{batch} ({letters})", *([_gpus_between(w, sure)] if sure else []), why]
+
+
+def proof_and_limit(w: Words, plan: Plan, best: Candidate) -> tuple[str, str]:
+    """How sure it is that fewer would not do, and what binds."""
     if plan.solver == "nelder-mead":
         proof = w.say("plan.inexact", excess=w.percent(plan.excess_fraction))
     elif plan.solver == "simulated":
         proof = w.say("plan.simulated")
-    elif plan.objective is not Objective.GPUS:
-        proof = w.say("plan.by", objective=w.say(f"plan.by_{plan.objective.value}"), count=1 + len(plan.others))
-    else:
+    elif plan.objective is Objective.GPUS:
         proof = w.say("plan.exact")
-    counts = {"gpus": best.gpus, "gpu": best.deployment.gpu.name, "replicas": replicas, "size": size, "proof": proof}
-    spare = best.spare_replicas
-    answer = w.say("plan.answer_spare", n=spare, **counts) if spare else w.say("plan.answer", **counts)
-    name = w.say(f"constraint.{best.binding.constraint.value}")
-    alone = best.replicas == 1
-    why = w.say("plan.binds_alone", name=name) if alone else w.say(f"plan.binds_{best.binding.constraint.value}")
-    return [answer, f"{batch} ({letters})", *([_gpus_between(w, sure)] if sure else []), why]
+    else:
+        proof = w.say("plan.by", objective=w.say(f"plan.by_{plan.objective.value}"), count=1 + len(plan.others))
+    name, alone = best.binding.constraint.value, best.replicas == 1
+    limit = w.say("plan.binds_alone", name=w.say(f"constraint.{name}")) if alone else w.say(f"plan.binds_{name}")
+    return proof, limit
+
+
+def headline(w: Words, plan: Plan, best: Candidate, sure: Certainty | None) -> str:
+    """The whole answer in one sentence: 6 × H100 = 3 replicas × 2 GPUs; up to 64 at once in each; 5 to 7 GPUs with…"""
+    replicas = w.quantity(best.replicas, "replicas")
+    if best.spare_replicas:
+        replicas = w.say("plan.with_spare", replicas=replicas, n=best.spare_replicas)
+    size = w.quantity(best.gpus_per_replica, "gpus")
+    said = [
+        f"{w.number(best.gpus)} × {best.deployment.gpu.name} = {replicas} × {size}",
+        w.say("plan.batch", n=best.max_batch),
+        *([_gpus_between(w, sure)] if sure else []),
+    ]
+    return w.say("plan.semicolon").join(said)
+
+
+def flow_sentence(w: Words, asked: tuple[str, float], found: Flow) -> str:
+    """10,000 agents → 27 requests/s at the peak → about 210 in flight."""
+    key, value = asked
+    rate = w.quantity(found.request_per_s, "request_per_s")
+    said = [w.say("plan.flow_rate", rate=rate), w.say("plan.flow_in_flight", n=round(found.in_flight_requests))]
+    return " → ".join(([] if key == "request_per_s" else [w.say(f"plan.flow_{key}", n=round(value))]) + said)
+
+
+def why_lost(w: Words, best: Candidate, other: Candidate) -> str:
+    """What the winner has over another way that keeps the promise."""
+    more = other.gpus - best.gpus
+    speed = w.quantity(other.performance.token_per_s_per_request, "token_per_s")
+    name = w.say(f"constraint.{other.binding.constraint.value}")
+    if not more:
+        return w.say("plan.other_same", speed=speed, name=name)
+    return w.say("plan.other_more" if more > 0 else "plan.other_fewer", n=abs(more), name=name)
+
+
+def why_refused(w: Words, refused: Rejection) -> str:
+    """What stops a way that serves nobody."""
+    if refused.constraint is Constraint.SUPPORT:
+        return w.say("plan.refused_support")
+    name = w.say(f"constraint.{refused.constraint.value}")
+    needed, available = w.quantity(refused.needed, refused.unit), w.quantity(refused.available, refused.unit)
+    return w.say("plan.refused", name=name, needed=needed, available=available)
 
 
 def _asked(w: Words, scenario: Scenario, best: Candidate) -> list[str]:
@@ -229,21 +286,11 @@ def _losers(w: Words, plan: Plan, best: Candidate) -> list[str]:
 
 
 def _other(w: Words, best: Candidate, other: Candidate) -> str:
-    more = other.gpus - best.gpus
-    speed = w.quantity(other.performance.token_per_s_per_request, "token_per_s")
-    name = w.say(f"constraint.{other.binding.constraint.value}")
-    why = w.say("plan.other_same", speed=speed, name=name)
-    if more:
-        why = w.say("plan.other_more" if more > 0 else "plan.other_fewer", n=abs(more), name=name)
-    return _row(w.quantity(other.gpus, "gpus"), cut(other), why)
+    return _row(w.quantity(other.gpus, "gpus"), cut(other), why_lost(w, best, other))
 
 
 def _refused(w: Words, refused: Rejection) -> str:
-    if refused.constraint is Constraint.SUPPORT:
-        return _row("–", cut(refused), w.say("plan.refused_support"))
-    name = w.say(f"constraint.{refused.constraint.value}")
-    needed, available = w.quantity(refused.needed, refused.unit), w.quantity(refused.available, refused.unit)
-    return _row("–", cut(refused), w.say("plan.refused", name=name, needed=needed, available=available))
+    return _row("–", cut(refused), why_refused(w, refused))
 
 
 def _row(gpus: str, way: str, why: str) -> str:

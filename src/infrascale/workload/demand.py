@@ -54,6 +54,11 @@ class Demand:
     think_s: float | None = None
 
 
+def grown(demand: float, growth_fraction: float, years: float) -> float:
+    """Demand that grows by the same share every year: 1000 at 20 % a year are 1440 in two years."""
+    return demand * (1 + growth_fraction) ** years
+
+
 def in_flight(demand: Demand, residence_s: float) -> float:
     """Requests in the system when each stays `residence_s` (Little's law).
 

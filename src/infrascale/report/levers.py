@@ -1,0 +1,114 @@
+"""What would make a plan cheaper, or an infeasible question feasible: one change at a time, each proven by a plan.
+
+In: Plan and its question.    Out: Lever, whose keys are those of a scenario.toml: a flag on the command line, a button
+in the app. Nothing is estimated from the constraint that binds: every change is planned anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import ceil, floor, log10
+
+from infrascale.deployment import kv_cache_dtypes, runs
+from infrascale.errors import InfraScaleError
+from infrascale.parsing.efficiencies import efficiency
+from infrascale.parsing.scenarios import Question, scenario
+from infrascale.planning import Candidate, Change, Constraint, Nearest, Plan, plan
+from infrascale.precision import PRECISIONS
+
+#: How far a promise is eased to see what that buys: a fifth of the speed, half as long again to wait.
+EASED_SPEED, EASED_TTFT = 0.8, 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lever:
+    """`keys` of scenario.toml that change, the first of which names it; the plan they give; GPUs saved by it."""
+
+    keys: Mapping[str, object]
+    best: Candidate
+    saves_gpus: int
+
+    @property
+    def name(self) -> str:
+        return next(iter(self.keys))
+
+
+def levers(found: Plan, asked: Question) -> list[Lever]:
+    """Single changes that save GPUs of the kind planned, those that save most first; of equals, the mildest."""
+    best = found.best
+    if best is None:
+        return []
+    tried = (
+        (keys, _planned(found, asked, keys | {"gpu": [best.deployment.gpu.id]})) for keys in _changes(found, asked)
+    )
+    helpful = [
+        Lever(keys=keys, best=one, saves_gpus=best.gpus - one.gpus)
+        for keys, one in tried
+        if one and one.gpus < best.gpus
+    ]
+    return sorted(helpful, key=lambda lever: -lever.saves_gpus)
+
+
+def remedies(found: Plan, asked: Question) -> list[Lever]:
+    """Single changes after which an infeasible question has an answer; promises rounded to what people would say."""
+    if found.best is not None:
+        return []
+    tried = ((keys, _planned(found, asked, keys)) for keys in (_keys(one, asked) for one in found.nearest) if keys)
+    return [Lever(keys=keys, best=one, saves_gpus=0) for keys, one in tried if one]
+
+
+def _planned(found: Plan, asked: Question, keys: Mapping[str, object]) -> Candidate | None:
+    try:
+        changed = Question.model_validate(asked.model_dump() | dict(keys))
+        return plan(scenario(changed, given=found.scenario.model), efficiency()).best
+    except InfraScaleError:  # a change that contradicts the rest of the question helps nobody
+        return None
+
+
+def _changes(found: Plan, asked: Question) -> Iterator[dict[str, object]]:
+    """What a person could do, mildest first: a smaller cache, smaller weights, then a weaker promise."""
+    assert found.best is not None
+    deployment = found.best.deployment
+    if asked.kv_cache_dtype == "auto" and "fp8" in kv_cache_dtypes(deployment.gpu):
+        yield {"kv_cache_dtype": "fp8"}
+    now = PRECISIONS[deployment.quantization.precision].weight_bytes_per_param
+    for precision in PRECISIONS:
+        if PRECISIONS[precision].weight_bytes_per_param < now and runs(precision, deployment.gpu):
+            yield {"precision": [precision]}
+    promise = found.scenario.promise
+    yield _eased("ttft", promise.ttft_s * EASED_TTFT, found, asked)
+    yield _eased("tokens_per_s", promise.token_per_s * EASED_SPEED, found, asked)
+
+
+def _eased(key: str, value: float, found: Plan, asked: Question) -> dict[str, object]:
+    """A promise moved alone: what users do stays as it is, also where that was derived from the promise."""
+    held = found.scenario.requests_per_user if asked.users is not None and asked.think_s is None else None
+    freed = {"tpot_s": None} if key == "tokens_per_s" and asked.tpot_s is not None else {}
+    return {key: _said(value)} | freed | ({"requests_per_user": held} if held else {})
+
+
+def _keys(nearest: Nearest, asked: Question) -> dict[str, object]:
+    """The keys that make the change; empty where there is none to make."""
+    if nearest.candidate is None or nearest.change is None:
+        return {}
+    if nearest.change is Change.STOCK:
+        return {"max_gpus": nearest.candidate.gpus}
+    if nearest.change is Change.PRECISION:
+        return {"precision": [nearest.candidate.deployment.quantization.precision]}
+    if nearest.change is Change.GPU:
+        return {"gpu": [nearest.candidate.deployment.gpu.id]}
+    speed, ttft_s = nearest.candidate.performance.token_per_s_per_request, nearest.candidate.performance.ttft_s.mean_s
+    wait = {"ttft": max(asked.ttft, _said(max(ttft_s, nearest.best), up=True))}
+    promised = asked.tokens_per_s or (1 / asked.tpot_s if asked.tpot_s else 20.0)
+    eased = {"tokens_per_s": _said(min(speed, nearest.best), up=False), "tpot_s": None}
+    if nearest.constraint is Constraint.WAIT:
+        return wait | (eased if speed < promised else {})
+    return eased | (wait if ttft_s > asked.ttft else {})
+
+
+def _said(value: float, *, up: bool | None = None) -> float:
+    """Two digits: 0.0484 s as 0.049 when rounded up, so that what is said can be kept."""
+    step = 10 ** (floor(log10(value)) - 1)
+    whole = round(value / step) if up is None else ceil(value / step) if up else floor(value / step)
+    return round(whole * step, 10)
