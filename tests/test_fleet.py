@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -145,6 +149,15 @@ def test_what_is_served_most_fits_and_no_more_does():
             again = cheapest(Problem(servers=owned, needs=needs, ways=problem.ways, most_kw=problem.most_kw))
             if found.scale > 1e-6:
                 assert (again is not None) == possible
+
+
+@pytest.mark.slow
+def test_ten_models_on_eight_kinds_are_proven_optimal_within_a_minute():
+    script = Path(__file__).parents[1] / "benchmarks" / "fleet.py"
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert "10 models × 8 kinds" in done.stdout
+    solved, gap = re.search(r"solved in ([\d.]+) s, gap ([\d.e-]+)", done.stdout).groups()
+    assert float(gap) == 0 and float(solved) < 60
 
 
 def test_an_infeasible_inventory_names_the_smallest_purchase():

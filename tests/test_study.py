@@ -252,6 +252,19 @@ def test_monte_carlo_without_uncertainty_is_the_plan_and_with_it_spreads():
         monte_carlo(asked, {"agents": 0.1}, Random(1))
 
 
+def test_the_error_of_a_prediction_reaches_its_measured_ends_and_no_more_often():
+    """5 % of the draws are slower than the slow end of the plan's interval, 5 % faster than its fast end."""
+    from infrascale.studies.sensitivity import _ends, _error
+
+    asked = question(dict(model="llama-3.3-70b", gpu=["h100-sxm"], users=20000))
+    low, high = _ends(asked, None)
+    assert low < 0 < high
+    rng = Random(1)
+    drawn = sorted(_error(rng.gauss(0, 1), (low, high)) for _ in range(20_000))
+    assert sum(one < low for one in drawn) / 20_000 == pytest.approx(0.05, abs=0.006)
+    assert sum(one > high for one in drawn) / 20_000 == pytest.approx(0.05, abs=0.006)
+
+
 def test_a_slower_reality_needs_more_gpus():
     for keys in (dict(users=20000.0), dict(request_per_s=50.0), dict(users=20000.0, think_s=60.0)):
         keys = dict(model="llama-3.3-70b", gpu=["h100-sxm"], tokens_per_s=20.0) | keys

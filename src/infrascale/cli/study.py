@@ -92,7 +92,7 @@ def sensitivity(
     vary: Annotated[list[str] | None, typer.Option(help="KEY=SPREAD, log-normal: users=0.3; repeat.")] = None,
     price: Annotated[str | None, typer.Option(help="Of a GPU-hour: 2eur or 1.50-3usd.")] = None,
     draws: Annotated[int, typer.Option(help="Monte Carlo draws.", min=10, max=100_000)] = 200,
-    model_error: Annotated[float | None, typer.Option(help="Spread of the predicted speed.", min=0, max=2)] = None,
+    model_error: Annotated[float | None, typer.Option(help="Of the speed; else as measured.", min=0, max=2)] = None,
     seed: int = 0,
     calibration: Calibration = None,
     as_json: Json = False,
@@ -112,13 +112,12 @@ def sensitivity(
     asked = question(keys_of(file, flags))
     spreads = dict(map(_spread, vary or ()))
     span = own_money(price) if price else None
-    error = room.MODEL_ERROR if model_error is None else model_error
     with shown("moving inputs") as progress:
         swings = room.tornado(asked, share, progress, calibration)
     found = None
     if spreads or span or model_error is not None:
         with shown("drawing") as progress:
-            found = room.monte_carlo(asked, spreads, Random(seed), draws, span, error, progress, calibration)
+            found = room.monte_carlo(asked, spreads, Random(seed), draws, span, model_error, progress, calibration)
     lines = sensitivity_lines(swings, share, found)
     print(json.dumps(sensitivity_json(swings, found), indent=2) if as_json else "\n".join(lines))
 

@@ -4,14 +4,14 @@ In: a Question, relative spreads, an rng.    Out: Swings, the widest first; a Di
 
     tornado       each input alone by ± 10 %, planned again
     Monte Carlo   inputs drawn log-normally around their values, prices evenly within their span, and an error of the
-                  predicted speed: real step times are the predicted ones · e^ε
+                  predicted speed: real step times are the predicted ones · e^ε, ε of the plan's own 90 % interval
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import ceil, exp
+from math import ceil, exp, log
 from random import Random
 from typing import Any
 
@@ -21,8 +21,8 @@ from infrascale.economics.usage import HOURS_PER_MONTH
 from infrascale.errors import ScenarioError
 from infrascale.parsing.scenarios import Question, question, scenario
 
-#: Standard deviation of ln(measured / predicted) of time per token under vLLM: README, InferenceX rows, 10 % mean.
-MODEL_ERROR = 0.10
+#: A normal variable stays within so many standard deviations of its mean in 90 % of the draws.
+WITHIN_90 = 1.645
 MOVED = ("users", "requests_per_user", "think_s", "request_per_s", "agents", "adoption", "requests_per_day",
          "peak_hour", "isl", "osl", "prefix_hit", "tokens_per_s", "ttft", "headroom")  # fmt: skip
 
@@ -110,9 +110,12 @@ def quantile(ordered: tuple[float, ...], share: float) -> float:
 
 def monte_carlo(
     asked: Question, spreads: Mapping[str, float], rng: Random, draws: int = 200, price: Span | None = None,
-    model_error: float = MODEL_ERROR, progress: Progress | None = None, calibration: str | None = None,
+    model_error: float | None = None, progress: Progress | None = None, calibration: str | None = None,
 ) -> Distribution:  # fmt: skip
-    """`spreads`: of each uncertain input, the standard deviation of its logarithm (0.2: about ± 20 %)."""
+    """`spreads`: of each uncertain input, the standard deviation of its logarithm (0.2: about ± 20 %).
+
+    `model_error`: the same of the predicted speed; None: as far as measurements lay from predictions like the plan's.
+    """
     inputs = inputs_of(asked)
     unknown = [key for key in spreads if key not in inputs]
     if unknown:
@@ -120,9 +123,10 @@ def monte_carlo(
             f"{unknown[0]} cannot vary", why="the question has no such number", fix=f"one of {', '.join(inputs)}"
         )
     keys, gpus, costs, infeasible = asked.model_dump(exclude_none=True), [], [], 0
+    ends = _ends(asked, calibration) if model_error is None else (-WITHIN_90 * model_error, WITHIN_90 * model_error)
     for done in range(1, draws + 1):
         drawn = {key: _legal(key, inputs[key] * exp(rng.gauss(0, spread))) for key, spread in spreads.items()}
-        slower = exp(rng.gauss(0, model_error))
+        slower = exp(_error(rng.gauss(0, 1), ends))
         asked_now = _settled({"tokens_per_s": inputs.get("tokens_per_s")} | keys | drawn)
         needed = gpus_of(_slower(asked_now, slower), calibration)
         hour = rng.uniform(price.low.amount, price.high.amount) if price else 0.0
@@ -134,6 +138,22 @@ def monte_carlo(
             progress(done, draws)
     currency = price.currency.value if price else None
     return Distribution(gpus=tuple(sorted(gpus)), costs=tuple(sorted(costs)), currency=currency, infeasible=infeasible)
+
+
+def _ends(asked: Question, calibration: str | None) -> tuple[float, float]:
+    """Between which ln(real / predicted) of the time per token lies with 90 % confidence, for a question's plan."""
+    found = api.plan(calibration=calibration, **asked.model_dump(exclude_none=True))
+    sure = api.certainty(found, calibration=calibration)
+    if found.best is None or sure is None:
+        return 0.0, 0.0
+    speed = 1 / found.scenario.promise.tpot_of(found.best.performance)
+    slow, fast = sure.token_per_s
+    return log(speed / fast), log(speed / slow)
+
+
+def _error(deviations: float, ends: tuple[float, float]) -> float:
+    """ε at so many standard deviations, either side reaching its own end: 5 % of the draws lie beyond each."""
+    return deviations * (max(0.0, ends[1]) if deviations > 0 else max(0.0, -ends[0])) / WITHIN_90
 
 
 def _settled(keys: dict[str, Any]) -> dict[str, Any]:
