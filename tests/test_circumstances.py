@@ -156,3 +156,12 @@ def test_a_population_over_the_years_is_planned_year_by_year():
     assert found[2].gpus == api.plan(**keys | {"adoption": 0.8, "requests_per_day": 16.9}).best.gpus
     with pytest.raises(InfraScaleError, match="population"):
         yearly(question({"model": "llama-3.1-8b", "users": 5}), 3, 0, 0)
+
+
+def test_a_day_of_a_population_is_its_working_day():
+    keys = demanding({"agents": 2.5e6}, asked_of({"hours": "8-18"}), None)
+    assert keys["peak_hour"] == approx(1 / 10)
+    with pytest.raises(InfraScaleError, match="too many"):
+        drawn(told(hours="8-18").pattern, seconds=86_400.0, rate=900.0)
+    day = drawn(told(hours="8-18").pattern, seconds=86_400.0, rate=69.4)
+    assert len(day) == approx(69.4 * 36_000, rel=0.01)

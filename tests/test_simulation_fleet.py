@@ -190,7 +190,7 @@ def test_one_more_replica_is_what_a_death_is_survived_by(tmp_path):
     calm, dies, spare = found["failures"]["cases"]
     assert calm["kept_fraction"] == 1.0 and spare["kept_fraction"] > 0.99
     assert dies["kept_fraction"] < 0.2 and found["sent_again"] > 0
-    worst = max(found["failures"]["transient"], key=lambda one: one["wait_s"])
+    worst = max(found["upheaval"], key=lambda one: one["wait_s"])
     assert worst["wait_s"] == pytest.approx(dies["ttft_s"]["p99"], rel=0.3)  # two derivations of one pile
     assert "one more, 3 replicas" in cli(tmp_path, "simulate", *LLAMA, *words)
 

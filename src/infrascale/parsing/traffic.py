@@ -106,8 +106,11 @@ def trace(path: str) -> Traffic:
 
 def demanding(keys: Mapping[str, Any], asked: Asked, seen: Traffic | None) -> dict[str, Any]:
     """Scenario keys with the demand of a trace or of clients, where none is given: the trace's busiest ten minutes,
-    and its lengths."""
+    and its lengths. A population with a profile has its peak hour from there."""
     found = dict(keys)
+    profile = _profile(asked)
+    if "agents" in found and profile is not None:
+        found.setdefault("peak_hour", profile.peak_hour_fraction)
     if not {"users", "request_per_s", "agents"} & set(found):
         if seen is not None:
             found["request_per_s"] = seen.busiest_request_per_s * asked.speedup

@@ -77,6 +77,10 @@ def _course(panel: Any, found: Simulation) -> None:
     at_s = [(piece.from_s + piece.until_s) / 2 for piece in found.pieces]
     panel.plot(at_s, [piece.ttft_p50_s for piece in found.pieces], label="TTFT p50, s")
     panel.plot(at_s, [piece.ttft_p95_s for piece in found.pieces], label="TTFT p95, s")
+    if found.upheaval:
+        first_s = min((piece.ttft_p50_s for piece in found.pieces if piece.ttft_p50_s), default=0.0)
+        panel.plot([one.at_s for one in found.upheaval], [first_s + one.wait_s for one in found.upheaval],
+                   color="tab:purple", linestyle="-.", label="mean, analytic transient")  # fmt: skip
     panel.axhline(found.scenario.promise.ttft_s, color="tab:red", linestyle="--", label="promise")
     panel.set(title="what those felt who arrived then", xlabel="s", yscale="log")
     kept = panel.twinx()

@@ -34,6 +34,8 @@ def simulation_lines(found: Simulation, fates: Fates | None = None, say: Words |
         lines += ["", *_course(w, found)]
     if fates is not None:
         lines += ["", *_fates(w, fates)]
+    if found.upheaval:
+        lines += ["", *_upheaval(w, found)]
     return lines
 
 
@@ -150,12 +152,14 @@ def _fates(w: Words, fates: Fates) -> list[str]:
         which = ((felt.ttft_s, 0.5), (felt.ttft_s, 0.95), (felt.tpot_s, 0.95))
         times = "".join(f"{w.quantity(spread.quantiles_s.get(share, 0.0), 's'):>11}" for spread, share in which)
         lines.append(f"  {name:<30.30}{times}{w.percent(fate.outcome.kept_fraction, 2):>15}")
-    if fates.transient:
-        worst = max(fates.transient, key=lambda instant: instant.wait_s)
-        said = w.say("simulated.transient", waits=w.percent(worst.waits), wait=w.quantity(worst.wait_s, "s"),
-                     at=w.number(worst.at_s), inside=w.number(worst.in_flight, 1))  # fmt: skip
-        lines += paragraph(said, "  ")
     return lines
+
+
+def _upheaval(w: Words, found: Simulation) -> list[str]:
+    worst = max(found.upheaval, key=lambda instant: instant.wait_s)
+    said = w.say("simulated.transient", waits=w.percent(worst.waits), wait=w.quantity(worst.wait_s, "s"),
+                 at=w.number(worst.at_s), inside=w.number(worst.in_flight, 1))  # fmt: skip
+    return paragraph(said, "  ")
 
 
 def verdict_lines(verdicts: Sequence[Verdict], promise: Promise, say: Words | None = None) -> list[str]:
@@ -233,6 +237,7 @@ def simulation_json(found: Simulation, fates: Fates | None = None) -> dict[str, 
         "analytic": _spreads(found.analytic) if isinstance(found.analytic, Performance) else None,
         "urgent": _spreads(found.urgent.performance) if found.urgent else None,
         "course": [{name: getattr(piece, name) for name in piece.__dataclass_fields__} for piece in found.pieces],
+        "upheaval": [{key: getattr(one, key) for key in one.__dataclass_fields__} for one in found.upheaval],
         "failures": _fates_json(fates) if fates else None,
     }
 
@@ -260,7 +265,6 @@ def _fates_json(fates: Fates) -> dict[str, Any]:
         "from_s": fates.from_s,
         "until_s": fates.until_s,
         "cases": [{"case": f.code, "replicas": f.replicas, **_felt_json(f.outcome)} for f in fates.fates],
-        "transient": [{key: getattr(one, key) for key in one.__dataclass_fields__} for one in fates.transient],
     }
 
 

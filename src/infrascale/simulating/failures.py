@@ -1,7 +1,7 @@
 """What users feel when replicas die, and what one more replica buys: the same traffic three times.
 
 In: Subject with deaths.    Out: Fates: nobody dies, they die, they die and there is one replica more; judged over the
-time that they are missed. Beside them the analytic transient of a replica that takes over its share of the load.
+time that they are missed.
 """
 
 from __future__ import annotations
@@ -9,14 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from infrascale.serving.simulation.outcome import Outcome, outcome
-from infrascale.serving.transient import Instant, Spell
-from infrascale.serving.transient import course as transient
-from infrascale.simulating.run import Progress, Simulation, Subject, replica_of, simulate
+from infrascale.simulating.run import Progress, Simulation, Subject, simulate
 
 #: How long after the death is judged at least, and at most when nobody comes back.
 LEAST_S, MOST_S = 300.0, 1800.0
-#: States beyond which the analytic transient would take longer than the simulation.
-MOST_STATES = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +24,11 @@ class Fate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fates:
-    """`transient`: a surviving replica by the analytic queue, from the death on; empty where it does not apply."""
+    """Judged over [from_s, until_s)."""
 
     from_s: float
     until_s: float
     fates: tuple[Fate, ...]
-    transient: tuple[Instant, ...]
 
 
 def fates(subject: Subject, found: Simulation, progress: Progress = None) -> Fates:
@@ -55,22 +50,4 @@ def fates(subject: Subject, found: Simulation, progress: Progress = None) -> Fat
         promise = subject.scenario.promise
         judged = outcome(records, count, from_s, until_s, ttft_s=promise.ttft_s, token_per_s=promise.token_per_s)
         rows.append(Fate(code=code, replicas=count, outcome=judged))
-    return Fates(from_s=from_s, until_s=until_s, fates=tuple(rows), transient=_transient(subject, found, replicas))
-
-
-def _transient(subject: Subject, found: Simulation, replicas: int) -> tuple[Instant, ...]:
-    """One replica while another's share comes on top, for one death in steady traffic at a rate."""
-    deaths, pattern = subject.circumstances.deaths, subject.circumstances.pattern
-    closed = pattern.clients or subject.scenario.demand.users is not None
-    if len(deaths) != 1 or replicas < 2 or not pattern.is_steady or closed:
-        return ()
-    replica, rate = replica_of(subject), subject.request_per_s
-    end_s = found.fill_s + found.span_s
-    gone_s = min(deaths[0].back_after_s or MOST_S, end_s - deaths[0].at_s, MOST_S)
-    usual, more = rate / replicas, rate / (replicas - 1)
-    if usual >= replica.most_request_per_s or (more - replica.most_request_per_s) * gone_s > MOST_STATES:
-        return ()
-    spells = [Spell(seconds=1.0, request_per_s=usual), Spell(seconds=gone_s, request_per_s=more)]
-    if deaths[0].back_after_s is not None:
-        spells.append(Spell(seconds=max(60.0, gone_s), request_per_s=usual))
-    return tuple(transient(replica, spells, every_s=max(1.0, gone_s / 40)))
+    return Fates(from_s=from_s, until_s=until_s, fates=tuple(rows))

@@ -26,10 +26,13 @@ from infrascale.serving.simulation.pools import simulate_pools
 from infrascale.serving.simulation.request import Settings
 from infrascale.serving.simulation.speculation import answer_steps, in_steps
 from infrascale.serving.simulation.steptable import StepTable
+from infrascale.serving.transient import Instant
 from infrascale.simulating.circumstances import Circumstances
+from infrascale.simulating.upheaval import upheaval
 from infrascale.workload.lengths import Lengths
 from infrascale.workload.pattern import draw
 from infrascale.workload.traffic import Traffic, single_turns
+from infrascale.workload.workload import Workload
 
 #: Filling up, before requests count, and the least span that does, in mean answers; and the least of all.
 FILL_ANSWERS, SPAN_ANSWERS, LEAST_SPAN_S = 3, 30, 600.0
@@ -43,7 +46,8 @@ Progress = Callable[[int, int], None] | None
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
     """`analytic`: the queue's answer to the same question, Saturated where more arrives than is ever served, None
-    where it knows no such traffic. `most_request_per_s`: what all replicas sustain together of requests like these."""
+    where it knows no such traffic; `upheaval`: what it says of one replica while something befalls them.
+    `most_request_per_s`: what all replicas sustain together of requests like these."""
 
     scenario: Scenario
     candidate: Candidate
@@ -58,6 +62,7 @@ class Simulation:
     offered_request_per_s: float
     most_request_per_s: float | None
     urgent: Outcome | None = None
+    upheaval: tuple[Instant, ...] = ()
     refused_requests: int = 0
 
 
@@ -128,12 +133,16 @@ class Subject:
 def simulate(subject: Subject, progress: Progress = None) -> Simulation:
     """The planned replicas, or as many as the circumstances say, through their traffic."""
     told, candidate, scenario = subject.circumstances, subject.candidate, subject.scenario
+    pattern = told.pattern
     replicas = told.replicas or subject.planned_replicas
     fill, span = subject.spans_s()
     traffic = subject.traffic()
     urgent = _urgent(traffic, told)
+    drawn, like_these = len(traffic), None if pattern.is_steady and not pattern.lengths else traffic.workload
     requests = _requests(subject, traffic, urgent)
+    del traffic  # a day of millions is held once
     records = serve(subject, requests, replicas, progress)
+    del requests
     promise = scenario.promise
     judged = {"ttft_s": promise.ttft_s, "token_per_s": promise.token_per_s}
     engines = replicas + (told.prefill_replicas or 0)
@@ -150,10 +159,11 @@ def simulate(subject: Subject, progress: Progress = None) -> Simulation:
         outcome=found,
         pieces=course(records, fill, fill + span, PIECES, **judged),
         analytic=_analytic(subject, replicas),
+        upheaval=_upheaval(subject, replicas, fill + span),
         offered_request_per_s=offered,
-        most_request_per_s=_most(subject, traffic, found, replicas),
+        most_request_per_s=_most(subject, like_these, found, replicas),
         urgent=outcome(records.only(urgent), replicas, fill, fill + span, **judged) if urgent.any() else None,
-        refused_requests=len(told.pattern.replay) - len(traffic) if told.pattern.replay and not told.seconds else 0,
+        refused_requests=len(pattern.replay) - drawn if pattern.replay and not told.seconds else 0,
     )
 
 
@@ -213,8 +223,9 @@ def _requests(subject: Subject, traffic: Traffic, urgent: np.ndarray) -> Request
     """Traffic as the engines see it: with the front end's time, and the cached heads."""
     isl, count = traffic.isl_tokens, len(traffic)
     hit = subject.scenario.workload.prefix_hit_fraction
-    own_heads = (isl * hit).astype(np.int64) if subject.circumstances.pattern.is_steady else np.zeros(count, np.int64)
-    heads = np.maximum(traffic.head_tokens, own_heads)
+    heads = traffic.head_tokens
+    if hit and not len(heads):  # conversations and traces say themselves what they share
+        heads = (isl * hit).astype(np.int64)
     chained, shared = bool((traffic.follows >= 0).any()), bool(heads.any())
     return Requests(
         arrival_s=traffic.arrival_s,
@@ -272,16 +283,22 @@ def replica_of(subject: Subject) -> Replica:
     )
 
 
-def _most(subject: Subject, traffic: Traffic, found: Outcome, replicas: int) -> float | None:
+def _upheaval(subject: Subject, replicas: int, end_s: float) -> tuple[Instant, ...]:
+    if subject.scenario.demand.users is not None:
+        return ()
+    return upheaval(replica_of(subject), subject.request_per_s, subject.circumstances, replicas, end_s)
+
+
+def _most(subject: Subject, like_these: Workload | None, found: Outcome, replicas: int) -> float | None:
     """What the replicas sustain of these lengths and cache hits; the queue knows no guesses and no pools of roles."""
     told = subject.circumstances
     if told.speculation or told.prefill_replicas:
         return None
     load = subject.scenario.workload
-    if not told.pattern.is_steady or told.pattern.lengths:
-        load = replace(traffic.workload, prefix_hit_fraction=min(1.0, found.hit_fraction))
-    like_these = replace(subject, scenario=replace(subject.scenario, workload=load))
-    return replica_of(like_these).most_request_per_s * replicas
+    if like_these is not None:
+        load = replace(like_these, prefix_hit_fraction=min(1.0, found.hit_fraction))
+    alike = replace(subject, scenario=replace(subject.scenario, workload=load))
+    return replica_of(alike).most_request_per_s * replicas
 
 
 def _analytic(subject: Subject, replicas: int) -> Performance | Saturated | None:

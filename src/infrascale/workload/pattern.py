@@ -8,9 +8,11 @@ Needs NumPy.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING
 
 from infrascale.errors import ScenarioError
+from infrascale.units import HOUR_S
 from infrascale.workload.arrivals import arrival_times
 from infrascale.workload.lengths import Lengths
 from infrascale.workload.profile import Flash, Profile
@@ -73,7 +75,7 @@ def draw(
     if pattern.replay is not None:
         return _fitting(replayed(pattern.replay, pattern.speedup, seconds), most_tokens)
     if pattern.clients is None:
-        _bounded(request_per_s * seconds)
+        _bounded(_expected(pattern, request_per_s, seconds))
     isl = Lengths(mean_tokens=workload.isl_tokens, cv=workload.isl_cv, most_tokens=most_tokens // 2)
     osl = Lengths(mean_tokens=workload.osl_tokens, cv=workload.osl_cv, most_tokens=most_tokens // 2)
     if pattern.clients is not None:
@@ -93,6 +95,17 @@ def replayed(trace: Traffic, speedup: float, seconds: float) -> Traffic:
     """A trace, faster or slower, up to a time."""
     quick = replace(trace, arrival_s=trace.arrival_s / speedup)
     return quick.only(quick.arrival_s < seconds)
+
+
+def _expected(pattern: Pattern, request_per_s: float, seconds: float) -> float:
+    """Requests in all, crowds left out: hour by hour where there is a profile."""
+    if pattern.profile is None:
+        return request_per_s * seconds
+    busy = sum(
+        pattern.profile.factor(pattern.from_s + at_s) * min(HOUR_S, seconds - at_s)
+        for at_s in range(0, ceil(seconds), int(HOUR_S))
+    )
+    return request_per_s / pattern.profile.peak_factor * busy
 
 
 def _bounded(count: float) -> None:

@@ -22,7 +22,8 @@ BUSY_S = 600.0
 class Traffic:
     """`stream` numbers conversations (each its own where nothing is known). `follows`: the request that comes
     `think_s` after this one is answered, −1: none; that one's own `arrival_s` is then when it was or would be sent.
-    `head_tokens` of its prompt are the same in every request: 0 where nothing is shared."""
+    `head_tokens` of its prompt are the same in every request: 0 where nothing is shared. These three, and `stream`, are
+    empty where they say nothing."""
 
     arrival_s: np.ndarray
     isl_tokens: np.ndarray
@@ -40,10 +41,13 @@ class Traffic:
         import numpy as np
 
         kept = np.flatnonzero(which)
-        place = np.full(len(self) + 1, -1)
-        place[kept] = np.arange(len(kept))
-        columns = {name: getattr(self, name)[kept] for name in self.__dataclass_fields__}
-        return replace(self, **columns | {"follows": place[columns["follows"]]})
+        every = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        columns = {name: column[kept] if len(column) else column for name, column in every.items()}
+        if len(self.follows):
+            place = np.full(len(self) + 1, -1)
+            place[kept] = np.arange(len(kept))
+            columns["follows"] = place[columns["follows"]]
+        return replace(self, **columns)
 
     @property
     def busiest_request_per_s(self) -> float:
@@ -83,12 +87,12 @@ def single_turns(arrival_s: np.ndarray, isl: Lengths, osl: Lengths, rng: np.rand
     count = len(arrival_s)
     return Traffic(
         arrival_s=arrival_s,
-        isl_tokens=isl.draw(count, rng),
-        osl_tokens=osl.draw(count, rng),
-        stream=np.arange(count),
-        follows=np.full(count, -1),
-        think_s=np.zeros(count),
-        head_tokens=np.zeros(count, np.int64),
+        isl_tokens=isl.draw(count, rng).astype(np.int32),
+        osl_tokens=osl.draw(count, rng).astype(np.int32),
+        stream=np.empty(0, np.int64),
+        follows=np.empty(0, np.int64),
+        think_s=np.empty(0),
+        head_tokens=np.empty(0, np.int64),
     )
 
 
