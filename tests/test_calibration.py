@@ -36,21 +36,21 @@ def test_columns_are_the_timers_kernels_under_any_scale():
 
 
 def test_the_fits_formula_is_the_one_that_serves():
-    rows = [row for row in SILICON[::7] if row["engine"] == "vllm" and "DISAGG" not in row["notes"]]
+    rows = [row for row in SILICON[::7] if row["engine"] in ("vllm", "sglang") and "DISAGG" not in row["notes"]]
     values = {name: prior for name, (prior, _) in PRIORS.items()}
     found = rows_of(rows, unscaled())
     tpot, ttft = found.predicted(values)
-    assert len(found.rows) > 20
+    assert len(found.rows) > 20 and set(found.engine) == {0, 1}
     for kept, row in enumerate(found.rows):
         question = asked(row)
         timer = PhysicsTimer(deployment=question.deployment, efficiency=unscaled())
-        new = bool(found.new[kept])
+        new, name = bool(found.new[kept]), question.deployment.engine.name
         host = replace(
             timer.host,
-            step_s=values["vllm>=0.15.step_s" if new else "vllm.step_s"],
+            step_s=values["vllm>=0.15.step_s" if new else f"{name}.step_s"],
             seq_s=values["vllm.seq_s"],
-            request_s=values["vllm.request_s"],
-            prompt_token_s=values["vllm.prompt_token_s"],
+            request_s=values[f"{name}.request_s"],
+            prompt_token_s=values[f"{name}.prompt_token_s"],
         )
 
         def step_s(batch, timer=timer, host=host):

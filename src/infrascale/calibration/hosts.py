@@ -40,7 +40,7 @@ SCALES = (0.08, 0.2)
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Closed-loop rows as columns: even steps decode, odd steps carry a prompt's chunk."""
+    """Closed-loop rows as columns, three steps a row: decode, with a prompt's chunk, prompts by themselves."""
 
     rows: tuple[Row, ...]
     steps: Columns
@@ -60,7 +60,7 @@ class Rows:
         """TPOT and TTFT [s]: `serving.steady_state.closed_loop` in its burst regime, over all rows at once."""
         n, kernels = self.numbers, self.steps.kernels_s({})
         host = self.of(values, "step_s") + self.of(values, "seq_s") * np.maximum(n["running"], 1)
-        decode, mixed = kernels[0::2] + host, kernels[1::2] + host
+        decode, mixed = kernels[0::3] + host, kernels[1::3] + host
         extra = np.maximum(0.0, n["chunks"] * (mixed - decode))
         tpot = decode + n["running"] * (1 - 0.5 / n["waves"]) / n["osl"] * extra
         own = self.of(values, "request_s") + self.of(values, "prompt_token_s") * n["isl"] + n["chunks"] * mixed
@@ -74,7 +74,25 @@ class Rows:
             each = np.minimum(first_wave, held * busy / (2 * (1 - busy)))
             later += np.where((n["spread"] > 0) & (wave < n["waves"]), each, 0.0)
         wait = (first_wave + values["burst_resync"] * later) / n["waves"]
-        return tpot, own + values["burst_residual_step"] * decode * others + wait
+        ttft = own + values["burst_residual_step"] * decode * others + wait
+        apart = kernels[2::3] + self.of(values, "step_s") + self.of(values, "seq_s") * n["prompts"]
+        first = self._prompts_first(values, decode, n["apart_each"] * apart)
+        sglang = self.engine == ENGINES.index("sglang")
+        return np.where(sglang, first[0], tpot), np.where(sglang, first[1], ttft)
+
+    def _prompts_first(self, values: Mapping[str, float], decode: Floats, each: Floats) -> tuple[Floats, Floats]:
+        """`serving.steady_state.prompts_first_s`."""
+        n = self.numbers
+        burst = n["running"] * each
+        pulled = n["spread"] * (n["osl"] - 1) * (decode + burst / n["osl"])
+        shares = [burst / np.hypot(burst, wave**0.5 * pulled) for wave in range(int(n["waves"].max()))]
+        counted = [np.where(wave < n["waves"], share, 0.0) for wave, share in enumerate(shares)]
+        together = sum(counted) / n["waves"]
+        ahead = together * (n["running"] - 1) / 2
+        tpot = decode + (ahead + (1 - together) * n["running"]) * each / n["osl"]
+        under_way = values["burst_residual_step"] * decode * np.minimum(1.0, n["running"] - 1) * (1 - together)
+        own = self.of(values, "request_s") + self.of(values, "prompt_token_s") * n["isl"] + each
+        return tpot, own + under_way + ahead * each
 
 
 def rows_of(measured: Sequence[Row], curves: Efficiency) -> Rows:
@@ -91,7 +109,7 @@ def rows_of(measured: Sequence[Row], curves: Efficiency) -> Rows:
         if found.concurrency > 0.85 * limits.running:
             continue
         step = step_batches(found.workload, limits, found.concurrency)
-        batches += [(found.deployment, step.decode), (found.deployment, step.mixed)]
+        batches += [(found.deployment, batch) for batch in (step.decode, step.mixed, step.apart)]
         release = release_of(found.deployment.engine.version or "")
         engine = found.deployment.engine.name
         engines.append((ENGINES.index(engine), engine == "vllm" and release >= (0, 15)))
@@ -101,6 +119,8 @@ def rows_of(measured: Sequence[Row], curves: Efficiency) -> Rows:
             {
                 "running": found.concurrency,
                 "chunks": step.chunks,
+                "apart_each": step.apart_each,
+                "prompts": step.apart.prefill_seqs,
                 "isl": found.workload.isl_tokens,
                 "osl": found.workload.osl_tokens,
                 "step_tokens": limits.step_tokens,

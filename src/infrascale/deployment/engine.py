@@ -25,6 +25,7 @@ class Engine:
     block_size: int = 16
     kv_cache_dtype: str = "auto"
     utilization_of_free: bool = False  # gpu_memory_utilization is of what weights leave (TensorRT-LLM), not of all
+    prompts_first: bool = False  # steps carry prompts or answers, prompts as soon as there are any (SGLang's default)
     reserves_output: bool = False  # admits a request only when its whole output fits (TensorRT-LLM's default policy)
 
 
@@ -56,4 +57,5 @@ def default_engine(
         gpu_memory_utilization=memory_utilization or (0.9 if old or name != "vllm" else 0.92),
         utilization_of_free=name == "trtllm",
         reserves_output=name == "trtllm",
+        prompts_first=name == "sglang",
     )

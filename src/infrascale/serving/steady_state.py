@@ -47,6 +47,7 @@ class Limits:
     max_num_seqs: float
     cached_seqs: float
     step_tokens: float
+    prompts_first: bool = False
 
     @property
     def running(self) -> float:
@@ -59,6 +60,7 @@ def limits_of(deployment: Deployment, workload: Workload) -> Limits:
         max_num_seqs=engine.max_num_seqs * deployment.shard.dp,
         cached_seqs=requests_that_fit(deployment, workload),
         step_tokens=engine.max_num_batched_tokens * deployment.shard.dp,
+        prompts_first=engine.prompts_first,
     )
 
 
@@ -82,15 +84,20 @@ class Steps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepBatches:
-    """The two steps that a request's life is made of at `running` in the batch, and how many carry one prompt."""
+    """The steps that a request's life is made of at `running` in the batch, and how many carry one prompt.
+
+    `apart`: a step full of prompts and nothing else; `apart_each` such steps go to one prompt.
+    """
 
     decode: Batch
     mixed: Batch
     chunks: int
+    apart: Batch
+    apart_each: float
 
 
 def step_batches(workload: Workload, limits: Limits, running: float) -> StepBatches:
-    """Plain decoding, and one chunk of a new prompt beside the others' decoding."""
+    """Plain decoding, one chunk of a new prompt beside the others' decoding, and prompts by themselves."""
     beside = max(0.0, running - 1)
     room = max(16.0, limits.step_tokens - beside)
     chunks = max(1, ceil(workload.new_tokens / room))
@@ -102,7 +109,16 @@ def step_batches(workload: Workload, limits: Limits, running: float) -> StepBatc
         decode_seqs=beside,
         context_tokens=beside * workload.mean_context_tokens,
     )
-    return StepBatches(decode=decode_batch(running, workload), mixed=mixed, chunks=chunks)
+    parts = max(1, ceil(workload.new_tokens / limits.step_tokens))
+    together = max(1.0, min(running, limits.step_tokens // max(1.0, workload.new_tokens)))
+    apart = Batch(
+        prefill_tokens=together * workload.new_tokens / parts,
+        prefill_seqs=together,
+        prefill_past_tokens=workload.cached_tokens + (parts - 1) / 2 * workload.new_tokens / parts,
+    )
+    return StepBatches(
+        decode=decode_batch(running, workload), mixed=mixed, chunks=chunks, apart=apart, apart_each=parts / together
+    )
 
 
 def steps(timer: StepTimer, workload: Workload, limits: Limits, running: float) -> Steps:
@@ -136,7 +152,9 @@ def closed_loop(
     """
     running = min(in_flight, limits.running)
     found = steps(timer, workload, limits, running)
-    if regime is Regime.BURST:
+    if regime is Regime.BURST and limits.prompts_first:
+        token_s, first_s = prompts_first_s(timer, workload, limits, host, laws, running, waves or Waves())
+    elif regime is Regime.BURST:
         waves = waves or Waves()
         token_s = tpot_s(found, workload, running * (1 - 0.5 / waves.count))
         alone_s = _own_s(found, workload, host) + laws["burst_residual_step"] * found.decode_s * min(1.0, running - 1)
@@ -197,6 +215,38 @@ def burst_wait_s(
             busy = min(0.98, running * held_s / hypot(running * held_s, wave**0.5 * apart_s))
             later_s += min(first_wave_s, held_s * busy / (2 * (1 - busy)))
     return (first_wave_s + laws["burst_resync"] * later_s) / waves.count
+
+
+def prompts_first_s(
+    timer: StepTimer,
+    workload: Workload,
+    limits: Limits,
+    host: Host,
+    laws: dict[str, float],
+    running: float,
+    waves: Waves,
+) -> tuple[float, float]:
+    """TPOT and TTFT where no answer goes on while a prompt waits [s].
+
+    All who came together start answering when the last prompt is read, so that outputs of one length end together and
+    all come back together: every wave is the first. On average half of the prompts hold up the first token and the
+    other half, read after one's own, the answer; met one by one they all hold up the answer:
+
+        tpot = t_dec + (o·(b − 1)/2 + (1 − o)·b) · φ / osl      ttft = host + φ + (1 − o)·r·t_dec + o·(b − 1)/2·φ
+
+    o is the share of b·φ, the reading of all, in the time that lengths of a spread have pulled the waves apart to.
+    """
+    batches = step_batches(workload, limits, running)
+    decode_s, each_s = timer(batches.decode), batches.apart_each * timer(batches.apart)
+    apart_s = (
+        waves.length_spread * max(0.0, workload.osl_tokens - 1) * (decode_s + running * each_s / workload.osl_tokens)
+    )
+    burst_s, count = running * each_s, max(1, int(waves.count))
+    together = sum(burst_s / hypot(burst_s, wave**0.5 * apart_s) for wave in range(count)) / count
+    ahead = together * max(0.0, running - 1) / 2
+    token_s = decode_s + (ahead + (1 - together) * running) * each_s / max(1.0, workload.osl_tokens)
+    under_way_s = laws["burst_residual_step"] * decode_s * min(1.0, running - 1) * (1 - together)
+    return token_s, host.request_s + host.prompt_token_s * workload.isl_tokens + each_s + under_way_s + ahead * each_s
 
 
 def open_loop(

@@ -1,0 +1,54 @@
+"""Engines that read every prompt before any answer goes on: what a benchmark's waves look like there."""
+
+from __future__ import annotations
+
+import pytest
+
+from infrascale.hardware import Host
+from infrascale.model.blocks.moe import experts_hit
+from infrascale.serving import Limits, Waves, closed_loop
+from infrascale.serving import Regime as Load
+from infrascale.work import Batch
+from infrascale.workload import Workload
+
+CLIENTS, OSL, PROMPT_S, DECODE_S = 64, 100, 0.05, 0.01
+LAWS = {"burst_residual_step": 1.0, "burst_resync": 1.0, "residual_step": 0.5}
+
+
+def seconds(batch: Batch) -> float:
+    return PROMPT_S * batch.prefill_tokens / 1000 + (DECODE_S if batch.decode_seqs else 0.0)
+
+
+def looped(waves: Waves, first: bool = True):
+    limits = Limits(max_num_seqs=1e4, cached_seqs=1e4, step_tokens=8000, prompts_first=first)
+    load, host = Workload(isl_tokens=1000, osl_tokens=OSL), Host(step_s=0, seq_s=0, request_s=0, prompt_token_s=0)
+    return closed_loop(seconds, load, limits, host, LAWS, CLIENTS, Load.BURST, waves)
+
+
+def test_in_lockstep_a_cycle_is_all_prompts_and_then_all_answers():
+    """64 prompts of 50 ms and 99 steps of 10 ms: 3.2 + 1 s. Half of the prompts come before one's own."""
+    found = looped(Waves(count=5))
+    assert found.e2e_s.mean_s == pytest.approx(CLIENTS * PROMPT_S + (OSL - 1) * DECODE_S, rel=0.02)
+    assert found.ttft_s.mean_s == pytest.approx((CLIENTS + 1) / 2 * PROMPT_S)
+    assert found.tpot_s.mean_s == pytest.approx(DECODE_S + (CLIENTS - 1) / 2 * PROMPT_S / OSL)
+
+
+def test_lengths_that_differ_pull_the_waves_apart_and_what_ttft_wins_tpot_loses():
+    together, apart = looped(Waves(count=5)), looped(Waves(count=5, length_spread=5.0))
+    assert apart.ttft_s.mean_s < 0.5 * together.ttft_s.mean_s
+    assert apart.tpot_s.mean_s > 1.2 * together.tpot_s.mean_s
+    assert apart.e2e_s.mean_s == pytest.approx(together.e2e_s.mean_s, rel=0.1)
+
+
+def test_prompts_beside_answers_hold_up_the_first_token_less():
+    assert looped(Waves(count=5), first=False).ttft_s.mean_s < looped(Waves(count=5)).ttft_s.mean_s
+
+
+@pytest.mark.parametrize(("experts", "each"), [(128, 8), (256, 8), (32, 4), (8, 2)])
+def test_distinct_experts_start_at_one_tokens_own_and_never_pass_even_routing(experts, each):
+    assert experts_hit(0, experts, each) == 0
+    assert experts_hit(1, experts, each) == pytest.approx(each)
+    even = [experts * (1 - (1 - each / experts) ** tokens) for tokens in range(1, 600)]
+    skewed = [experts_hit(tokens, experts, each) for tokens in range(1, 600)]
+    assert all(s <= e * (1 + 1e-12) for s, e in zip(skewed, even, strict=True))
+    assert skewed == sorted(skewed) and skewed[-1] > 0.98 * min(experts, even[-1])
