@@ -253,6 +253,18 @@ JUNK = st.one_of(
 )
 
 
+def test_a_first_token_later_than_the_whole_answer_is_refused(tmp_path):
+    document = next(
+        copy.deepcopy(whole)
+        for _, whole in PARSED
+        if isinstance(whole, dict) and "successes" in whole and whole["successes"]
+    )
+    document["successes"]["latency"]["time_to_first_token"]["mean"] = 1e6
+    (tmp_path / "mixed.json").write_text(json.dumps(document))
+    with pytest.raises(InfraScaleError, match="units are mixed"):
+        read(str(tmp_path / "mixed.json"))
+
+
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_value_anywhere_is_read_or_refused_never_a_traceback(tmp_path, data):

@@ -42,6 +42,8 @@ def understood(document: Document) -> LoadTest:
     if all(point.completed == 0 for point in found.points):
         failed = sum(point.failed for point in found.points)
         raise broken(path, f"all of its {failed} requests failed", "see the server's log, then run the test again")
+    if any(_contradicts_itself(point) for point in found.points):
+        raise broken(path, "a mean time to first token exceeds the mean of the whole answer: units are mixed")
     kept = tuple(point for point in found.points if _usable(point))
     if not kept:
         raise broken(path, "no point has a TTFT, a TPOT or an end-to-end time of requests that succeeded")
@@ -71,6 +73,10 @@ def distinct(found: Iterable[LoadTest], progress: Callable[[str], None] | None =
 
 def _usable(point: Point) -> bool:
     return point.completed > 0 and (point.ttft.known or point.tpot.known or point.e2e.known)
+
+
+def _contradicts_itself(point: Point) -> bool:
+    return bool(point.ttft.mean_s and point.e2e.mean_s is not None and point.ttft.mean_s > 1.001 * point.e2e.mean_s)
 
 
 def _suspicions(found: LoadTest, kept: tuple[Point, ...]) -> list[Note]:
