@@ -268,3 +268,15 @@ def test_verification_raises_n_where_the_tail_demands_it_and_the_file_holds(tmp_
     assert again["replicas"] == found["best"]["replicas"]
     assert again["ttft_s"]["mean"] == pytest.approx(first["as_verified"]["ttft_s"]["mean"], rel=0.05)
     cli(tmp_path, "export", "plan.json", "--to", "vllm")
+
+
+def test_a_plan_is_verified_against_a_trace(tmp_path):
+    """Bursts that a rate does not show: a trace of crowds asks for more than its mean does."""
+    rows = [f"{30 * burst + i / 1000},2000,40" for burst in range(40) for i in range(90)]
+    (tmp_path / "t.csv").write_text("timestamp,input_tokens,output_tokens\n" + "\n".join(rows))
+    (tmp_path / "s.toml").write_text('model = "llama-3.1-8b"\nttft = "p95=1s"\n[traffic]\nreplay = "t.csv"\n')
+    found = json.loads(cli(tmp_path, "plan", "s.toml", "--verify", "--json"))
+    way = found["verified"][0]
+    assert found["question"]["request_per_s"] == pytest.approx(3, rel=0.05)
+    assert way["as_planned"]["ttft_s"]["p95"] > 1 >= way["as_verified"]["ttft_s"]["p95"]
+    assert way["replicas"] > way["planned_replicas"] == 1

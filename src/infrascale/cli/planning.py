@@ -98,6 +98,10 @@ def plan(
 
     with errors_as(as_json):
         keys = keys_of(file, flags)
+        if verify:
+            from infrascale.cli.simulate import demanded
+
+            keys = demanded(keys, file)
         if physics != "operators":
             _classic(physics, api.ask(**keys), as_json)
             return

@@ -126,6 +126,15 @@ def simulate(
         print("\n".join(simulation_lines(result, dying)))
 
 
+def demanded(keys: dict[str, Any], file: str | None) -> dict[str, Any]:
+    """The keys with the demand of the file's traffic, where they have none of their own."""
+    _needs("numba", "simulate")
+    from infrascale.parsing.traffic import asked_of, demanding, trace
+
+    asked = asked_of(_table(file))
+    return demanding(keys, asked, trace(asked.replay) if asked.replay else None)
+
+
 def verified(found: Plan, file: str | None, calibration: str | None) -> tuple[Plan, tuple[Verdict, ...]]:
     """For `plan --verify`: the short list under the traffic that the file tells."""
     _needs("numba", "simulate")
