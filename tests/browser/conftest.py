@@ -1,0 +1,70 @@
+"""A real server of the app and a real Chromium, for the slow tests of this folder."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+APP = str(Path(__file__).parents[2] / "app.py")
+
+
+@pytest.fixture(scope="module")
+def address():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    flags = ["--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    server = subprocess.Popen([sys.executable, "-m", "streamlit", "run", APP, *flags], stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.5)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no chromium on the path")
+    with playwright.sync_playwright() as running:
+        found = running.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser):
+    found = browser.new_page(viewport={"width": 1280, "height": 900})
+    found.set_default_timeout(60_000)
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def settled():
+    """A function of a page: the answer's sentence once nothing runs any more."""
+
+    def wait(page) -> str:
+        page.wait_for_selector("[data-testid=stAlert]")
+        page.wait_for_timeout(800)
+        page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+        return page.locator("[data-testid=stAlert]").first.inner_text()
+
+    return wait
