@@ -255,3 +255,72 @@ CONFIG = {
     "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 8192, "vocab_size": 32000,
     "max_position_embeddings": 8192, "torch_dtype": "bfloat16", "tie_word_embeddings": False,
 }  # fmt: skip
+
+
+#: For every field a value that is not its default, as its widget or a colleague's address would write it.
+OTHER = {
+    "lang": "fr", "goal": "need", "demand": "agents", "case": "rag", "model": "meta-llama/Llama-3.1-8B-Instruct",
+    "precision": ["fp8"], "gpu": ["h200-sxm", "h100-sxm"], "kv_cache_dtype": "fp8", "speed_at": "5", "ttft_at": "95",
+    "engine": "sglang", "engine_version": "0.5.1", "calibrated": "yes", "target": "vllm", "format": "md",
+    "a": "users=5", "b": "users=7", "film": "loss", "offer": "buy", "currency": "USD", "objective": "energy",
+    "country": "DEU", "price": ["h100-sxm=2.10usd/h"], "max_gpus": "5000", "gpus_per_replica": "2",
+    "max_num_seqs": "128", "max_num_batched_tokens": "4096", "max_model_len": "8192", "gpu_memory_utilization": "0.8",
+    "gpus_per_server": "8", "redundancy": "2", "owned": "16",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_every_field_comes_back_from_the_page_as_the_address_had_it(screen):
+    """All fields at once, each with a value of its own; what a screen shows as a widget goes through that widget."""
+    given = {name: OTHER.get(name) for name in fields() if name not in ("config", "screen")}
+    for name, value in given.items():
+        if value is None:
+            field = fields()[name]
+            given[name] = f"{field.default + 0.01 * (field.most - field.default):.3g}" if field.most <= 1 else None
+        if given[name] is None:
+            given[name] = {"isl": "900", "osl": "300", "tokens_per_s": "25", "ttft": "3", "users": "2000"}.get(
+                name, "2"
+            )
+    app = AppTest.from_file(APP, default_timeout=60)
+    for name, value in (given | {"screen": screen}).items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    back = {name: value if isinstance(value, list) else [value] for name, value in app.query_params.items()}
+    again, wanted = read(back), read({n: v if isinstance(v, list) else [v] for n, v in given.items()})
+    for name in given:
+        assert again[name] == wanted[name] == pytest.approx(wanted[name]), name
+
+
+BAD = (
+    "abc",
+    "",
+    "-5",
+    "1e999",
+    "nan",
+    "12 34x",
+    "9" * 40,
+    "<script>alert(1)</script>",
+    "０x",
+    "'; DROP TABLE",
+    "1,2.3,4",
+)
+
+
+@pytest.mark.parametrize("film", ["day", "loss"])
+@pytest.mark.parametrize("screen", ["simulation", "cost"])
+def test_bad_input_in_any_field_is_said_beside_it_and_leaves_no_answer_standing(screen, film):
+    app = opened(screen=screen, film=film)
+    keys = [one.key for one in app.text_input]
+    assert len(keys) >= 2
+    for key in keys:
+        good = app.text_input(key=key).value
+        for bad in BAD:
+            if bad == "" and key == "w_price":
+                continue  # no quote of one's own
+            app.text_input(key=key).set_value(bad).run()
+            assert not app.exception, (key, bad)
+            assert app.error, (key, bad)
+            assert not app.metric, f"{key} = {bad!r} left an answer standing"
+        app.text_input(key=key).set_value(good).run()
+        assert not app.exception and not app.error and app.success

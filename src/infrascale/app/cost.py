@@ -19,7 +19,7 @@ from infrascale.economics.prices import STALE_AFTER_DAYS
 from infrascale.locales import Words
 from infrascale.parsing.apis import api_offers
 from infrascale.parsing.objectives import market_of
-from infrascale.parsing.prices import OFFERS, countries
+from infrascale.parsing.prices import OFFERS, countries, own_price
 from infrascale.parsing.scenarios import Question
 from infrascale.planning import Objective, Plan
 from infrascale.studies.costing import Costing, costing, hosting_break_even
@@ -38,12 +38,16 @@ def form(w: Words, form: Form) -> None:
             "currency", ["", "EUR", "USD"], w.say("costs.currency"), lambda code: code or w.say("costs.as_priced")
         )
     with columns[2]:
-        form.choice("country", countries(), w.say("costs.country"))
+        form.choice("country", sorted(countries(), key=w.country), w.say("costs.country"), w.country)
     with columns[3]:
         names = [one.value for one in Objective]
         form.choice("objective", names, w.say("costs.objective"), lambda code: w.say(f"costs.by_{code}"))
-    left, right = st.columns(2)
+    left, middle, right = st.columns(3)
     with left:
+        form.phrases(
+            "price", w.say("form.price"), lambda one: own_price(one, date.today()), hint=w.say("form.price_hint")
+        )
+    with middle:
         form.share("peak_hour", w.say("app.peak_hour"), hint=w.say("costs.peak_hint"))
     with right:
         form.number("rate", w.say("costs.rate"), hint=w.say("costs.rate_hint"))
@@ -163,7 +167,7 @@ def _carbon(w: Words, foot: Footprint, million_tokens: float) -> None:
     charts.shown(w, charts.ranges(rows, "kg CO₂e", zero=True), table, w.say("costs.carbon"))
     site = foot.site
     st.caption(
-        w.say("costs.grid", country=site.country, kg=w.number(site.kg_co2e_per_kwh, 3), source=site.source,
+        w.say("costs.grid", country=w.country(site.country), kg=w.number(site.kg_co2e_per_kwh, 3), source=site.source,
               pue=between(w, site.pue, 2), watts=w.number(foot.mean_gpu_w))
     )  # fmt: skip
 

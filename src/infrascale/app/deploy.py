@@ -12,6 +12,7 @@ import streamlit as st
 
 from infrascale.app import calibrate
 from infrascale.app.forms import Form, refused
+from infrascale.app.state import config_of
 from infrascale.certainty import Certainty
 from infrascale.errors import InfraScaleError
 from infrascale.exports import Options, render, serving, targets
@@ -48,14 +49,21 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
         st.subheader(w.say("app.report"))
         _report(w, form, plan, asked, language, today)
         st.subheader(w.say("deploying.again"))
-        line = command(asked, plan.solver)
+        config = config_of(form.values)
+        line = command(asked.model_copy(update={"model": "config.json"}) if config else asked, plan.solver)
         st.code(line + (" --calibration calibration.toml" if own else ""), language=None, wrap_lines=True)
         st.caption(w.say("deploying.again_hint"))
+        if config:
+            st.download_button(
+                w.say("app.download", name="config.json"), json.dumps(config[1], indent=2), "config.json"
+            )
         if own:
             st.download_button(w.say("calibration.download"), own.toml, "calibration.toml", "application/toml")
             st.caption(w.say("deploying.calibrated"))
         else:
-            saved = plan_json(plan) | certainty_json(sure) | provenance(asked, plan.solver)
+            saved = (
+                plan_json(plan) | certainty_json(sure) | provenance(asked, plan.solver, config[1] if config else None)
+            )
             st.download_button(w.say("app.plan_file"), json.dumps(saved, indent=2), "plan.json", "application/json")
             target = form.values["target"]
             st.code(f"infrascale export plan.json --to {target}\ninfrascale report plan.json --lang {language}",

@@ -43,6 +43,8 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
         else:
             minutes = form.number("down_min", w.say("simulation.down"), hint=w.say("simulation.down_hint"))
             work = partial(lose_one, subject, minutes * 60, times=times)
+    if form.wrong:  # said beside the field; a result of what stood there before would be stale
+        return
     of = form.values["peak_hour"] if film == "day" else form.values["down_min"]
     key = json.dumps([asked.model_dump(), plan.solver, own.toml if own else None, film, times, of], sort_keys=True)
     found = jobs.answer(w, film, key, w.say(f"simulation.start_{film}"), lambda tell: work(progress=tell),

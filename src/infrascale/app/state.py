@@ -130,8 +130,8 @@ def fields() -> dict[str, Field]:
         "calibrated": Field(default="", choices=("yes",)),
         "target": Field(default="compose", choices=tuple(targets())),
         "format": Field(default="pdf", choices=FORMATS),
-        "a": Field(default="", most_text=4000),
-        "b": Field(default="", most_text=4000),
+        "a": Field(default="", most_text=2 * MOST_PACKED),
+        "b": Field(default="", most_text=2 * MOST_PACKED),
         "film": Field(default="day", choices=("day", "loss")),
         "traffic": _number(1.0, 0.05, 3),
         "down_min": _number(10.0, 1, 60),
@@ -236,10 +236,16 @@ def pack(config: Mapping[str, Any], name: str) -> str:
 
 
 def model_of(values: Mapping[str, Value]) -> str:
-    """The model asked: a name, or the config.json that the URL holds, read in memory and never executed."""
+    """The model asked: a name, or that of the config.json that the URL holds."""
+    own = config_of(values)
+    return models.given(own[1], own[0]) if own else models.public(str(values["model"]))
+
+
+def config_of(values: Mapping[str, Value]) -> tuple[str, dict[str, Any]] | None:
+    """Name and content of the config.json that the URL holds, read in memory and never executed."""
     packed = str(values["config"])
     if not packed:
-        return models.public(str(values["model"]))
+        return None
     try:
         unpacked = zlib.decompressobj().decompress(base64.urlsafe_b64decode(packed), MOST_CONFIG)
         name, config = json.loads(unpacked)
@@ -249,7 +255,7 @@ def model_of(values: Mapping[str, Value]) -> str:
         raise FileError(
             "the config.json in this address is broken", why=str(error)[:100], fix="drop the file again"
         ) from None
-    return models.given(config, re.sub(r"[^\w.-]", "-", name)[:60])
+    return re.sub(r"[^\w.-]", "-", name)[:60], config
 
 
 def dropped(content: bytes) -> dict[str, Any]:
