@@ -69,7 +69,7 @@ def test_who_looks_on_changes_nothing_and_may_end_it(table, replicas):
     assert len(ended) == 1 and ended[0] < 1_000_000
 
 
-@pytest.mark.parametrize("policy", ("round-robin", "session"))
+@pytest.mark.parametrize("policy", ("round-robin", "random", "session"))
 def test_replicas_one_by_one_are_replicas_on_one_clock(table, policy):
     fleet = Fleet(replicas=5, policy=policy)
     apart = simulate_fleet(talk(), table, KNOBS, fleet)
@@ -280,3 +280,12 @@ def test_a_plan_is_verified_against_a_trace(tmp_path):
     assert found["question"]["request_per_s"] == pytest.approx(3, rel=0.05)
     assert way["as_planned"]["ttft_s"]["p95"] > 1 >= way["as_verified"]["ttft_s"]["p95"]
     assert way["replicas"] > way["planned_replicas"] == 1
+
+
+def test_a_random_router_is_random(table):
+    """Counts at four replicas are binomial: within five deviations of a quarter, and not as even as turns would be."""
+    found = simulate_fleet(talk(8000), table, KNOBS, Fleet(replicas=4, policy="random"))
+    counts = np.bincount(found.replica, minlength=4)
+    assert 0 < np.abs(counts - 2000).max() < 5 * (8000 * 0.25 * 0.75) ** 0.5
+    runs = (np.diff(found.replica[np.argsort(found.arrival_ps)]) == 0).mean()
+    assert runs == pytest.approx(0.25, abs=0.03)

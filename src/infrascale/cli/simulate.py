@@ -66,7 +66,7 @@ def simulate(
     replay: Annotated[str | None, typer.Option(help="A trace: Azure, BurstGPT, Mooncake, plain CSV.")] = None,
     speedup: Annotated[float | None, typer.Option(help="Of the trace.")] = None,
     urgent: Annotated[float | None, typer.Option(help="Share of requests with priority.")] = None,
-    policy: Annotated[str | None, typer.Option(help="round-robin, least-loaded, session, prefix")] = None,
+    policy: Annotated[str | None, typer.Option(help="round-robin, random, least-loaded, session, prefix")] = None,
     dies: Annotated[list[str] | None, typer.Option(help="A replica dies, AT or AT:BACK_AFTER; repeat.")] = None,
     late: Annotated[str | None, typer.Option(help="Replicas that start late, COUNT:UNTIL.")] = None,
     autoscale: Annotated[str | None, typer.Option(help="LEAST:IN_FLIGHT_EACH:LAG, up to the planned N.")] = None,

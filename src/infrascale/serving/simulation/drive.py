@@ -156,8 +156,9 @@ def drive(
     q, x, k, t, order, route, event_ps, event_replica, event_alive, scaler, birth_ps, tick_ps, series, heap_ps, heap_i,
     lost, blocks, watch,
 ):  # fmt: skip
-    """Everything until the last answer. `order`: requests that come of themselves, by time of arrival. The number of
-    requests that arrived again because their replica died; −1: cache blocks must be followed one by one.
+    """Everything until the last answer. `order`: requests that come of themselves, by time of arrival. `route`: one of
+    routing.py's functions, which this one's cache on disk holds: who changes that file touches this one too. The number
+    of requests that arrived again because their replica died; −1: cache blocks must be followed one by one.
     `watch`: arrivals so far, for who looks on from another thread; and not 0 once that one wants it to end."""
     coming, waiting_heap, turn, event, tick, again = 0, 0, 0, 0, 0, 0
     scale_ps = 0 if scaler.shape[0] else NEVER

@@ -17,7 +17,7 @@ import numpy as np
 from infrascale.errors import ScenarioError
 from infrascale.serving.simulation.drive import drive
 from infrascale.serving.simulation.request import PS_PER_S, Request, Settings
-from infrascale.serving.simulation.routing import POLICIES
+from infrascale.serving.simulation.routing import POLICIES, each_mixed
 from infrascale.serving.simulation.state import ALIVE, NEVER, REQUEST, Replicas, knobs_of, replicas_of
 from infrascale.serving.simulation.steptable import StepTable
 
@@ -346,10 +346,13 @@ def _records(
 
 def _homes(requests: Requests, fleet: Fleet) -> np.ndarray | None:
     """The replica of every request while all are alive, where the policy looks at nothing but the request."""
-    if fleet.policy == "round-robin":
+    if fleet.policy in ("round-robin", "random"):
         at_the_router = requests.arrival_s + (requests.delay_s if requests.delay_s.shape[0] else 0.0)
         home = np.empty(len(requests), dtype=np.int32)
-        home[np.argsort(at_the_router, kind="stable")] = np.arange(len(requests), dtype=np.int32) % fleet.replicas
+        turns = np.arange(len(requests), dtype=np.int32)
+        if fleet.policy == "random":
+            turns = each_mixed(len(requests))
+        home[np.argsort(at_the_router, kind="stable")] = turns % fleet.replicas
         return home
     if fleet.policy == "session":
         stream = requests.stream.astype(np.int64) if requests.stream.shape[0] else np.arange(len(requests))

@@ -6,6 +6,8 @@ replica that is alive. A new policy is one function here and its name in POLICIE
 
 from __future__ import annotations
 
+import numpy as np
+
 from infrascale.serving.simulation.compiled import compiled
 from infrascale.serving.simulation.state import ALIVE, RUNNING, WAITING
 
@@ -34,6 +36,26 @@ def round_robin(q, x, i, turn):
 
 
 @compiled
+def mixed(n):
+    """A number as good as random from a count, within 63 bits throughout (T. Mueller's 32-bit hash)."""
+    z = n & 0xFFFFFFFF
+    z = ((z ^ (z >> 16)) * 0x45D9F3B) & 0xFFFFFFFF
+    z = ((z ^ (z >> 16)) * 0x45D9F3B) & 0xFFFFFFFF
+    return z ^ (z >> 16)
+
+
+def each_mixed(count: int) -> np.ndarray:
+    """The same of 0, 1, … count − 1."""
+    return mixed.py_func(np.arange(count))
+
+
+@compiled
+def at_random(q, x, i, turn):
+    """Any that is alive, as a Kubernetes Service chooses."""
+    return nth_alive(x, mixed(turn))
+
+
+@compiled
 def least_loaded(q, x, i, turn):
     """The fewest requests running and waiting; ties go around."""
     replicas = x.now.shape[0]
@@ -49,9 +71,9 @@ def least_loaded(q, x, i, turn):
 @compiled
 def by_session(q, x, i, turn):
     """Always the same replica for a conversation, so that its cache is there: a hash of its stream."""
-    mixed = (q[i].stream * 0x9E3779B97F4A7C1) & 0x7FFFFFFFFFFFFFFF
-    home = (mixed >> 24) % x.now.shape[0]
-    return home if x.now[home, ALIVE] == 1 else nth_alive(x, mixed >> 8)
+    hashed = (q[i].stream * 0x9E3779B97F4A7C1) & 0x7FFFFFFFFFFFFFFF
+    home = (hashed >> 24) % x.now.shape[0]
+    return home if x.now[home, ALIVE] == 1 else nth_alive(x, hashed >> 8)
 
 
 @compiled
@@ -59,10 +81,10 @@ def by_prefix(q, x, i, turn):
     """Always the same replica for a shared prefix, unless it carries a quarter more than the mean: then the least
     loaded (consistent hashing with bounded loads)."""
     replicas = x.now.shape[0]
-    mixed = ((q[i].prefix + 1) * 0x9E3779B97F4A7C1) & 0x7FFFFFFFFFFFFFFF
-    home = (mixed >> 24) % replicas
+    hashed = ((q[i].prefix + 1) * 0x9E3779B97F4A7C1) & 0x7FFFFFFFFFFFFFFF
+    home = (hashed >> 24) % replicas
     if x.now[home, ALIVE] != 1:
-        home = nth_alive(x, mixed >> 8)
+        home = nth_alive(x, hashed >> 8)
     if home == -1 or q[i].prefix_blocks == 0:
         return least_loaded(q, x, i, turn)
     total = 0
@@ -75,6 +97,7 @@ def by_prefix(q, x, i, turn):
 
 POLICIES = {
     "round-robin": round_robin,
+    "random": at_random,
     "least-loaded": least_loaded,
     "session": by_session,
     "prefix": by_prefix,
