@@ -146,10 +146,13 @@ def predict(row: Asked, own: Own | None = None) -> Prediction:
 
 
 def kind_of(row: Asked) -> str:
-    """How the load was offered: closed, pools (disaggregated), open, static (a batch at once), saturated."""
+    """How the load was offered: closed, pools (disaggregated), open, static (a batch at once), saturated.
+
+    `single`: one request alone, timed at the engine, so a batch of one.
+    """
     if row.prefill is not None:
         return "pools"
-    if row.load_kind == "offline":
+    if row.load_kind in ("offline", "single"):
         return "static" if row.concurrency else "saturated"
     return "open" if row.load_kind == "open" and row.request_per_s else "closed"
 

@@ -70,6 +70,8 @@ def excluded(row: Row) -> str:
         return "a rack of separate pools, labelled as one engine"
     if engine == "trtllm" and version.startswith("1.3") and "family=inferencex" in notes:
         return "pools and prefix cache of a recipe that the row does not tell"
+    if row.get("gpu") and not row.get("tp") and not row.get("gpu_count") and "DISAGG" not in notes:
+        return "neither TP nor the number of GPUs is told"
     if "power-capped" in row.get("gpu", ""):
         return "the power cap is not told"
     return "the source calls it suspect" if "SUSPECT host-bound" in notes else ""
@@ -89,6 +91,9 @@ def impossible(row: Row, question: Asked) -> str:
     prompts_s = arithmetic_s(question, question.concurrency or 0) if question.load_kind == "offline" else 0.0
     if (number(row, "ttft_mean_s") or prompts_s) < prompts_s:
         return "prompts come faster than the chip's arithmetic"
+    gpus = question.deployment.shard.gpus * question.replicas
+    if (number(row, "power_w") or 0.0) > 1.05 * gpus * question.deployment.gpu.power_w:
+        return "more power than the cards' limit"
     return ""
 
 

@@ -159,7 +159,8 @@ def as_data(values: Mapping[str, float]) -> dict[str, dict]:
     """The fitted constants as entries of the efficiency data: factors, curves and collectives, by key."""
     factors = {
         f"{Kind.PREFILL_ATTENTION}/fp8:trtllm": values["prompt_attention/fp8"],
-        f"{Kind.MOE}:trtllm": values["experts"],
+        f"{Kind.MOE}:trtllm": (values["experts"] * values["experts<1"]) ** 0.5,
+        f"{Kind.MOE}:trtllm>=1": values["experts"],
         f"{Kind.MOE}:trtllm<1": values["experts<1"],
         f"{Kind.MOE}/mxfp4:trtllm": values["experts/mxfp4"],
     }

@@ -2,16 +2,21 @@
 
 In: PhysicsTimer, Batch.    Out: W, of all GPUs of the replica. Not of the server around them, but in `peak_kw`.
 
-    busy = limit · min(1, base + a·(share of bandwidth) + c·(share of dense arithmetic))
+    x = idle + a · busy + c · computing^e        share of the limit; what is near 1 saturates, the card lowers its clock
+    busy = limit · x / (1 + x^8)^(1/8)
 
-The three constants are laws of the efficiency data; shares are of the datasheet over the whole step, host included.
+`busy` is the share of a step in which a kernel runs, `computing` that in which arithmetic would alone, both at the
+efficiency curves' speed; a, c and e are laws of the efficiency data.
 """
 
 from __future__ import annotations
 
 from infrascale.deployment.timer import PhysicsTimer
 from infrascale.hardware import Gpu
-from infrascale.work import Batch, Kind
+from infrascale.work import Batch
+
+#: How sharply the limit cuts in.
+LIMIT_EXPONENT = 8
 
 #: EcoLogits 0.11.3 (MPL-2.0), impacts/llm.py: a server of 8 GPUs without them draws 1.2 kW.
 SERVER_W_PER_GPU = 1200 / 8
@@ -25,17 +30,28 @@ def peak_kw(gpu: Gpu, gpus: int) -> float:
 def busy_power_w(timer: PhysicsTimer, batch: Batch) -> float:
     """Mean power during steps like `batch` [W].
 
-    Fitted on 270 runs of ML.ENERGY v3 on H100 and B200: error with one model left out 12 % mean, 10 % median.
+    Fitted by benchmarks/power.py on 270 runs of ML.ENERGY v3 (H100, B200) and 32 static batches of Argonne (A100,
+    H100): error with one model left out 12 %, with one GPU left out 12 %.
     """
-    gpu, laws, step_s = timer.deployment.gpu, timer.efficiency.laws, timer(batch)
-    works = [work for work in timer.works(batch) if work.kind is not Kind.COMMUNICATION]
-    moving = sum(work.count * work.hbm_bytes for work in works) / gpu.hbm_bytes_per_s / step_s
-    computing = sum(work.count * work.flop / gpu.rate(work.dtype) for work in works) / step_s
-    share = laws["power_base"] + laws["power_moving"] * moving + laws["power_computing"] * computing
-    return timer.deployment.shard.gpus * gpu.power_w * min(1.0, share)
+    gpu, laws = timer.deployment.gpu, timer.efficiency.laws
+    busy, computing = activity(timer, batch)
+    share = idle_share(gpu, laws["power_idle"]) + laws["power_busy"] * busy
+    share += laws["power_computing"] * computing ** laws["power_exponent"]
+    limited = share / (1 + share**LIMIT_EXPONENT) ** (1 / LIMIT_EXPONENT)
+    return timer.deployment.shard.gpus * gpu.power_w * limited
+
+
+def activity(timer: PhysicsTimer, batch: Batch) -> tuple[float, float]:
+    """Shares of a step in which kernels run, and in which their arithmetic would alone."""
+    step_s = timer(batch)
+    return min(1.0, timer.kernels_s(batch) / step_s), timer.arithmetic_s(batch) / step_s
+
+
+def idle_share(gpu: Gpu, otherwise: float) -> float:
+    return (gpu.idle_power_w or otherwise * gpu.power_w) / gpu.power_w
 
 
 def idle_power_w(timer: PhysicsTimer) -> float:
-    """Power with the model loaded and nothing to do [W]; a fifth of the limit where no source tells."""
+    """Power with the model loaded and nothing to do [W]; a share of the limit where no source tells."""
     gpu = timer.deployment.gpu
-    return timer.deployment.shard.gpus * (gpu.idle_power_w or timer.efficiency.laws["power_idle"] * gpu.power_w)
+    return timer.deployment.shard.gpus * gpu.power_w * idle_share(gpu, timer.efficiency.laws["power_idle"])

@@ -186,22 +186,22 @@ class Efficiency:
         return found.scaled(self.scales[Kind.COMMUNICATION]) if Kind.COMMUNICATION in self.scales else found
 
     def software(self, engine: str, version: str | None) -> tuple[str, ...]:
-        """The names under which this engine's own curves stand: its own, then its early releases', last first."""
+        """The names under which an engine's own curves stand: its own, then its releases', the most particular last."""
         release = release_of(version or "")
-        early = {key: release_of(key.split("<")[1]) for key in self.hosts if key.startswith(f"{engine}<") and release}
-        return engine, *sorted((key for key in early if release < early[key]), key=early.get, reverse=True)
+        if not release:
+            return (engine,)
+        late = {key: release_of(key.split(">=")[1]) for key in self.hosts if key.startswith(f"{engine}>=")}
+        early = {key: release_of(key.split("<")[1]) for key in self.hosts if key.startswith(f"{engine}<")}
+        return (
+            engine,
+            *sorted((key for key in late if late[key] <= release), key=late.get),
+            *sorted((key for key in early if release < early[key]), key=early.get, reverse=True),
+        )
 
     def host(self, engine: str, version: str | None = None) -> Host:
-        """The engine's own costs; of its early releases, or the nearest later one that is known, else its average."""
-        *_, earliest = self.software(engine, version)
-        if earliest != engine:
-            return self.hosts[earliest]
-        release = release_of(version or "")
-        known = [key for key in self.hosts if key.startswith(f"{engine}>=") and release]
-        reached = [key for key in known if release_of(key.split(">=")[1]) <= release]
-        if reached:
-            return self.hosts[max(reached, key=lambda key: release_of(key.split(">=")[1]))]
-        return self.hosts.get(engine) or self.hosts["vllm"]
+        """The engine's own costs; of its most particular releases that are known, else its average."""
+        known = [name for name in self.software(engine, version) if name in self.hosts]
+        return self.hosts[known[-1] if known else "vllm"]
 
 
 def _under(gpu: Gpu, software: Sequence[str]) -> list[str]:

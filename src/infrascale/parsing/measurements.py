@@ -108,7 +108,7 @@ def asked(row: Row) -> Asked:
         shard, share = _pool(notes, "decode"), True
     else:
         shard, share = _shard(row, notes), False
-    quantization = _quantization(found, row.get("weight_precision", ""), row.get("model", ""), notes)
+    quantization = _quantization(found, row.get("weight_precision", ""), row.get("model", ""), notes, card)
     if not runs(quantization.precision, card):
         raise ScenarioError(
             f"{quantization.precision} does not run on {card.id}", why="no kernel", fix="use another format"
@@ -152,10 +152,11 @@ def asked(row: Row) -> Asked:
         load_kind=row.get("load_kind") or ("open" if row.get("request_rate") else "closed"),
         concurrency=concurrency,
         request_per_s=number(row, "request_rate"),
-        replicas=max(1.0, gpus // shard.gpus),
+        replicas=max(1.0, gpus // shard.gpus) if row.get("gpu_count") else _replicas(notes),
         requests=number(row, "n_requests"),
         arrival_scv=0.0 if "constant (not Poisson)" in notes else 1.0,
-        lengths_vary=re.search("sharegpt|lengths vary", notes, re.IGNORECASE) is not None,
+        # LMBenchmark asks for answers of a stated length of the same conversations.
+        lengths_vary=re.search(r"sharegpt(?! \(LMBenchmark)|lengths vary", notes, re.IGNORECASE) is not None,
         prefill=replace(deployment, shard=_pool(notes, "prefill")) if share else None,
         prefill_engines=_workers(notes, "prefill"),
         decode_engines=_workers(notes, "decode"),
@@ -218,6 +219,8 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 def _version(text: str, engine: str, card: Gpu) -> str | None:
     """The engine's version where the text tells it, as a number or, for vLLM, as a month: `latest (May 2025)`."""
     release = release_of(text)
+    if engine == "trtllm" and re.match(r"TensorRT (9|10)\.", text):
+        return "0.12"  # these releases of TensorRT came with its C++ runtime
     if release and card.architecture.startswith("blackwell") and release < _FIRST_ON_BLACKWELL.get(engine, ()):
         return None
     month = re.search(r"\b([A-Z][a-z]{2})[a-z]* (20\d\d)\b", text)
@@ -322,6 +325,12 @@ def _shard(row: Row, notes: str) -> Shard:
     return Shard(tp=tp, pp=pp, dp=dp, ep=min(ep, tp * dp) if ep > 1 else 1)
 
 
+def _replicas(notes: str) -> float:
+    """Engines that share the load, where a row counts no GPUs."""
+    found = re.search(r"\breplicas=(\d+)", notes)
+    return max(1.0, float(found.group(1))) if found else 1.0
+
+
 def _workers(notes: str, role: str) -> int:
     found = re.search(rf"{role}=num_workers:(\d+)", notes)
     return int(found.group(1)) if found else 1
@@ -336,9 +345,11 @@ def _pool(notes: str, role: str) -> Shard:
     return Shard(tp=tp, pp=int(parts.get("pp_size", 1)), dp=dp, ep=min(ep, tp * dp))
 
 
-def _quantization(found: Model, text: str, name: str, notes: str) -> Quantization:
+def _quantization(found: Model, text: str, name: str, notes: str, card: Gpu) -> Quantization:
     """The row's format; a checkpoint that has it natively keeps its own choice of parts."""
     word = stated_precision(text) or precision_in_name(name)
+    if word is None and "use_fp8=True" in notes and "fp8" in card.flop_per_s:
+        word = "fp8"
     stored = found.native if word is None else stored_as(found, word)
     blocks = stored.precision == "fp8" and "gemm=fp8_block" in notes
     return replace(stored, block=True) if blocks else stored
