@@ -14,6 +14,7 @@ from infrascale.calibration.residuals import impossible, shipped_rows, unlike, w
 from infrascale.hardware import Collective, Host  # noqa: E402
 from infrascale.hardware.efficiency import release_of  # noqa: E402
 from infrascale.parsing.efficiencies import efficiency  # noqa: E402
+from infrascale.parsing.gpus import gpu  # noqa: E402
 from infrascale.parsing.measurements import asked  # noqa: E402
 
 BATCHES = [row for row in shipped_rows()["argonne_llm_inference_bench"] if row["e2e_mean_s"] and row["osl"]]
@@ -77,3 +78,21 @@ def test_answers_that_ended_early_say_nothing_of_their_end():
     row = {**ROW, "tpot_mean_s": "0.02", "e2e_mean_s": "3", "osl": "512"}
     assert unlike(row, "e2e_mean_s") and not unlike(row, "tpot_mean_s")
     assert not unlike({**row, "e2e_mean_s": "12"}, "e2e_mean_s")
+
+
+def test_a_card_sustains_no_more_arithmetic_than_its_power_does():
+    known = efficiency()
+    share = {name: known.sustained_fraction(gpu(name)) for name in ("h100-sxm", "h100-pcie", "l4", "l40s", "mi300x")}
+    assert share["h100-sxm"] == share["l40s"] == share["mi300x"] == 1  # measured themselves, or without a table
+    assert share["h100-pcie"] == pytest.approx(350 / 700 * 989 / 756, rel=0.01)
+    assert share["l4"] < share["h100-pcie"]
+
+
+def test_more_power_than_the_limit_is_no_measurement():
+    question = asked(ROW)
+    assert impossible({**ROW, "power_w": "1600"}, question) and not impossible({**ROW, "power_w": "1300"}, question)
+
+
+def test_a_busier_step_draws_more_power_up_to_the_limit():
+    watts = [predicting.predict(asked({**ROW, "concurrency": n})).power_w for n in ("1", "16", "64", "256")]
+    assert watts == sorted(watts) and 300 < watts[0] and watts[-1] <= 1400  # two cards of 700 W

@@ -43,7 +43,7 @@ def spread(group: Sequence[Residual]) -> Spread:
         if coverage_left_out(group, lambda r: r.model, widening) >= COVERAGE:
             break
     low, high = ends([-r.log_ratio for r in group], widening)
-    return Spread(low=low, high=high, rows=len(group))
+    return Spread(low=min(low, 0.0), high=max(high, 0.0), rows=len(group))  # what is predicted lies inside
 
 
 def coverage_left_out(group: Sequence[Residual], of: Callable[[Residual], str], widening: float) -> float:

@@ -156,6 +156,9 @@ class Efficiency:
     hosts: Mapping[str, Host]
     scales: Mapping[str, Scale] = field(default_factory=dict)  # by kind, and by kind/format
     factors: Mapping[str, float] = field(default_factory=dict)  # of arithmetic's time: `moe:trtllm`, `moe:trtllm<1`
+    tables: Mapping[str, Mapping[str, float]] = field(
+        default_factory=dict
+    )  # the card that an architecture's curves are of
     laws: Mapping[str, float] = field(default_factory=dict)  # of queueing at arrival and of power, see `serving`
     origin: str = ""
 
@@ -170,11 +173,22 @@ class Efficiency:
             known = [self.factors[key] for key in (f"{name}:{word}" for word in software) if key in self.factors]
             if known:
                 curve = curve.scaled(Scale(computing=known[-1]))
+        curve = replace(curve, flop_fraction=curve.flop_fraction * self.sustained_fraction(gpu))
         curve = replace(curve, **gpu.curves.get(f"{kind}/{format}", {}))
         for key in (kind, f"{kind}/{format}"):
             if key in self.scales:
                 curve = curve.scaled(self.scales[key])
         return curve
+
+    def sustained_fraction(self, gpu: Gpu) -> float:
+        """What a card's power leaves of the arithmetic that its architecture's tables show, measured on another card.
+
+            min(1, (limit / limit of the tables' card) / (peak / peak of the tables' card))
+
+        H100 PCIe: (350 / 700) / (756 / 989) = 0.65: its sheet promises more than 350 W sustain.
+        """
+        card = self.tables.get(gpu.architecture)
+        return min(1.0, gpu.power_w / card["power_w"] * card["bf16"] / gpu.rate("bf16")) if card else 1.0
 
     def collective(self, link: Link, gpu: Gpu, software: Sequence[str] = ()) -> Collective:
         """The most particular behaviour of this kind of link there is."""

@@ -27,6 +27,7 @@ def efficiency() -> Efficiency:
             for key, host in raw["hosts"].items()
         },
         factors=raw["factors"],
+        tables=raw["tables"],
         laws=raw["laws"],
         origin=raw["origin"],
     )
