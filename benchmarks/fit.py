@@ -1,7 +1,7 @@
 """Refit the hosts and laws of catalog/data/efficiency.toml, with errors left out.    python benchmarks/fit.py [FOLDER]
 
-FOLDER of measurement files instead of those shipped: aic_silicon.csv, argonne_llm_inference_bench.csv and
-trtllm_perf_overview.csv are used.
+FOLDER of measurement files instead of those shipped: aic_silicon.csv, argonne_llm_inference_bench.csv,
+splitwise_perf_model.csv and trtllm_perf_overview.csv are used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from infrascale.parsing.measurements import read_rows
 
 def main(folder: str | None) -> None:
     closed_loops(_measured(folder, "aic_silicon"))
-    _static(batches, _measured(folder, "argonne_llm_inference_bench"), "e2e")
+    early = [*_measured(folder, "argonne_llm_inference_bench"), *_measured(folder, "splitwise_perf_model")]
+    _static(batches, early, "e2e")
     _static(saturated, _measured(folder, "trtllm_perf_overview"), "rate")
 
 
@@ -49,9 +50,9 @@ def _static(room: ModuleType, measured: list[dict[str, str]], measure: str) -> N
     found = room.fit(rows, np.ones(len(rows.rows), bool))
     print("\n" + "\n".join(toml(room.as_data(found))))
     print(f"\n{len(rows.rows)} rows; MAPE / median error, %\n")
-    engines = [f"{row['engine']} {gpu}" for row, gpu in zip(rows.rows, rows.gpu, strict=True)]
+    engines = [f"{row['engine'].split()[0]} {gpu}" for row, gpu in zip(rows.rows, rows.gpu, strict=True)]
     groups = ["all", *sorted(set(engines))]
-    print(f"{'':<24}" + "".join(f"{group:>22}" for group in groups))
+    print(f"{'':<24}" + "".join(f"{group:>24}" for group in groups))
     for title, predicted in (
         ("in sample", rows.predicted(found)),
         ("one model left out", room.left_out(rows, rows.model)),
@@ -59,7 +60,7 @@ def _static(room: ModuleType, measured: list[dict[str, str]], measure: str) -> N
     ):
         errors = 100 * abs(predicted / rows.numbers[measure] - 1)
         picked = [errors[[group in ("all", engine) for engine in engines]] for group in groups]
-        print(f"{title:<24}" + "".join(f"{f'{e.mean():.1f} / {np.median(e):.1f}':>22}" for e in picked))
+        print(f"{title:<24}" + "".join(f"{f'{e.mean():.1f} / {np.median(e):.1f}':>24}" for e in picked))
 
 
 def toml(data: dict[str, dict]) -> list[str]:

@@ -1,8 +1,8 @@
 """What static batches tell of early releases: their host time, and the kernels that AMD and Intel chips had then.
 
-In: rows of batches handed over at once, with the measured time until the last token.    Out: hosts of `vllm<0.6` and
-`trtllm<0.12`, curves of `@amd:vllm<0.6` and `@intel:vllm<0.6`, and the cards whose memory is slower than their
-architecture's tables; with their errors on models and on GPUs that took no part.
+In: rows of batches handed over at once, with the measured time until the last token.    Out: hosts of early releases,
+curves of `@amd:vllm<0.6` and `@intel:vllm<0.6`, and of the cards whose memory is slower than their architecture's
+tables; with their errors on models and on GPUs that took no part.
 NVIDIA's kernels stay at their tables but for that. One host is shared by all chips under an engine; each vendor's
 kernels of that time differ from the shared curves by factors of launch, bytes and arithmetic. All are held to their
 priors as if by `HELD` rows, by robust least squares (SciPy).
@@ -22,13 +22,15 @@ from infrascale.errors import InfraScaleError
 from infrascale.hardware import Efficiency, Scale
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.gpus import gpu
-from infrascale.parsing.measurements import Asked, Row, asked
+from infrascale.parsing.measurements import Asked, Row, asked, number
 from infrascale.serving import limits_of
 from infrascale.serving.steady_state import decode_batch
 from infrascale.work import Batch, Kind
 
+#: Before CUDA graphs: every kernel is launched from Python.
+EAGER = "vllm<0.2.6"
 #: Prior and its spread (log). Hosts: early Python schedulers; kernels: factors of time over the shared curves.
-ERAS = ("vllm<0.6", "trtllm<0.12")
+ERAS = ("vllm<0.6", "vllm<0.2.6", "trtllm<0.12")
 HOSTS = {"step_s": (1.2e-3, 0.5), "parallel_s": (1e-3, 0.7), "seq_s": (4e-5, 0.7), "token_s": (2e-8, 0.7)}
 VENDORS = {
     "gemm.launch": (4.0, 1.0), "gemm.moving": (1.2, 0.3), "gemm.computing": (4.0, 1.0),
@@ -39,6 +41,7 @@ PRIORS: dict[str, tuple[float, float]] = {
     **{f"{engine}.{part}": prior for engine in ERAS for part, prior in HOSTS.items()},
     **{f"{vendor}.{part}": prior for vendor in ("amd", "intel") for part, prior in VENDORS.items()},
     "a100-sxm-40gb.gemm.moving": (1.0, 0.2),
+    "vllm<0.2.6.layer_s": (4e-4, 0.5),
 }
 #: What a factor of time changes in a curve.
 PARTS = ("launch_s", "bytes_fraction", "flop_fraction", "depth_s", "row_s")
@@ -71,6 +74,9 @@ class Rows:
             kernels = group.steps.kernels_s(scales_of(group.name, values))
             decode[group.index], prompts[group.index] = kernels[0::2], kernels[1::2]
         host = {part: np.array([values[f"{engine}.{part}"] for engine in self.engine]) for part in HOSTS}
+        eager = np.array([engine == EAGER for engine in self.engine])
+        launches = np.where(eager, values[f"{EAGER}.layer_s"] * n["layers"], 0.0)
+        decode, prompts = np.maximum(decode, launches), np.maximum(prompts, launches)
         fixed = host["step_s"] + host["parallel_s"] * (n["gpus"] > 1)
         first = n["chunks"] * (prompts + fixed) + host["seq_s"] * n["wave"]
         token = decode + fixed + host["seq_s"] * n["wave"] + host["token_s"] * n["context"]
@@ -112,7 +118,8 @@ def rows_of(measured: Sequence[Row]) -> Rows:
             found = asked(row)
         except InfraScaleError:
             continue
-        if row["load_kind"] != "offline" or not row["e2e_mean_s"] or not found.concurrency:
+        end_s = _end_s(row)
+        if row["load_kind"] != "offline" or not end_s or not found.concurrency:
             continue
         if excluded(row) or impossible(row, found):
             continue
@@ -128,7 +135,7 @@ def rows_of(measured: Sequence[Row]) -> Rows:
         kept.append(row)
         engines.append(era)
         names.append((row["model"].split("/")[-1], card.id))
-        numbers.append({**shape, "e2e": float(row["e2e_mean_s"])})
+        numbers.append({**shape, "e2e": end_s})
     return Rows(
         rows=tuple(kept),
         classes=tuple(
@@ -141,6 +148,12 @@ def rows_of(measured: Sequence[Row]) -> Rows:
     )
 
 
+def _end_s(row: Row) -> float | None:
+    """When a batch's last token came; from both parts where they were measured, as answers may have ended early."""
+    first, token, osl = (number(row, key) for key in ("ttft_mean_s", "tpot_mean_s", "osl"))
+    return first + (osl - 1) * token if first and token and osl else number(row, "e2e_mean_s")
+
+
 def _steps(found: Asked) -> tuple[dict[str, float], Batch, Batch]:
     """The shape of a row's run, a step of its decoding and one of its prompts."""
     limits, load = limits_of(found.deployment, found.workload), found.workload
@@ -151,7 +164,8 @@ def _steps(found: Asked) -> tuple[dict[str, float], Batch, Batch]:
     decode = decode_batch(wave, load)
     prompts = Batch(prefill_tokens=wave * load.isl_tokens / chunks, prefill_seqs=max(1.0, wave / chunks))
     shape = {"waves": waves, "wave": wave, "chunks": chunks, "osl": load.osl_tokens, "context": decode.context_tokens}
-    return {**shape, "gpus": found.deployment.shard.gpus}, decode, prompts
+    shape |= {"gpus": found.deployment.shard.gpus, "layers": found.deployment.model.layers / found.deployment.shard.pp}
+    return shape, decode, prompts
 
 
 def fit(rows: Rows, kept: Floats) -> dict[str, float]:
@@ -198,4 +212,5 @@ def as_data(values: Mapping[str, float]) -> dict[str, dict[str, dict]]:
     share = shared.curves["gemm@ampere"]["bytes_fraction"] / values["a100-sxm-40gb.gemm.moving"]
     curves["gemm@a100-sxm-40gb"] = {"bytes_fraction": share}
     hosts = {era: {part: values[f"{era}.{part}"] for part in HOSTS} for era in ERAS}
+    hosts[EAGER]["layer_s"] = values[f"{EAGER}.layer_s"]
     return {"hosts": hosts, "curves": curves, "collectives": links}

@@ -49,7 +49,8 @@ class PhysicsTimer:
     efficiency: Efficiency
 
     def __call__(self, batch: Batch) -> float:
-        return self.kernels_s(batch) + self.host.of_step_s(batch, self.deployment.shard.gpus)
+        launches_s = self.host.layer_s * self.deployment.model.layers / self.deployment.shard.pp
+        return max(self.kernels_s(batch), launches_s) + self.host.of_step_s(batch, self.deployment.shard.gpus)
 
     @cached_property
     def host(self) -> Host:

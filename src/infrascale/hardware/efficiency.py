@@ -126,7 +126,8 @@ class Host:
     """What an engine spends outside kernels: each step, for each sequence in it, and for each new prompt.
 
     `parallel_s`: to hand a step's inputs to the other workers. `token_s`: for each token of cache in the step, where
-    block tables are rebuilt in Python.
+    block tables are rebuilt in Python. `layer_s`: to launch a layer's kernels one by one, where no CUDA graph does; a
+    step takes at least so long for each layer.
     """
 
     step_s: float = 0.0015
@@ -135,6 +136,7 @@ class Host:
     prompt_token_s: float = 2e-6
     parallel_s: float = 0.0
     token_s: float = 0.0
+    layer_s: float = 0.0
 
     def of_step_s(self, batch: Batch, gpus: int) -> float:
         """A step over `gpus` GPUs [s]."""

@@ -113,7 +113,7 @@ def asked(row: Row) -> Asked:
         raise ScenarioError(
             f"{quantization.precision} does not run on {card.id}", why="no kernel", fix="use another format"
         )
-    version = _version(row.get("engine_version", ""), engine_name, card)
+    version = _version(row.get("engine_version", "") or row.get("engine", ""), engine_name, card)
     engine = default_engine(card, engine_name, version)
     kv = stated_precision(row.get("kv_precision", "")) or _kv_default(
         engine_name, quantization, card.architecture, card.hbm_bytes
@@ -213,6 +213,8 @@ def _nearest_in_size(name: str) -> str | None:
 _FIRST_ON_BLACKWELL = {"trtllm": (0, 17), "vllm": (0, 7)}
 #: vLLM's minor releases of each half year, for versions told by month. Source: its release page on GitHub.
 _BY_MONTH = (("2023-06", "0.1"), ("2024-01", "0.2.6"), ("2024-09", "0.6"), ("2025-03", "0.8"), ("2026-01", "0.15"))
+#: What a paper named as the engine ran. Splitwise: arXiv 2311.18677, November 2023.
+_BY_PAPER = {"splitwise": "0.2"}
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
@@ -227,7 +229,8 @@ def _version(text: str, engine: str, card: Gpu) -> str | None:
     if not release and engine == "vllm" and month and month[1].lower() in _MONTHS:
         day = f"{month[2]}-{_MONTHS.index(month[1].lower()) + 1:02}"
         return max((since, version) for since, version in (("", ""), *_BY_MONTH) if since <= day)[1] or None
-    return text or None
+    paper = next((version for name, version in _BY_PAPER.items() if name in text.lower()), None)
+    return paper or (text if any(letter.isdigit() for letter in text) else None)
 
 
 @cache
