@@ -117,7 +117,7 @@ def cheapest(problem: Problem) -> Solution | None:
     if not first.minimise([(server.price, first.bought[server.id]) for server in problem.servers]):
         return None
     second = _Programme(problem, most_price=first.solution().price)
-    second.minimise([(way.gpus, count) for way, count in second.replicas])
+    second.minimise([(way.gpus, count) for way, count in second.replicas], start=first)
     found = second.solution()
     return replace(found, gap_fraction=max(first.gap_fraction, second.gap_fraction))
 
@@ -176,12 +176,13 @@ class _Programme:
             raise ScenarioError(
                 "a fleet needs HiGHS", why="it is not installed", fix="pip install 'infrascale[fleet]'"
             ) from None
-        self.problem = problem
+        self.problem, self._highs = problem, highspy
         with _silent():
             self.solver: Any = highspy.Highs()
         options = {
             "output_flag": False,
             "threads": 1,
+            "mip_heuristic_effort": 0.3,  # servers come in steps, so a good purchase prunes more than a good bound
             "mip_feasibility_tolerance": 1e-9,
             "mip_rel_gap": SCALE_GAP if scaled else 0.0,
             "time_limit": MOST_SCALING_S if scaled else MOST_S,
@@ -259,15 +260,26 @@ class _Programme:
             self.solver.addConstr(x <= self._most(way, kinds) * in_use)
             self.solver.addConstr(total - need.spares * way.serves / need.demand * in_use >= wanted)
 
-    def minimise(self, terms: Sequence[tuple[float, Any]]) -> bool:
-        """Whether there is a solution. Whole factors are divided by their common measure: a gap below one is none."""
+    def minimise(self, terms: Sequence[tuple[float, Any]], start: _Programme | None = None) -> bool:
+        """Whether there is a solution. Whole factors are divided by their common measure: a gap below one is none.
+
+        `start`: a solved programme of the same variables, so that there is an answer whatever the time.
+        """
         factors = [factor for factor, _ in terms]
         measure = (
             gcd(*map(int, factors)) if all(float(factor).is_integer() and factor >= 0 for factor in factors) else 0
         )
         self._whole = measure > 0
         self.solver.setOptionValue("mip_abs_gap", 0.999 if self._whole else 1e-9)
-        self.solver.minimize(self.expression([(factor / (measure or 1), variable) for factor, variable in terms]))
+        self.solver.setObjective(
+            self.expression([(factor / (measure or 1), variable) for factor, variable in terms]),
+            self._highs.ObjSense.kMinimize,
+        )
+        if start is not None:
+            known = self._highs.HighsSolution()
+            known.col_value = [round(value, 9) for value in start.solver.getSolution().col_value]
+            self.solver.setSolution(known)
+        self.solver.solve()
         if self.solver.getInfo().primal_solution_status == self._found:
             return True
         if self.solver.getModelStatus() not in self._impossible:
