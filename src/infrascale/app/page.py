@@ -44,6 +44,8 @@ STYLE = """<style>
 .stMainBlockContainer { padding-top: 3.6rem; padding-bottom: 3rem; max-width: 96rem; margin: 0 auto; }
 h1 { padding: 0 !important; font-size: 2rem !important; }
 h3 { font-size: 1.2rem !important; }
+[data-testid=stCaptionContainer], [data-testid=stCaptionContainer] * { color: inherit !important; }
+[data-testid=stCaptionContainer] { opacity: .85; }
 .st-key-w_goal [role=radiogroup], .st-key-w_screen [role=radiogroup] { gap: .5rem; }
 .st-key-w_goal [role=radiogroup] > div, .st-key-w_screen [role=radiogroup] > div {
   border: 1px solid color-mix(in srgb, currentColor 35%, transparent); border-radius: .5rem; padding: .35rem .8rem; }
