@@ -1,0 +1,67 @@
+"""The loop closed on a real vLLM: this machine profiled, four loads measured, five others predicted.
+
+    INFRASCALE_VLLM=PATH/bin/vllm pytest -m slow tests/test_live_loop.py
+
+PATH is an environment with vLLM in it, its CPU build too. The machine is measured first, which needs PyTorch in the
+environment of the tests; INFRASCALE_PROFILE names a profile made before. Ten minutes on two quiet cores; on a machine
+that slows down meanwhile nothing is judged.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    vllm, profile = os.environ.get("INFRASCALE_VLLM"), os.environ.get("INFRASCALE_PROFILE")
+    if not vllm or not Path(vllm).exists():
+        pytest.skip("INFRASCALE_VLLM names no vllm")
+    pytest.importorskip("numpy")
+    if not profile:
+        pytest.importorskip("torch")
+    sys.path.insert(0, str(FOLDER))
+    spec = importlib.util.spec_from_file_location("live_loop", FOLDER / "live_loop.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["live_loop"] = module
+    spec.loader.exec_module(module)
+    result = module.measure(Path(vllm).absolute(), Path(profile) if profile else None, 12)
+    print("\n".join(module.screen(result)))
+    if not 0.93 < result["pace"] < 1.07:
+        pytest.skip(f"the machine ran at {result['pace']:.2f} of the time at which it was learnt")
+    return result
+
+
+def off(row: dict, measure: str) -> float:
+    return row[measure]["own"] / row[measure]["measured"] - 1
+
+
+def test_loads_not_used_are_predicted(found):
+    for row in found["rows"]:
+        assert abs(off(row, "tpot")) < 0.10, row
+        assert abs(off(row, "tokens")) < 0.10, row
+        if "ttft_p95" in row:
+            assert abs(off(row, "ttft_p95")) < 0.25, row
+
+
+def test_the_intervals_hold(found):
+    """90 % of ten measures: at least eight."""
+    places = [one for row in found["rows"] for one in (row["tpot"], row["ttft"])]
+    inside = sum(one["low"] <= one["measured"] <= one["high"] for one in places)
+    assert inside >= 0.8 * len(places)
+
+
+def test_calibrating_helps(found):
+    errors = {
+        who: sum(abs(row["tpot"][who] / row["tpot"]["measured"] - 1) for row in found["rows"])
+        for who in ("general", "own")
+    }
+    assert errors["own"] < errors["general"]
