@@ -34,6 +34,7 @@ NOISE = 0.05
 ROBUST = 2.0
 STEPS = 60
 #: No kernel beats the sheet of a GPU; a CPU's caches beat its memory.
+BOUNDED = ("launch_s", "bytes_fraction", "flop_fraction")
 MOST_FRACTION = {"cuda": 1.0, "cpu": 20.0}
 
 
@@ -56,11 +57,11 @@ def fit(kind: Kind, samples: Sequence[tuple[Work, float]], gpu: Gpu, start: Curv
     first = [log(getattr(start, n) or PARAMETERS[kind][n]) for n in names]
     spread = SPREADS["known" if known else "unknown"]
     held = [(EXPONENT_SPREAD if n == "exponent" else spread) ** -2 for n in names]
-    most = log(MOST_FRACTION[device])
+    quickest = log(min(seconds for _, seconds in samples))  # no launch lasts longer than the quickest call
+    most = {n: quickest if n == "launch_s" else log(MOST_FRACTION[device]) for n in names if n in BOUNDED}
 
     def curve(theta: Sequence[float]) -> Curve:
-        bounded = {n: exp(min(t, most) if n.endswith("_fraction") else t) for n, t in zip(names, theta, strict=True)}
-        return replace(start, **bounded)
+        return replace(start, **{n: exp(min(t, most.get(n, t))) for n, t in zip(names, theta, strict=True)})
 
     def residuals(theta: Sequence[float]) -> list[float]:
         own = curve(theta)
