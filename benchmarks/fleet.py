@@ -25,14 +25,18 @@ MODELS = (
 )  # fmt: skip
 
 
-def main() -> None:
+def fleet_toml() -> str:
     text = ""
     for gpu, gpus, owned, price in SERVERS:
         text += f'[[server]]\ngpu = "{gpu}"\ngpus = {gpus}\nowned = {owned}\nmost = {owned + 20}\nprice = "{price}"\n'
     for model, users in MODELS:
         text += f'[[model]]\nmodel = "{model}"\nusers = {users * 3}\nredundancy = 1\n'
+    return text
+
+
+def main() -> None:
     path = Path(tempfile.mkdtemp()) / "fleet.toml"
-    path.write_text(text)
+    path.write_text(fleet_toml())
     start = time.perf_counter()
     problem = problem_of(inventory(str(path)))
     evaluated = time.perf_counter()

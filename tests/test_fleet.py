@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
-import re
-import subprocess
-import sys
+import runpy
+import time
 from pathlib import Path
 
 import pytest
@@ -152,12 +151,20 @@ def test_what_is_served_most_fits_and_no_more_does():
 
 
 @pytest.mark.slow
-def test_ten_models_on_eight_kinds_are_proven_optimal_within_a_minute():
-    script = Path(__file__).parents[1] / "benchmarks" / "fleet.py"
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
-    assert "10 models × 8 kinds" in done.stdout
-    solved, gap = re.search(r"solved in ([\d.]+) s, gap ([\d.e-]+)", done.stdout).groups()
-    assert float(gap) == 0 and float(solved) < 60
+def test_ten_models_on_eight_kinds_are_proven_optimal_within_a_minute_of_one_core(tmp_path, monkeypatch):
+    """Processor time, as a wall clock would measure what else the machine does."""
+    from infrascale.parsing.inventories import inventory
+    from infrascale.planning import fleet as room
+    from infrascale.studies.fleets import problem_of
+
+    monkeypatch.setattr(room, "MOST_S", 600.0)
+    benchmark = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "fleet.py"))
+    (tmp_path / "fleet.toml").write_text(benchmark["fleet_toml"]())
+    problem = problem_of(inventory(str(tmp_path / "fleet.toml")))
+    assert (len(problem.needs), len(problem.servers)) == (10, 8)
+    begun = time.process_time()
+    found = cheapest(problem)
+    assert found.gap_fraction == 0 and time.process_time() - begun < 60
 
 
 def test_an_infeasible_inventory_names_the_smallest_purchase():
