@@ -50,7 +50,7 @@ def sentence(w: Words, plan: Plan, sure: Certainty | None, asked: Question) -> N
 def _infeasible(w: Words, plan: Plan, asked: Question) -> None:
     title = w.say("infeasible.title", model=plan.scenario.model.id)
     closest = min(plan.rejected, key=lambda one: abs(one.needed - one.available) / (one.available or 1), default=None)
-    why = f"  \n{cut(closest)}: {why_refused(w, closest)}." if closest else ""
+    why = f"  \n{cut(closest)} · {why_refused(w, closest)}." if closest else ""
     st.warning(f"**{title}**{why}")
     found = _eased(asked.model_dump_json(), plan, asked)
     if not found:
@@ -133,6 +133,8 @@ def _range(w: Words, sure: Certainty | None) -> str | None:
     if sure is None:
         return None
     high = "∞" if sure.high_gpus is None else w.number(sure.high_gpus)
+    if sure.high_gpus == sure.low_gpus:
+        return w.say("answer.sure", value=high)
     return w.say("answer.between", low=sure.low_gpus or 1, high=high)
 
 

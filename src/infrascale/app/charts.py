@@ -35,13 +35,15 @@ def _data(rows: Rows) -> alt.Chart:
 
 def bars(rows: Rows, title: str) -> alt.LayerChart:
     """`value` a bar of each `name`, what `mark` says beside it; one at its `limit` is hatched by a dark edge too."""
-    base = _data(rows).encode(
+    beside = [row | {"edge": max(1.0, row["value"])} for row in rows]
+    base = _data(beside).encode(
         y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)),
         x=alt.X("value:Q", title=title, axis=alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1]),
-                scale=alt.Scale(domain=[0, 1.6])),
+                scale=alt.Scale(domain=[0, 1.7])),
     )  # fmt: skip
     fill = alt.condition(alt.datum.limit, alt.value(ORANGE), alt.value(BLUE))
-    named = base.mark_text(align="left", dx=6, color=GREY).encode(text="mark:N")
+    edge = alt.X("edge:Q")
+    named = base.mark_text(align="left", dx=6, color=GREY).encode(x=edge, text="mark:N")
     full = _data([{"x": 1.0}]).mark_rule(color=GREY, strokeDash=[4, 3]).encode(x="x:Q")
     return (base.mark_bar(height=18).encode(color=fill) + named + full).properties(height=38 * len(rows) + 40)
 
@@ -64,7 +66,7 @@ def stack(rows: Rows, unit: str) -> alt.Chart:
             order=alt.Order("place:Q"),
             tooltip=["name:N", "value:Q"],
         )
-        .properties(height=230)
+        .properties(height=290)
     )
 
 
