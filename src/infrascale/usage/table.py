@@ -177,8 +177,8 @@ class Table:
         if not any(layout.id or (layout.user and (layout.duration or layout.ttft)) for _, layout in files):
             return
         twice = self.run("look for repeated rows",
-                         "SELECT coalesce(sum(n - 1), 0)::BIGINT FROM (SELECT count(*) AS n FROM every WHERE why = 0 AND "
-                         "h IS NOT NULL GROUP BY h HAVING count(*) > 1)")[0][0]  # fmt: skip
+                         "SELECT coalesce(sum(n - 1), 0)::BIGINT FROM (SELECT count(*) AS n FROM every WHERE why = 0 "
+                         "AND h IS NOT NULL GROUP BY h HAVING count(*) > 1)")[0][0]  # fmt: skip
         if twice:
             self.run("drop repeated rows", "DELETE FROM every WHERE why = 0 AND h IS NOT NULL AND rowid NOT IN "
                      "(SELECT min(rowid) FROM every WHERE why = 0 AND h IS NOT NULL GROUP BY h)")  # fmt: skip
