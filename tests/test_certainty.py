@@ -42,7 +42,7 @@ def test_a_gpu_from_its_datasheet_alone_is_less_sure():
         low, high = certainty(api.plan(model="llama-3.3-70b", gpu=gpu, **QUESTION), efficiency()).token_per_s
         return high / low
 
-    assert width("mi300x") > 1.3 * width("h200-sxm")
+    assert width("gaudi3") > 1.3 * width("mi300x") > 1.3 * width("h200-sxm")
 
 
 def test_evidence_is_the_same_shape_on_the_same_gpu_before_anything_else():

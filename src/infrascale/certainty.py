@@ -18,7 +18,7 @@ from math import exp
 from infrascale import catalog
 from infrascale.hardware import Efficiency
 from infrascale.planning import Candidate, Constraint, Objective, Plan, Scenario, capacity, plan
-from infrascale.uncertainty import COVERAGE, KNOWN, Intervals, Regime, intervals
+from infrascale.uncertainty import COVERAGE, KNOWN, SEEN, Intervals, Regime, intervals
 from infrascale.workload import Demand
 
 
@@ -77,8 +77,13 @@ class Rest:
 def regime_of(candidate: Candidate) -> Regime:
     """Requests that run at once: a plan knows its batch, so what waits beyond it adds no doubt of its own."""
     deployment = candidate.deployment
-    known = deployment.gpu.architecture in KNOWN
-    return Regime(kind="closed", engine=deployment.engine.name, queued=False, known=known)
+    return Regime(
+        kind="closed",
+        engine=deployment.engine.name,
+        queued=False,
+        known=deployment.gpu.architecture in KNOWN,
+        seen=deployment.gpu.architecture in SEEN,
+    )
 
 
 def certainty(found: Plan, efficiency: Efficiency, own: Intervals | None = None) -> Certainty | None:

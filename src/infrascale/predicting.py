@@ -34,7 +34,7 @@ from infrascale.serving import Regime as Load
 from infrascale.serving.queueing import Loaded, Replica, steps_until_seen
 from infrascale.serving.routing import Arrivals
 from infrascale.serving.steady_state import decode_batch
-from infrascale.uncertainty import KNOWN, Intervals, Regime, intervals
+from infrascale.uncertainty import KNOWN, SEEN, Intervals, Regime, intervals
 from infrascale.work import Batch
 from infrascale.workload import Workload
 
@@ -140,6 +140,7 @@ def predict(row: Asked, own: Own | None = None) -> Prediction:
             engine=row.deployment.engine.name,
             queued=queued,
             known=row.deployment.gpu.architecture in KNOWN,
+            seen=row.deployment.gpu.architecture in SEEN,
         ),
         reason="; ".join(part for part in (row.assumed, note) if part),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import exp
 
@@ -18,6 +18,11 @@ from infrascale import catalog
 
 #: Architectures with measured kernel tables; the others take shared curves.
 KNOWN = frozenset({"ampere", "ada", "hopper", "blackwell", "blackwell-rtx"})
+#: Architectures without tables of which end-to-end runs were measured: their spread is in the table as "datasheet".
+SEEN = KNOWN | {"cdna3", "xe-hpc"}
+#: How much wider, in logarithms, where not one run was measured. Our judgement: nothing published bounds it, and the
+#: first runs of the two architectures above were further off than twice their spread of today.
+UNSEEN = 2.0
 COVERAGE = 0.9
 
 
@@ -25,13 +30,14 @@ COVERAGE = 0.9
 class Regime:
     """What tells intervals apart. `kind`: closed, pools, open, static, saturated. `queued`: more in flight than run.
 
-    `known`: the GPU's architecture has kernel tables.
+    `known`: the GPU's architecture has kernel tables; `seen`: it has at least published runs.
     """
 
     kind: str
     engine: str
     queued: bool
     known: bool
+    seen: bool = True
 
     def keys(self, measure: str) -> tuple[str, ...]:
         """From particular to general; the first that the table has is used."""
@@ -64,7 +70,8 @@ class Intervals:
 
     def of(self, measure: str, regime: Regime) -> Spread:
         """The interval of the most particular regime with evidence."""
-        return next(self.spreads[key] for key in regime.keys(measure) if key in self.spreads)
+        found = next(self.spreads[key] for key in regime.keys(measure) if key in self.spreads)
+        return found if regime.seen else replace(found, low=UNSEEN * found.low, high=UNSEEN * found.high)
 
     def bounds(self, measures: Mapping[str, float], regime: Regime) -> dict[str, tuple[float, float]]:
         """Low and high end of every measure.
