@@ -8,7 +8,7 @@ from math import isfinite
 import pytest
 
 from infrascale.errors import FileError
-from infrascale.predicting import COLUMNS, MEASURES, predict_file
+from infrascale.predicting import COLUMNS, MEASURES, TAILS, predict_file
 
 HEADER = "gpu,gpu_count,tp,model,weight_precision,isl,osl,load_kind,concurrency,request_rate,engine,notes"
 GOOD = "H100-SXM-80GB,1,1,meta-llama/Llama-3.1-8B-Instruct,bf16,1000,200,closed,16,,vllm,kept as it is"
@@ -30,6 +30,14 @@ def test_a_row_is_answered_and_kept(tmp_path):
         low, middle, high = (float(row[f"pred_{measure}{end}"]) for end in ("_low", "", "_high"))
         assert low < middle < high
     assert 0.004 < float(row["pred_tpot_mean_s"]) < 0.02  # weights alone: 16 GB at 3.35 TB/s
+
+
+def test_a_steady_open_load_has_percentiles_in_order_and_a_closed_one_has_none(tmp_path):
+    closed, steady = predicted(tmp_path, GOOD, GOOD.replace("closed,16,", "open,,3"))
+    assert not any(closed[f"pred_{name}"] for name in TAILS)
+    for name in ("ttft", "tpot", "e2e"):
+        values = [float(steady[f"pred_{name}_p{share}_s"]) for share in (50, 90, 95, 99)]
+        assert values == sorted(values) and values[0] < float(steady[f"pred_{name}_mean_s"]) * 1.1 < values[3] * 1.2
 
 
 @pytest.mark.parametrize(

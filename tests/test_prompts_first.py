@@ -12,7 +12,7 @@ from infrascale.work import Batch
 from infrascale.workload import Workload
 
 CLIENTS, OSL, PROMPT_S, DECODE_S = 64, 100, 0.05, 0.01
-LAWS = {"burst_residual_step": 1.0, "burst_resync": 1.0, "residual_step": 0.5}
+LAWS = {"burst_residual_step": 1.0, "burst_resync": 1.0, "burst_front": 0.0, "residual_step": 0.5}
 
 
 def seconds(batch: Batch) -> float:

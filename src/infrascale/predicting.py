@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil, inf, isfinite, log
 from pathlib import Path
 from typing import Protocol
@@ -40,7 +40,9 @@ from infrascale.workload import Workload
 
 MEASURES = ("ttft_mean_s", "tpot_mean_s", "e2e_mean_s", "output_tok_per_s_total")
 COLUMNS = tuple(f"pred_{m}{end}" for m in MEASURES for end in ("", "_low", "_high"))
-COLUMNS += ("pred_power_w", "status", "reason")
+#: Percentiles, where the load is open and steady; no measurements tell how sure they are.
+TAILS = tuple(f"{name}_p{share}_s" for name in ("ttft", "tpot", "e2e") for share in (50, 90, 95, 99))
+COLUMNS += (*(f"pred_{name}" for name in TAILS), "pred_power_w", "status", "reason")
 Found = dict[str, float | str]
 #: Arrival rate over predicted capacity up to which a completed run is taken as sustained.
 KNEE = 1.25
@@ -54,6 +56,7 @@ class Prediction:
     power_w: float
     regime: Regime
     reason: str = ""
+    tails: dict[str, float] = field(default_factory=dict)
 
 
 class Own(Protocol):
@@ -101,6 +104,7 @@ def predict_row(row: Row, own: Own | None = None) -> dict[str, str]:
     for measure, (low, high) in table.bounds(found.measures, found.regime).items():
         values = (("", found.measures[measure]), ("_low", low), ("_high", high))
         cells |= {f"pred_{measure}{end}": f"{value:.6g}" for end, value in values}
+    cells |= {f"pred_{name}": f"{value:.6g}" for name, value in found.tails.items()}
     cells["pred_power_w"] = f"{found.power_w:.6g}"
     return {**cells, "status": "ok", "reason": found.reason}
 
@@ -129,6 +133,7 @@ def predict(row: Asked, own: Own | None = None) -> Prediction:
     running = float(found.pop("running"))
     beyond = (row.concurrency or 0.0) > 0.9 * limits.running * row.decode_engines
     queued = bool(found.pop("queued", False)) or beyond
+    tails = {key: float(found.pop(key)) for key in TAILS if key in found}
     measures = {key: float(value) for key, value in found.items()}
     if any(not isfinite(value) or value <= 0 for value in measures.values()):
         raise ValueError("no finite prediction")
@@ -143,6 +148,7 @@ def predict(row: Asked, own: Own | None = None) -> Prediction:
             seen=row.deployment.gpu.architecture in SEEN,
         ),
         reason="; ".join(part for part in (row.assumed, note) if part),
+        tails=tails,
     )
 
 
@@ -259,7 +265,10 @@ def _open(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
         rate = offered if sent == inf else 1 / (1 / offered + p.e2e_s.mean_s / sent)
     total = _over_the_run(row, timer, limits, p.output_token_per_s, p.running_seqs)
     if isinstance(found, Loaded):
-        return _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, total, p.running_seqs)
+        cells = _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, total, p.running_seqs)
+        felt = {"ttft": p.ttft_s, "tpot": p.tpot_s, "e2e": p.e2e_s}
+        tails = {f"{name}_p{q * 100:.0f}_s": v for name, spread in felt.items() for q, v in spread.quantiles_s.items()}
+        return cells | {name: value for name, value in tails.items() if name in TAILS}
     most = found.request_per_s
     wait = (row.requests or 0.0) / row.replicas / 2 * max(0.0, 1 / most - KNEE / offered)
     cells = _cells(p.ttft_s.mean_s + wait, p.tpot_s.mean_s, p.e2e_s.mean_s + wait, total, p.running_seqs)

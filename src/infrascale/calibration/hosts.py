@@ -3,7 +3,7 @@
 In: closed-loop rows (deployment, workload, load, measured TPOT and TTFT).    Out: hosts and laws, with their errors on
 models and on GPUs that took no part.
 Kernel times stay at their measured tables: scaling those to the rows too fits them better and new models worse
-(docs/method.md). Fourteen constants, each held to its prior as if by `HELD` rows, by robust least squares (SciPy).
+(docs/method.md). Fifteen constants, each held to its prior as if by `HELD` rows, by robust least squares (SciPy).
 TensorRT-LLM's time for a sequence is held by its saturated runs, whose batches are large enough to show it.
 """
 
@@ -31,7 +31,7 @@ PRIORS: dict[str, tuple[float, float]] = {
     "trtllm.step_s": (1.2e-3, 0.5), "vllm.seq_s": (6e-6, 0.7), "trtllm.seq_s": (2e-6, 0.3),
     "vllm.request_s": (0.03, 0.5), "sglang.request_s": (0.03, 0.5), "trtllm.request_s": (0.03, 0.5),
     "vllm.prompt_token_s": (6e-6, 0.7), "sglang.prompt_token_s": (6e-6, 0.7), "trtllm.prompt_token_s": (6e-6, 0.7),
-    "burst_residual_step": (1.0, 0.5), "burst_resync": (1.0, 0.5),
+    "burst_residual_step": (1.0, 0.5), "burst_resync": (1.0, 0.5), "burst_front": (0.3, 0.7),
 }  # fmt: skip
 HELD = 64.0
 #: Errors beyond these (log) count less and less: TPOT, TTFT.
@@ -63,7 +63,8 @@ class Rows:
         decode, mixed = kernels[0::3] + host, kernels[1::3] + host
         extra = np.maximum(0.0, n["chunks"] * (mixed - decode))
         tpot = decode + n["running"] * (1 - 0.5 / n["waves"]) / n["osl"] * extra
-        own = self.of(values, "request_s") + self.of(values, "prompt_token_s") * n["isl"] + n["chunks"] * mixed
+        front = self.of(values, "request_s") + self.of(values, "prompt_token_s") * n["isl"]
+        own = front + n["chunks"] * mixed
         others = np.minimum(1.0, n["running"] - 1)
         held = extra + decode * np.minimum(1.0, n["isl"] / n["step_tokens"])
         first_wave = (n["running"] - 1) / 2 * held
@@ -73,6 +74,7 @@ class Rows:
             busy = np.minimum(0.98, n["running"] * held / np.hypot(n["running"] * held, wave**0.5 * apart))
             each = np.minimum(first_wave, held * busy / (2 * (1 - busy)))
             later += np.where((n["spread"] > 0) & (wave < n["waves"]), each, 0.0)
+        first_wave = first_wave + values["burst_front"] * front * (n["running"] - 1) / 2
         wait = (first_wave + values["burst_resync"] * later) / n["waves"]
         ttft = own + values["burst_residual_step"] * decode * others + wait
         apart = kernels[2::3] + self.of(values, "step_s") + self.of(values, "seq_s") * n["prompts"]

@@ -148,7 +148,8 @@ def closed_loop(
 ) -> Performance:
     """`in_flight` requests always in the system: min(in_flight, what may run) run, the rest wait.
 
-    In a burst the last wave meets only half of the usual prompts, those of its own that come later.
+    In a burst the last wave meets only half of the usual prompts, those of its own that come later. A share of a
+    prompt's host time, `burst_front`, passes through one process: the first wave queues there too.
     """
     running = min(in_flight, limits.running)
     found = steps(timer, workload, limits, running)
@@ -158,6 +159,7 @@ def closed_loop(
         waves = waves or Waves()
         token_s = tpot_s(found, workload, running * (1 - 0.5 / waves.count))
         alone_s = _own_s(found, workload, host) + laws["burst_residual_step"] * found.decode_s * min(1.0, running - 1)
+        alone_s += laws["burst_front"] * _host_s(workload, host) * max(0.0, running - 1) / 2 / waves.count
         first_s = alone_s + burst_wait_s(found, workload, limits, laws, running, token_s, waves)
     else:
         token_s = tpot_s(found, workload, running)
@@ -170,7 +172,11 @@ def closed_loop(
 
 def _own_s(found: Steps, workload: Workload, host: Host) -> float:
     """Host and prefill time of one prompt that nobody delays [s]."""
-    return host.request_s + host.prompt_token_s * workload.isl_tokens + found.prompt_s
+    return _host_s(workload, host) + found.prompt_s
+
+
+def _host_s(workload: Workload, host: Host) -> float:
+    return host.request_s + host.prompt_token_s * workload.isl_tokens
 
 
 def first_token_s(
@@ -246,7 +252,7 @@ def prompts_first_s(
     ahead = together * max(0.0, running - 1) / 2
     token_s = decode_s + (ahead + (1 - together) * running) * each_s / max(1.0, workload.osl_tokens)
     under_way_s = laws["burst_residual_step"] * decode_s * min(1.0, running - 1) * (1 - together)
-    return token_s, host.request_s + host.prompt_token_s * workload.isl_tokens + each_s + under_way_s + ahead * each_s
+    return token_s, _host_s(workload, host) + each_s + under_way_s + ahead * each_s
 
 
 def open_loop(
