@@ -1,13 +1,18 @@
-"""Write intervals.toml and evidence.csv of catalog/data.    python benchmarks/intervals.py"""
+"""Write intervals.toml and evidence.csv of catalog/data, and print the coverage table of docs/method.md.
+
+python benchmarks/intervals.py
+"""
 
 from __future__ import annotations
 
 import csv
 from collections import defaultdict
+from collections.abc import Iterator
+from math import exp
 from statistics import median
 
 from infrascale import catalog
-from infrascale.calibration.conformal import spreads
+from infrascale.calibration.conformal import coverage_left_out, spreads, widening
 from infrascale.calibration.residuals import Residual, residuals, shipped_rows
 from infrascale.parsing.gpus import gpu
 from infrascale.parsing.models import model
@@ -27,6 +32,30 @@ def main() -> None:
         lines.append(f'"{key}" = {{ low = {spread.low:.4f}, high = {spread.high:.4f}, rows = {spread.rows} }}')
     (catalog.DATA / "intervals.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     evidence(compared)
+    print("\n".join(coverage(compared)))
+
+
+#: Regimes of fewer rows are in the file, not in the table.
+LEAST_SHOWN = 50
+
+
+def coverage(compared: list[Residual]) -> Iterator[str]:
+    """The most particular regimes: the interval, and the share of rows covered when their model or GPU took no part."""
+    groups: dict[str, list[Residual]] = defaultdict(list)
+    for residual in compared:
+        groups[residual.regime.keys(residual.measure)[0]].append(residual)
+    found = spreads(compared)
+    yield "| regime | rows | measured / predicted | as is, model left out | by | model left out | GPU left out |"
+    yield "|---|---|---|---|---|---|---|"
+    for key, group in sorted(groups.items()):
+        if key not in found or len(group) < LEAST_SHOWN:
+            continue
+        taken = widening(group)
+        plain, models = (coverage_left_out(group, lambda r: r.model, factor) for factor in (1.0, taken))
+        cards = coverage_left_out(group, lambda r: r.gpu, taken)
+        ends = f"{exp(found[key].low):.2f}–{exp(found[key].high):.2f}"
+        shares = f"{plain:.0%} | {taken:.2f} | {models:.0%} | {cards:.0%}"
+        yield f"| {key} | {len(group)} | {ends} | {shares} |"
 
 
 def evidence(compared: list[Residual]) -> None:

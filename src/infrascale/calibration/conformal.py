@@ -38,12 +38,23 @@ def spreads(residuals: Iterable[Residual]) -> dict[str, Spread]:
 
 
 def spread(group: Sequence[Residual]) -> Spread:
-    """The narrowest widening whose left-out models are covered."""
-    for widening in WIDENINGS:
-        if coverage_left_out(group, lambda r: r.model, widening) >= COVERAGE:
-            break
-    low, high = ends([-r.log_ratio for r in group], widening)
+    low, high = ends([-r.log_ratio for r in group], widening(group))
     return Spread(low=min(low, 0.0), high=max(high, 0.0), rows=len(group))  # what is predicted lies inside
+
+
+def widening(group: Sequence[Residual]) -> float:
+    """The least whose left-out models are covered; where none covers them, the least beyond which no more are.
+
+    None at all where a quarter of the rows stays outside at any width: those models differ in kind, not in degree.
+    """
+    most, best = 0.0, WIDENINGS[0]
+    for factor in WIDENINGS:
+        covered = coverage_left_out(group, lambda r: r.model, factor)
+        if covered > most + 1e-9:
+            most, best = covered, factor
+        if covered >= COVERAGE:
+            break
+    return best if most >= 0.75 else WIDENINGS[0]
 
 
 def coverage_left_out(group: Sequence[Residual], of: Callable[[Residual], str], widening: float) -> float:
