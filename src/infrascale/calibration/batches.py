@@ -5,7 +5,7 @@ curves of `@amd:vllm<0.6` and `@intel:vllm<0.6`, and of the cards whose memory i
 tables; with their errors on models and on GPUs that took no part.
 NVIDIA's kernels stay at their tables but for that. One host is shared by all chips under an engine; each vendor's
 kernels of that time differ from the shared curves by factors of launch, bytes and arithmetic. All are held to their
-priors as if by `HELD` rows, by robust least squares (SciPy).
+priors (`priors.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from math import ceil
 
 import numpy as np
 
+from infrascale.calibration import priors
 from infrascale.calibration.columns import Columns, Floats, columns
 from infrascale.calibration.residuals import excluded, impossible
 from infrascale.errors import InfraScaleError
@@ -45,7 +46,6 @@ PRIORS: dict[str, tuple[float, float]] = {
 }
 #: What a factor of time changes in a curve.
 PARTS = ("launch_s", "bytes_fraction", "flop_fraction", "depth_s", "row_s")
-HELD, SCALE = 16.0, 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,30 +170,12 @@ def _steps(found: Asked) -> tuple[dict[str, float], Batch, Batch]:
 
 def fit(rows: Rows, kept: Floats) -> dict[str, float]:
     """The constants that these rows and the priors agree on best."""
-    from scipy.optimize import least_squares
-
-    start = np.log([prior for prior, _ in PRIORS.values()])
-    spread = np.array([wide for _, wide in PRIORS.values()])
-
-    def errors(logs: Floats) -> Floats:
-        found = np.log(rows.predicted(_named(logs)) / rows.numbers["e2e"])[kept] / SCALE
-        robust = np.sign(found) * np.sqrt(2 * (np.sqrt(1 + found**2) - 1))  # soft_l1's loss: linear where large
-        return np.concatenate([robust, HELD**0.5 * (logs - start) / spread])
-
-    return _named(least_squares(errors, start, diff_step=1e-4).x)
-
-
-def _named(logs: Floats) -> dict[str, float]:
-    return dict(zip(PRIORS, (float(value) for value in np.exp(logs)), strict=True))
+    return priors.fit(rows, "e2e", PRIORS, kept)
 
 
 def left_out(rows: Rows, names: Floats) -> Floats:
-    """Times of every row from constants fitted without its model, or without its GPU."""
-    found = np.zeros(len(names))
-    for name in sorted(set(names)):
-        out = names == name
-        found[out] = rows.predicted(fit(rows, ~out))[out]
-    return found
+    """The prediction of every row from constants fitted without its model, or without its GPU."""
+    return priors.left_out(rows, "e2e", PRIORS, names)
 
 
 def as_data(values: Mapping[str, float]) -> dict[str, dict[str, dict]]:

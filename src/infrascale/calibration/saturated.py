@@ -5,7 +5,7 @@ In: rows of everything queued at once, with the measured tokens per second.    O
 The kernel tables are vLLM's. TensorRT-LLM's own attention reads the cache at a share of bandwidth that one number gives
 for all GPUs, it computes prompts in 8 bits where the cache is so, and the arithmetic of its experts takes a factor of
 the tables' time, another one before 1.0. Its host is the closed loops' (`hosts`). All are held to priors as if by
-`HELD` rows, by robust least squares (SciPy).
+in `priors.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from math import inf
 
 import numpy as np
 
+from infrascale.calibration import priors
 from infrascale.calibration.columns import Columns, Floats, columns
 from infrascale.calibration.residuals import excluded
 from infrascale.errors import InfraScaleError
@@ -36,7 +37,6 @@ PRIORS: dict[str, tuple[float, float]] = {
     "experts/mxfp4": (1.0, 0.5),
     "pcie@ada": (1.0, 0.4),
 }
-HELD, SCALE = 16.0, 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,30 +129,12 @@ def rows_of(measured: Sequence[Row]) -> Rows:
 
 def fit(rows: Rows, kept: Floats) -> dict[str, float]:
     """The constants that these rows and the priors agree on best."""
-    from scipy.optimize import least_squares
-
-    start = np.log([prior for prior, _ in PRIORS.values()])
-    spread = np.array([wide for _, wide in PRIORS.values()])
-
-    def errors(logs: Floats) -> Floats:
-        found = np.log(rows.predicted(_named(logs)) / rows.numbers["rate"])[kept] / SCALE
-        robust = np.sign(found) * np.sqrt(2 * (np.sqrt(1 + found**2) - 1))  # soft_l1's loss: linear where large
-        return np.concatenate([robust, HELD**0.5 * (logs - start) / spread])
-
-    return _named(least_squares(errors, start, diff_step=1e-4).x)
-
-
-def _named(logs: Floats) -> dict[str, float]:
-    return dict(zip(PRIORS, (float(value) for value in np.exp(logs)), strict=True))
+    return priors.fit(rows, "rate", PRIORS, kept)
 
 
 def left_out(rows: Rows, names: Floats) -> Floats:
-    """Tokens per second of every row from constants fitted without its model, or without its GPU."""
-    found = np.zeros(len(names))
-    for name in sorted(set(names)):
-        out = names == name
-        found[out] = rows.predicted(fit(rows, ~out))[out]
-    return found
+    """The prediction of every row from constants fitted without its model, or without its GPU."""
+    return priors.left_out(rows, "rate", PRIORS, names)
 
 
 def as_data(values: Mapping[str, float]) -> dict[str, dict]:
