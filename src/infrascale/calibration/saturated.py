@@ -4,8 +4,8 @@ In: rows of everything queued at once, with the measured tokens per second.    O
 `pcie@ada`; with their errors on models and on GPUs that took no part.
 The kernel tables are vLLM's. TensorRT-LLM's own attention reads the cache at a share of bandwidth that one number gives
 for all GPUs, it computes prompts in 8 bits where the cache is so, and the arithmetic of its experts takes a factor of
-the tables' time, another one before 1.0. Its host is the closed loops' (`hosts`). All are held to priors as if by
-in `priors.py`.
+the tables' time, another one before 1.0. Its host is the closed loops' (`hosts`). All are held to their
+priors (`priors.py`).
 """
 
 from __future__ import annotations
