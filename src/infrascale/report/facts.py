@@ -46,10 +46,9 @@ def demand_of(asked: Question) -> tuple[str, float]:
 
 
 def again(found: Plan, asked: Question, **changes: object) -> Plan:
-    """The plan of a changed question, for the same model, kind of GPU and GPUs per replica."""
+    """The plan of a changed question, for the same model and kind of GPU; who plans anew may cut it otherwise."""
     assert found.best is not None
-    held = {"gpu": [found.best.deployment.gpu.id], "gpus_per_replica": [found.best.gpus_per_replica]}
-    asked = asked.model_copy(update=held | changes)
+    asked = asked.model_copy(update={"gpu": [found.best.deployment.gpu.id]} | changes)
     return plan(scenario(asked, given=found.scenario.model), efficiency(), found.solver)
 
 
