@@ -23,6 +23,7 @@ from infrascale.parsing import prices
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.plans import asked_as, command
 from infrascale.parsing.scenarios import question
+from infrascale.planning import Change, Constraint
 from infrascale.report import facts, html, markdown, pdf, report
 from infrascale.report.blocks import Answer, Bullets, Code, Figure, Heading, Table, Text
 from infrascale.report.sections import sections, servers_of
@@ -105,6 +106,38 @@ def test_the_promise_holds_just_up_to_where_the_report_says(name):
         outcome = facts.judge_of(found, best, most * nudge).outcome(best.replicas, best.batch_exponent)
         fast = outcome.performance.token_per_s_per_request >= promise.token_per_s * (1 - 1e-9)
         assert (fast and outcome.performance.ttft_s.mean_s <= promise.ttft_s) is keeps
+
+
+@pytest.mark.parametrize(
+    "shares", [{"ttft_percentile": 99, "ttft": 0.4, "tokens_per_s": 10}, {"speed_percentile": 5, "tokens_per_s": 30}]
+)
+def test_a_promise_for_a_share_of_the_requests_bends_at_its_percentile_and_not_at_the_mean(shares):
+    """The means of this plan bear more than its percentiles do: what it holds up to is where the percentile breaks."""
+    keys = {"model": "llama-3.1-8b", "gpu": ["l40s"], "request_per_s": 12.0} | shares
+    found, asked = plan(**keys), question(keys)
+    best, promise = found.best, found.scenario.promise
+    most, stairs, curve = facts.holds_up_to(found, best), facts.staircase(found, best), facts.load_curve(found, best)
+    for nudge, keeps in ((1 - 2e-3, True), (1 + 4e-3, False)):
+        held = facts.judge_of(found, best, most * nudge).outcome(best.replicas, best.batch_exponent)
+        assert held.keeps is keeps
+    assert next(gpus for share, gpus in stairs if share >= 1) == best.gpus
+    assert next(p for p in curve if p.share == 1.0).ttft_s == pytest.approx(promise.ttft_of(best.performance), rel=1e-6)
+    beyond = facts.judge_of(found, best, most * 1.005).outcome(best.replicas, best.batch_exponent).performance
+    assert beyond.ttft_s.mean_s <= asked.ttft and beyond.tpot_s.mean_s <= 1 / promise.token_per_s
+
+
+@pytest.mark.parametrize(
+    "asked", [{"tokens_per_s": 220.0, "speed_percentile": 5}, {"ttft": 0.02, "ttft_percentile": 95}]
+)
+def test_what_would_do_for_a_promise_of_a_share_is_a_promise_of_that_share(asked):
+    """The remedy's plan keeps the eased promise at its percentile, and says that percentile's value."""
+    found = plan(**{"model": "llama-3.1-8b", "gpu": ["l40s"], "request_per_s": 2.0} | asked)
+    changes = [one for one in found.nearest if one.change is Change.PROMISE]
+    assert found.best is None and changes
+    for one in changes:
+        promise, held = found.scenario.promise, one.candidate.performance
+        value = 1 / promise.tpot_of(held) if one.constraint is Constraint.THROUGHPUT else promise.ttft_of(held)
+        assert value == pytest.approx(one.best, rel=0.02)
 
 
 def test_one_replica_fewer_breaks_a_promise():

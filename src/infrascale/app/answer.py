@@ -1,41 +1,71 @@
-"""Screen 3, the answer: the sentence, the tiles, what binds and what would ease it, the options, how it bends."""
+"""Screen 3, the answer: the sentence, the tiles, what binds and what would ease it, the options, how it bends.
+
+What is planned stands first. What asks for plans of its own (levers, steps in demand, what moves the answer) is filled
+in below it: at once for a promise in the mean, beside the page and with its progress for a percentile.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
+from hashlib import sha256
+from math import isfinite
 
 import streamlit as st
 
-from infrascale.app import charts
+from infrascale import api
+from infrascale.app import calibrate, charts, jobs
 from infrascale.app.forms import Form, put
 from infrascale.app.state import values_of
 from infrascale.certainty import Certainty
+from infrascale.hardware import Efficiency
 from infrascale.locales import Words
 from infrascale.parsing.plans import command
 from infrascale.parsing.scenarios import Question
-from infrascale.planning import Candidate, Constraint, Plan
+from infrascale.planning import Candidate, Constraint, Plan, Promise
 from infrascale.report import facts
-from infrascale.report.levers import Lever, levers, remedies
-from infrascale.screen import cut, headline, proof_and_limit, why_lost, why_refused
+from infrascale.report.levers import Lever, changed, levers, remedies
+from infrascale.screen import cut, headline, percentiles, proof_and_limit, why_lost, why_refused
 from infrascale.screen.origins import SIGNS, Origin, origins
 
+Place = st.delta_generator.DeltaGenerator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bends:
+    """What other plans say of this one. `holds`: the share of the demand up to which it keeps the promise."""
+
+    levers: Sequence[Lever]
+    stairs: Sequence[tuple[float, int]]
+    curve: Sequence[facts.Point]
+    holds: float
+    moved: Sequence[facts.Moved]
+
+
+def _bent(plan: Plan, asked: Question, law: Efficiency | None, tell: jobs.Tell = lambda done, total: None) -> Bends:
+    best = plan.best
+    assert best is not None
+    stairs, holds = facts.staircase(plan, best, law=law), facts.holds_up_to(plan, best, law)
+    tell(5, 100)
+    curve = facts.load_curve(plan, best, law)
+    tell(10, 100)
+    found = levers(plan, asked, law)
+    tell(50, 100)
+    moved = facts.sensitivity(plan, asked, law)
+    return Bends(levers=found, stairs=stairs, curve=curve, holds=holds, moved=moved)
+
 
 @st.cache_resource(max_entries=256, show_spinner=False)
-def _bent(asked: str, _plan: Plan, _question: Question) -> tuple[list, list, list]:
-    """Steps in demand, the load curve and the sensitivity of a question, once for all sessions."""
-    assert _plan.best is not None
-    return (
-        facts.staircase(_plan, _plan.best),
-        facts.load_curve(_plan, _plan.best),
-        facts.sensitivity(_plan, _question),
-    )
+def _known(asked: str, _plan: Plan, _question: Question) -> Bends:
+    """Once for all sessions."""
+    return _bent(_plan, _question, None)
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
-def _eased(asked: str, _plan: Plan, _question: Question) -> list[Lever]:
-    """What would save GPUs, or make an infeasible question feasible; once for all sessions."""
-    return levers(_plan, _question) if _plan.best else remedies(_plan, _question)
+def _remedies(asked: str, _plan: Plan, _question: Question) -> list[Lever]:
+    """What would make an infeasible question feasible; once for all sessions."""
+    return remedies(_plan, _question)
 
 
 def sentence(w: Words, plan: Plan, sure: Certainty | None, asked: Question) -> None:
@@ -52,7 +82,7 @@ def _infeasible(w: Words, plan: Plan, asked: Question) -> None:
     closest = min(plan.rejected, key=lambda one: abs(one.needed - one.available) / (one.available or 1), default=None)
     why = f"  \n{cut(closest)} · {why_refused(w, closest)}." if closest else ""
     st.warning(f"**{title}**{why}")
-    found = _eased(asked.model_dump_json(), plan, asked)
+    found = _remedies(asked.model_dump_json(), plan, asked)
     if not found:
         st.markdown(w.say("lever.no_remedy"))
         return
@@ -63,21 +93,8 @@ def _infeasible(w: Words, plan: Plan, asked: Question) -> None:
 
 def _offer(w: Words, lever: Lever, key: str, effect: str) -> None:
     """The change as a button that makes it."""
-    st.button(w.say("lever.effect", change=said(w, lever), effect=effect), key=key,
+    st.button(w.say("lever.effect", change=changed(w, lever), effect=effect), key=key,
               icon=":material/build:", on_click=put, args=(values_of(lever.keys),))  # fmt: skip
-
-
-def said(w: Words, lever: Lever) -> str:
-    """A change in words, its new value with its unit."""
-    value = lever.keys[lever.name]
-    units = {"ttft": "s", "tokens_per_s": "token_per_s", "max_gpus": "gpus"}
-    if lever.name in units:
-        text = w.quantity(float(str(value)), units[lever.name])
-    elif lever.name == "gpu":
-        text = lever.best.deployment.gpu.name
-    else:
-        text = str(value[0] if isinstance(value, list) else value)
-    return w.say(f"lever.{lever.name}", value=text)
 
 
 def chip(w: Words, origin: Origin, key: str) -> None:
@@ -88,16 +105,19 @@ def chip(w: Words, origin: Origin, key: str) -> None:
             st.markdown(line)
 
 
-def tiles(w: Words, plan: Plan, sure: Certainty | None) -> None:
+def titled(w: Words, title: str, origin: Origin, key: str, hint: str | None = None) -> None:
+    """A heading, and beside it what kind of numbers stand below."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.subheader(title, help=hint, width="content")
+        chip(w, origin, key)
+
+
+def tiles(w: Words, plan: Plan, sure: Certainty | None, whence: dict[str, Origin] | None = None) -> None:
     best = plan.best
     if best is None:
         return
     found, promise = best.performance, plan.scenario.promise
-    speed, ttft_s = 1 / promise.tpot_of(found), promise.ttft_of(found)
-    of = {
-        "speed": f" p{100 - promise.speed_share * 100:.0f}" if promise.speed_share is not None else "",
-        "ttft": f" p{promise.ttft_share * 100:.0f}" if promise.ttft_share is not None else "",
-    }
+    speed, ttft_s, of = 1 / promise.tpot_of(found), promise.ttft_of(found), percentiles(promise)
     values = (
         ("gpus", w.say("app.tile_gpus"), w.number(best.gpus), _range(w, sure), None),
         ("speed", w.say("plan.speed") + of["speed"], w.quantity(speed, "token_per_s"),
@@ -107,7 +127,7 @@ def tiles(w: Words, plan: Plan, sure: Certainty | None) -> None:
         ("throughput", w.say("app.tile_throughput"),
          w.quantity(found.output_token_per_s * best.replicas, "token_per_s"), None, None),
     )  # fmt: skip
-    whence = origins(w, plan, sure)
+    whence = whence or origins(w, plan, sure)
     margins = {"speed": speed / promise.token_per_s - 1, "ttft": 1 - ttft_s / promise.ttft_s}
     units = {"speed": "token_per_s", "ttft": "s"}
     for column, (key, name, value, between, promised) in zip(st.columns(4), values, strict=True):
@@ -147,33 +167,52 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
     if best is None:
         _refusals(w, plan)
         return
+    own = calibrate.used(form.values)
+    whence = origins(w, plan, sure, api.rest(own.calibration, plan.scenario, best) if own else None)
     with st.container(border=True):
-        tiles(w, plan, sure)
-    whence = origins(w, plan, sure)
+        tiles(w, plan, sure, whence)
     left, right = st.columns(2)
     with left:
-        st.subheader(w.say("app.what_binds"), help=w.say("answer.binds_help"))
+        titled(w, w.say("app.what_binds"), whence["binds"], "binds", w.say("answer.binds_help"))
         binds(w, best)
-        _levers(w, plan, asked)
+        eased = st.container()
     with right:
-        st.subheader(w.say("app.memory"), help=w.glossary["kv_cache"].meaning)
+        titled(w, w.say("app.memory"), whence["memory"], "memory", w.glossary["kv_cache"].meaning)
         memory(w, best)
-        chip(w, whence["memory"], "memory")
-    st.subheader(w.say("app.options"))
+    titled(w, w.say("app.options"), whence["others"], "options")
     _options(w, plan, best)
-    _bends(w, plan, best, asked)
+    bends = st.container()
     left, right = st.columns(2)
-    with left:
-        st.subheader(w.say("app.moves"))
-        _moves(w, plan, best, asked)
+    moves = left.container()
     with right:
-        st.subheader(w.say("answer.demand"))
+        titled(w, w.say("answer.demand"), whence["flow"], "flow")
         for line in whence["flow"].formula:
             st.markdown(line)
-        chip(w, whence["flow"], "flow")
         st.subheader(w.say("app.same"))
         st.code(command(asked, plan.solver), language="sh", wrap_lines=True)
     glossary(w)
+    with bends:
+        found = _bends(w, plan, asked, own)
+    if found is None:
+        return
+    with eased:
+        _levers(w, found.levers, whence["levers"])
+    with bends:
+        _curves(w, plan, best, asked, found, whence)
+    with moves:
+        titled(w, w.say("app.moves"), whence["levers"], "moves")
+        _moves(w, best, found.moved)
+
+
+def _bends(w: Words, plan: Plan, asked: Question, own: calibrate.Own | None) -> Bends | None:
+    """At once where it takes a moment; None while the work goes on."""
+    law = api.curves(own.calibration, plan.scenario) if own else None
+    key = asked.model_dump_json()
+    if not plan.scenario.promise.is_of_shares:
+        return _bent(plan, asked, law) if own else _known(key, plan, asked)
+    key += sha256(own.toml.encode()).hexdigest() if own else ""
+    work: Callable[[jobs.Tell], Bends] = lambda tell: _bent(plan, asked, law, tell)  # noqa: E731
+    return jobs.answer(w, "bends", f"bends {key}", None, work, private=own is not None)
 
 
 def glossary(w: Words) -> None:
@@ -202,14 +241,14 @@ def binds(w: Words, best: Candidate) -> None:
     charts.shown(w, charts.bars(rows, w.say("app.used")), table, w.say("app.what_binds"))
 
 
-def _levers(w: Words, plan: Plan, asked: Question) -> None:
-    found = _eased(asked.model_dump_json(), plan, asked)
+def _levers(w: Words, found: Sequence[Lever], whence: Origin) -> None:
     if not found:
         st.markdown(w.say("lever.none"))
         return
     st.markdown(w.say("lever.title"))
     for place, lever in enumerate(found[:4]):
         _offer(w, lever, f"lever_{place}", w.say("lever.fewer", n=lever.saves_gpus))
+    chip(w, whence, "levers")
 
 
 def memory(w: Words, best: Candidate) -> None:
@@ -234,7 +273,8 @@ def memory(w: Words, best: Candidate) -> None:
 
 def _options(w: Words, plan: Plan, best: Candidate) -> None:
     """The winner, the runners-up and what they lack, then the ways that serve nobody."""
-    rows = [_option(w, one, w.say("answer.wins") if one is best else why_lost(w, best, one))
+    promise = plan.scenario.promise
+    rows = [_option(w, promise, one, w.say("answer.wins") if one is best else why_lost(w, promise, best, one))
             for one in (best, *plan.others[:9])]  # fmt: skip
     blank = dict.fromkeys(rows[0], "–")
     lost = w.say("answer.why_not")
@@ -242,15 +282,23 @@ def _options(w: Words, plan: Plan, best: Candidate) -> None:
     st.table(rows, hide_index=True)
 
 
-def _option(w: Words, one: Candidate, why: str) -> dict[str, str]:
+def _option(w: Words, promise: Promise, one: Candidate, why: str) -> dict[str, str]:
     counted = w.number(one.replicas + one.spare_replicas)
     return {
         w.say("app.way"): cut(one),
         w.say("app.tile_gpus"): f"{w.number(one.gpus)} = {counted} × {one.gpus_per_replica}",
-        w.say("plan.speed"): w.quantity(one.performance.token_per_s_per_request, "token_per_s"),
-        w.say("plan.ttft"): w.quantity(one.performance.ttft_s.mean_s, "s"),
+        **felt(w, promise, one),
         w.say("answer.why_not"): why,
-    }  # fmt: skip
+    }
+
+
+def felt(w: Words, promise: Promise, one: Candidate) -> dict[str, str]:
+    """Speed and wait as the promise counts them, in the mean or at its percentile."""
+    of = percentiles(promise)
+    return {
+        w.say("plan.speed") + of["speed"]: w.quantity(1 / promise.tpot_of(one.performance), "token_per_s"),
+        w.say("plan.ttft") + of["ttft"]: w.quantity(promise.ttft_of(one.performance), "s"),
+    }
 
 
 def _refusals(w: Words, plan: Plan) -> None:
@@ -260,8 +308,7 @@ def _refusals(w: Words, plan: Plan) -> None:
               for one in plan.rejected[:20]], hide_index=True)  # fmt: skip
 
 
-def _moves(w: Words, plan: Plan, best: Candidate, asked: Question) -> None:
-    _, _, moved = _bent(asked.model_dump_json(), plan, asked)
+def _moves(w: Words, best: Candidate, moved: Sequence[facts.Moved]) -> None:
     rows = [
         {"name": w.say(f"report.input.{m.key}"), "low": m.less or best.gpus, "high": m.more or best.gpus} for m in moved
     ]
@@ -276,27 +323,29 @@ def _moves(w: Words, plan: Plan, best: Candidate, asked: Question) -> None:
     charts.shown(w, charts.tornado(rows, w.say("app.tile_gpus"), best.gpus), table, w.say("app.moves"))
 
 
-def _bends(w: Words, plan: Plan, best: Candidate, asked: Question) -> None:
+def _curves(
+    w: Words, plan: Plan, best: Candidate, asked: Question, found: Bends, whence: dict[str, Origin]
+) -> None:  # fmt: skip
     key, value = facts.demand_of(asked)
-    staircase, curve, _ = _bent(asked.model_dump_json(), plan, asked)
+    promise = plan.scenario.promise
     left, right = st.columns(2)
     axis, count, load, ttft = (
         w.say(name) for name in (f"report.axis_{key}", "app.tile_gpus", "app.load", "report.axis_ttft")
     )
-    here = w.say("answer.here")
+    here, ttft = w.say("answer.here"), ttft + percentiles(promise)["ttft"]
     with left:
-        st.subheader(w.say("answer.staircase"))
-        points = [{"x": 0.0, "y": staircase[0][1]}, *({"x": share * value, "y": gpus} for share, gpus in staircase)]
-        table = [{axis: w.short(share * value), count: w.number(gpus)} for share, gpus in _thinned(staircase)]
+        titled(w, w.say("answer.staircase"), whence["stairs"], "stairs")
+        points = [{"x": 0.0, "y": found.stairs[0][1]}, *({"x": share * value, "y": n} for share, n in found.stairs)]
+        table = [{axis: w.short(share * value), count: w.number(gpus)} for share, gpus in _thinned(found.stairs)]
         charts.shown(w, charts.steps(points, axis, count, (value, best.gpus), here), table, w.say("answer.staircase"))
     with right:
-        st.subheader(w.say("answer.cliff"), help=w.glossary["ttft"].meaning)
-        rows = [{"x": point.share, "y": point.ttft_s} for point in curve]
-        table = [{load: w.percent(p.share), ttft: w.quantity(p.ttft_s, "s")} for p in curve]
+        titled(w, w.say("answer.cliff"), whence["cliff"], "cliff", w.glossary["ttft"].meaning)
+        rows = [{"x": point.share, "y": point.ttft_s} for point in found.curve if isfinite(point.ttft_s)]
+        table = [{load: w.percent(p.share), ttft: w.quantity(p.ttft_s, "s") if isfinite(p.ttft_s) else "∞"}
+                 for p in found.curve]  # fmt: skip
         names = (w.say("report.promise_label"), here)
-        limit = plan.scenario.promise.ttft_s
-        charts.shown(w, charts.against(rows, load, ttft, limit, names), table, w.say("answer.cliff"))
-        st.markdown(w.say("report.breaks_at", share=w.percent(facts.holds_up_to(plan, best))))
+        charts.shown(w, charts.against(rows, load, ttft, promise.ttft_s, names), table, w.say("answer.cliff"))
+        st.markdown(w.say("report.breaks_at", share=w.percent(found.holds)))
 
 
 def _thinned(steps: Sequence[tuple[float, int]]) -> Sequence[tuple[float, int]]:

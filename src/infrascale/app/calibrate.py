@@ -36,7 +36,7 @@ from infrascale.planning import Plan
 MOST_FILES, MOST_MIB, MOST_UNPACKED_MIB = 20, 20, 64
 KINDS = ["json", "jsonl", "csv", "yaml", "yml", "gz", "toml"]
 #: Screens with charts that are still the general model's: how the answer bends, and the break-even.
-GENERAL = ("answer", "cost")
+GENERAL = ("cost",)
 OWN = "own_calibration"  # where the session keeps it
 
 

@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     Ways = list[tuple[Candidate, float]]
 
 #: A demand, or a limit to what is bought, means nothing to those who ask what they can carry.
-NOT_ASKED = (*DEMANDS, "adoption", "requests_per_day", "peak_hour", "think_s", "max_gpus", "headroom")
+NOT_ASKED = (
+    *DEMANDS,
+    "adoption",
+    "requests_per_day",
+    "peak_hour",
+    "think_s",
+    "max_gpus",
+    "max_kw",
+    "headroom",
+    "objective",
+)
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)

@@ -1,6 +1,7 @@
 """Charts of numbers that others computed, each with its table for those who do not see it.
 
-In: rows as dictionaries.    Out: an Altair chart and the table under it.
+In: rows as dictionaries.    Out: a chart as Vega-Lite's own JSON, and the table under it. Written out rather than built
+with Altair, whose checks of every part took half of an answer's time.
 """
 
 from __future__ import annotations
@@ -8,183 +9,194 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import altair as alt
 import streamlit as st
 
 from infrascale.locales import Words
 
-#: Told apart without colour too: dash, label or place differ wherever a colour does (Okabe and Ito's palette).
 Rows = Sequence[dict[str, Any]]
+#: A view of one mark, or of several in layers.
+Chart = dict[str, Any]
+#: Told apart without colour too: dash, label or place differ wherever a colour does (Okabe and Ito's palette).
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#767676"
 PARTS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#999999")
 TALL = 300
 
 
-def shown(w: Words, chart: alt.Chart | alt.LayerChart, rows: Rows, name: str | None = None) -> None:
+def shown(w: Words, chart: Chart, rows: Rows, name: str | None = None) -> None:
     """The chart with the language's own separators, its name for a screen reader, its numbers one click away."""
-    one = w.number(1234.5, 1)
-    numbers = alt.NumberLocale(decimal=one[-2], thousands=one[1], grouping=[3], currency=["", ""])
-    st.altair_chart(chart.configure(locale=alt.Locale(number=numbers)), width="stretch", alt=name)
+    st.vega_lite_chart(chart | {"config": {"locale": {"number": _separators(w)}}}, width="stretch", alt=name)
     with st.expander(w.say("app.table")):
         st.table(rows, hide_index=True, alt=name)
 
 
-def _data(rows: Rows) -> alt.Chart:
-    return alt.Chart(alt.Data(values=list(rows)))
+def _separators(w: Words) -> dict[str, Any]:
+    one = w.number(1234.5, 1)
+    return {"decimal": one[-2], "thousands": one[1], "grouping": [3], "currency": ["", ""]}
 
 
-def bars(rows: Rows, title: str) -> alt.LayerChart:
+def _layers(*layers: Chart, height: int) -> Chart:
+    return {"layer": list(layers), "height": height}
+
+
+def _view(rows: Rows, mark: str, look: dict[str, Any], **channels: dict[str, Any]) -> Chart:
+    return {"data": {"values": list(rows)}, "mark": {"type": mark} | look, "encoding": channels}
+
+
+def _of(field: str, **more: Any) -> dict[str, Any]:
+    """A channel that shows a number of the rows; `_named` one that shows their words."""
+    return {"field": field, "type": "quantitative"} | more
+
+
+def _named(field: str = "name", **more: Any) -> dict[str, Any]:
+    return {"field": field, "type": "nominal"} | more
+
+
+def _by_name(room: int) -> dict[str, Any]:
+    """The rows one below the other in the order given, with so much room for their names."""
+    return _named(sort=None, title=None, axis={"labelLimit": room})
+
+
+def _told(*numbers: str) -> list[dict[str, Any]]:
+    return [_named(), *map(_of, numbers)]
+
+
+def bars(rows: Rows, title: str) -> Chart:
     """`value` a bar of each `name`, what `mark` says beside it; one at its `limit` is hatched by a dark edge too."""
     beside = [row | {"edge": max(1.0, row["value"])} for row in rows]
-    base = _data(beside).encode(
-        y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)),
-        x=alt.X("value:Q", title=title, axis=alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1]),
-                scale=alt.Scale(domain=[0, 1.7])),
-    )  # fmt: skip
-    fill = alt.condition(alt.datum.limit, alt.value(ORANGE), alt.value(BLUE))
-    edge = alt.X("edge:Q")
-    named = base.mark_text(align="left", dx=6, color=GREY).encode(x=edge, text="mark:N")
-    full = _data([{"x": 1.0}]).mark_rule(color=GREY, strokeDash=[4, 3]).encode(x="x:Q")
-    return (base.mark_bar(height=18).encode(color=fill) + named + full).properties(height=38 * len(rows) + 40)
+    y = _by_name(220)
+    x = {"title": title, "axis": {"format": "%", "values": [0, 0.25, 0.5, 0.75, 1]}, "scale": {"domain": [0, 1.7]}}
+    fill = {"condition": {"test": "datum.limit", "value": ORANGE}, "value": BLUE}
+    return _layers(
+        _view(beside, "bar", {"height": 18}, y=y, x=_of("value", **x), color=fill),
+        _view(beside, "text", {"align": "left", "dx": 6, "color": GREY}, y=y, x=_of("edge"), text=_named("mark")),
+        _view([{"x": 1.0}], "rule", {"color": GREY, "strokeDash": [4, 3]}, x=_of("x")),
+        height=38 * len(rows) + 40,
+    )
 
 
-def stack(rows: Rows, unit: str) -> alt.Chart:
+def stack(rows: Rows, unit: str) -> Chart:
     """`value` of each `name`, side by side in the order of `place`."""
     names = [row["name"] for row in rows]
-    return (
-        _data(rows)
-        .mark_bar(stroke="white", size=44)
-        .encode(
-            x=alt.X("value:Q", title=unit, stack="zero"),
-            color=alt.Color(
-                "name:N",
-                sort=names,
-                title=None,
-                scale=alt.Scale(domain=names, range=PARTS[: len(names)]),
-                legend=alt.Legend(orient="bottom", columns=2, labelLimit=240, symbolType="square"),
-            ),
-            order=alt.Order("place:Q"),
-            tooltip=["name:N", "value:Q"],
-        )
-        .properties(height=290)
-    )
+    legend = {"orient": "bottom", "columns": 2, "labelLimit": 240, "symbolType": "square"}
+    parts = _view(
+        rows, "bar", {"stroke": "white", "size": 44},
+        x=_of("value", title=unit, stack="zero"),
+        color=_named(sort=names, title=None, legend=legend, scale={"domain": names, "range": PARTS[: len(names)]}),
+        order=_of("place"),
+        tooltip=_told("value"),
+    )  # fmt: skip
+    return _layers(parts, height=290)
 
 
-def steps(rows: Rows, x: str, y: str, here: tuple[float, float], label: str) -> alt.LayerChart:
+def steps(rows: Rows, x: str, y: str, here: tuple[float, float], label: str) -> Chart:
     """GPUs as a staircase over demand, and where the plan stands."""
-    line = (
-        _data(rows)
-        .mark_line(interpolate="step-before", color=BLUE)
-        .encode(x=alt.X("x:Q", title=x), y=alt.Y("y:Q", title=y, scale=alt.Scale(domainMin=0)))
-    )
-    spot = _data([{"x": here[0], "y": here[1], "name": label}]).encode(x="x:Q", y="y:Q")
-    point = spot.mark_point(color=ORANGE, size=140, filled=True, shape="diamond")
-    return (line + point + spot.mark_text(align="left", dx=10, dy=8, color=GREY).encode(text="name:N")).properties(
-        height=TALL
+    spot, at = [{"x": here[0], "y": here[1], "name": label}], {"x": _of("x"), "y": _of("y")}
+    y_axis = _of("y", title=y, scale={"domainMin": 0})
+    return _layers(
+        _view(rows, "line", {"interpolate": "step-before", "color": BLUE}, x=_of("x", title=x), y=y_axis),
+        _view(spot, "point", {"color": ORANGE, "size": 140, "filled": True, "shape": "diamond"}, **at),
+        _view(spot, "text", {"align": "left", "dx": 10, "dy": 8, "color": GREY}, **at, text=_named()),
+        height=TALL,
     )
 
 
-def against(rows: Rows, x: str, y: str, promise: float, names: tuple[str, str]) -> alt.LayerChart:
+def against(rows: Rows, x: str, y: str, promise: float, names: tuple[str, str]) -> Chart:
     """`y` over the load on a logarithmic axis; the promise dashed, the demand asked dotted, both named."""
     seen = [row for row in rows if row["y"] <= 10 * promise]
-    line = (
-        _data(seen)
-        .mark_line(color=BLUE)
-        .encode(
-            x=alt.X("x:Q", title=x, axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 2])),
-            y=alt.Y("y:Q", title=y, scale=alt.Scale(type="log"), axis=alt.Axis(tickCount=6)),
-        )
-    )
-    limit = _data([{"y": promise, "x": 0.02, "name": names[0]}]).encode(y="y:Q")
-    now = _data([{"x": 1.0, "name": names[1]}]).encode(x="x:Q")
-    return (
-        line
-        + limit.mark_rule(color=ORANGE, strokeDash=[6, 4])
-        + limit.mark_text(align="left", dy=-7, color=GREY).encode(x="x:Q", text="name:N")
-        + now.mark_rule(color=GREY, strokeDash=[2, 3])
-        + now.mark_text(align="left", dx=5, color=GREY, baseline="top").encode(y=alt.value(4), text="name:N")
-    ).properties(height=TALL)
+    limit, now = [{"y": promise, "x": 0.02, "name": names[0]}], [{"x": 1.0, "name": names[1]}]
+    return _layers(
+        _view(
+            seen, "line", {"color": BLUE},
+            x=_of("x", title=x, axis={"format": "%"}, scale={"domain": [0, 2]}),
+            y=_of("y", title=y, axis={"tickCount": 6}, scale={"type": "log"}),
+        ),
+        _view(limit, "rule", {"color": ORANGE, "strokeDash": [6, 4]}, y=_of("y")),
+        _view(limit, "text", {"align": "left", "dy": -7, "color": GREY}, x=_of("x"), y=_of("y"), text=_named()),
+        _view(now, "rule", {"color": GREY, "strokeDash": [2, 3]}, x=_of("x")),
+        _view(
+            now, "text", {"align": "left", "dx": 5, "color": GREY, "baseline": "top"}, x=_of("x"), y={"value": 4},
+            text=_named(),
+        ),
+        height=TALL,
+    )  # fmt: skip
 
 
-def tornado(rows: Rows, x: str, here: float) -> alt.LayerChart:
+def tornado(rows: Rows, x: str, here: float) -> Chart:
     """From `low` to `high` for each `name`, what moves most on top; a tick where nothing moves, `here` dotted."""
     most = sorted(rows, key=lambda row: -abs(row["high"] - row["low"]))
-    base = _data(most).encode(y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=240)))
-    scale = alt.Scale(zero=False, nice=True)
-    bar = base.mark_bar(color=BLUE, height=16).encode(x=alt.X("low:Q", title=x, scale=scale), x2="high:Q")
-    ticks = base.mark_tick(color=GREY, thickness=2, height=20)
-    now = _data([{"x": here}]).mark_rule(color=ORANGE, strokeDash=[2, 3]).encode(x="x:Q")
-    return (bar + ticks.encode(x="low:Q") + ticks.encode(x="high:Q") + now).properties(height=38 * len(rows) + 40)
+    y, tick = _by_name(240), {"color": GREY, "thickness": 2, "height": 20}
+    low = _of("low", title=x, scale={"zero": False, "nice": True})
+    return _layers(
+        _view(most, "bar", {"color": BLUE, "height": 16}, y=y, x=low, x2={"field": "high"}),
+        _view(most, "tick", tick, y=y, x=_of("low")),
+        _view(most, "tick", tick, y=y, x=_of("high")),
+        _view([{"x": here}], "rule", {"color": ORANGE, "strokeDash": [2, 3]}, x=_of("x")),
+        height=38 * len(rows) + 40,
+    )
 
 
 def lines(
     rows: Rows, x: str, y: str, *, promise: float | None = None, marks: Sequence[tuple[float, str]] = (),
     percent: bool = False, log: bool = False,
-) -> alt.LayerChart:  # fmt: skip
+) -> Chart:  # fmt: skip
     """`y` over `x`, one line for each `name`, told apart by dashes too; the promise dashed, `marks` named moments."""
     names = list(dict.fromkeys(row["name"] for row in rows))
     colours, dashes = [BLUE, ORANGE, GREY][: len(names)], [[1, 0], [6, 3], [2, 2]][: len(names)]
-    legend = alt.Legend(orient="bottom", columns=1, labelLimit=420) if len(names) > 1 else None
-    kind: dict[str, Any] = (
-        {"type": "log"} if log else {"type": "linear", "domain": [0, 1]} if percent else {"type": "linear"}
-    )
-    axis = alt.Axis(format="%") if percent else alt.Axis(tickCount=5) if log else alt.Axis()
-    line = (
-        _data(rows)
-        .mark_line()
-        .encode(
-            x=alt.X("x:Q", title=x, axis=axis if log else alt.Axis(), scale=alt.Scale(type="log" if log else "linear")),
-            y=alt.Y("y:Q", title=y, axis=axis, scale=alt.Scale(**kind)),
-            color=alt.Color("name:N", title=None, legend=legend, scale=alt.Scale(domain=names, range=colours)),
-            strokeDash=alt.StrokeDash("name:N", title=None, legend=legend, scale=alt.Scale(domain=names, range=dashes)),
-            tooltip=["name:N", "x:Q", "y:Q"],
+    legend = {"orient": "bottom", "columns": 1, "labelLimit": 420} if len(names) > 1 else None
+    scale = {"type": "log"} if log else {"type": "linear", "domain": [0, 1]} if percent else {"type": "linear"}
+    axis = {"format": "%"} if percent else {"tickCount": 5} if log else {}
+    layers = [
+        _view(
+            rows, "line", {},
+            x=_of("x", title=x, axis=axis if log else {}, scale={"type": "log" if log else "linear"}),
+            y=_of("y", title=y, axis=axis, scale=scale),
+            color=_named(title=None, legend=legend, scale={"domain": names, "range": colours}),
+            strokeDash=_named(title=None, legend=legend, scale={"domain": names, "range": dashes}),
+            tooltip=_told("x", "y"),
         )
-    )
-    layers: list[alt.Chart] = [line]
+    ]  # fmt: skip
     if promise is not None:
-        layers.append(_data([{"y": promise}]).mark_rule(color=ORANGE, strokeDash=[6, 4]).encode(y="y:Q"))
+        layers.append(_view([{"y": promise}], "rule", {"color": ORANGE, "strokeDash": [6, 4]}, y=_of("y")))
     if marks:
-        moments = _data([{"x": at, "label": label} for at, label in marks]).encode(x="x:Q")
-        layers.append(moments.mark_rule(color=GREY, strokeDash=[2, 3]))
-        layers.append(moments.mark_text(align="left", baseline="top", dx=3, y=0).encode(text="label:N"))
-    return alt.layer(*layers).properties(height=260)
+        moments = [{"x": at, "label": label} for at, label in marks]
+        said = {"align": "left", "baseline": "top", "dx": 3, "y": 0}
+        layers.append(_view(moments, "rule", {"color": GREY, "strokeDash": [2, 3]}, x=_of("x")))
+        layers.append(_view(moments, "text", said, x=_of("x"), text=_named("label")))
+    return _layers(*layers, height=260)
 
 
-def ranges(rows: Rows, x: str, *, zero: bool = False) -> alt.LayerChart:
+def ranges(rows: Rows, x: str, *, zero: bool = False) -> Chart:
     """From `low` to `high` for each `name`, a dot at its `middle`; from zero, bars up to that too."""
     rows = [{"middle": (row["low"] + row["high"]) / 2} | row for row in rows]
-    base = _data(rows).encode(y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=260)))
-    scale = alt.Scale(zero=zero, nice=True)
-    span = base.mark_bar(color=ORANGE, height=6).encode(x=alt.X("low:Q", title=x, scale=scale), x2="high:Q")
-    dot = base.mark_point(color=ORANGE, filled=True, size=60, opacity=1).encode(
-        x=alt.X("middle:Q", title=x, scale=scale), tooltip=["name:N", "low:Q", "high:Q"]
-    )
-    layers = [span, dot]
+    y, look = _by_name(260), {"title": x, "scale": {"zero": zero, "nice": True}}
+    layers = [
+        _view(rows, "bar", {"color": ORANGE, "height": 6}, y=y, x=_of("low", **look), x2={"field": "high"}),
+        _view(
+            rows, "point", {"color": ORANGE, "filled": True, "size": 60, "opacity": 1}, y=y, x=_of("middle", **look),
+            tooltip=_told("low", "high"),
+        ),
+    ]  # fmt: skip
     if zero:
-        layers.insert(0, base.mark_bar(color=BLUE, height=18).encode(x=alt.X("middle:Q", title=x, scale=scale)))
-    return alt.layer(*layers).properties(height=34 * len(rows) + 50)
+        layers.insert(0, _view(rows, "bar", {"color": BLUE, "height": 18}, y=y, x=_of("middle", **look)))
+    return _layers(*layers, height=34 * len(rows) + 50)
 
 
-def diagonal(rows: Rows, x: str, y: str) -> alt.LayerChart:
+def diagonal(rows: Rows, x: str, y: str) -> Chart:
     """`y` against `x` on logarithmic axes, a shape for each `name`; on the diagonal they agree."""
     names = list(dict.fromkeys(row["name"] for row in rows))
     ends = [min(min(r["x"], r["y"]) for r in rows) / 1.3, max(max(r["x"], r["y"]) for r in rows) * 1.3]
-    scale = alt.Scale(type="log", domain=ends, nice=False)
-    legend = alt.Legend(orient="bottom", columns=1)
-    points = (
-        _data(rows)
-        .mark_point(size=70, filled=True, opacity=0.9)
-        .encode(
-            x=alt.X("x:Q", title=x, scale=scale, axis=alt.Axis(tickCount=5)),
-            y=alt.Y("y:Q", title=y, scale=scale, axis=alt.Axis(tickCount=5)),
-            color=alt.Color("name:N", title=None, legend=legend, scale=alt.Scale(domain=names, range=[GREY, BLUE])),
-            shape=alt.Shape(
-                "name:N", title=None, legend=legend, scale=alt.Scale(domain=names, range=["square", "circle"])
-            ),
-            tooltip=["name:N", "x:Q", "y:Q"],
-        )
-    )
-    line = (
-        _data([{"x": end, "y": end} for end in ends]).mark_line(color=GREY, strokeDash=[3, 3]).encode(x="x:Q", y="y:Q")
-    )
-    return (line + points).properties(height=300)
+    axes = {"scale": {"type": "log", "domain": ends, "nice": False}, "axis": {"tickCount": 5}}
+    told = {"title": None, "legend": {"orient": "bottom", "columns": 1}}
+    return _layers(
+        _view([{"x": end, "y": end} for end in ends], "line", {"color": GREY, "strokeDash": [3, 3]},
+              x=_of("x"), y=_of("y")),
+        _view(
+            rows, "point", {"size": 70, "filled": True, "opacity": 0.9},
+            x=_of("x", title=x, **axes),
+            y=_of("y", title=y, **axes),
+            color=_named(**told, scale={"domain": names, "range": [GREY, BLUE]}),
+            shape=_named(**told, scale={"domain": names, "range": ["square", "circle"]}),
+            tooltip=_told("x", "y"),
+        ),
+        height=300,
+    )  # fmt: skip

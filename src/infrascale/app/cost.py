@@ -8,7 +8,7 @@ from datetime import date
 import streamlit as st
 
 from infrascale import api
-from infrascale.app import calibrate, charts, jobs
+from infrascale.app import calibrate, charts, hardware, jobs
 from infrascale.app.forms import Form
 from infrascale.certainty import Certainty
 from infrascale.economics import HOURLY, Bill, Offer, Span
@@ -21,7 +21,7 @@ from infrascale.parsing.apis import api_offers
 from infrascale.parsing.objectives import market_of
 from infrascale.parsing.prices import OFFERS, countries, own_price
 from infrascale.parsing.scenarios import Question
-from infrascale.planning import Objective, Plan
+from infrascale.planning import Plan
 from infrascale.studies.costing import Costing, costing, hosting_break_even
 from infrascale.studies.record import way
 
@@ -40,8 +40,7 @@ def form(w: Words, form: Form) -> None:
     with columns[2]:
         form.choice("country", sorted(countries(), key=w.country), w.say("costs.country"), w.country)
     with columns[3]:
-        names = [one.value for one in Objective]
-        form.choice("objective", names, w.say("costs.objective"), lambda code: w.say(f"costs.by_{code}"))
+        hardware.objective(w, form)
     left, middle, right = st.columns(3)
     with left:
         form.phrases(

@@ -14,6 +14,7 @@ from infrascale.errors import InfraScaleError
 from infrascale.locales import Words
 from infrascale.parsing.models import model as known_model
 from infrascale.parsing.prices import countries, own_price
+from infrascale.planning import Objective
 from infrascale.precision import PRECISIONS
 
 
@@ -26,6 +27,8 @@ def form(w: Words, form: Form) -> None:
         st.subheader(w.say("form.gpus"))
         gpus(w, form)
         form.number("max_gpus", w.say("app.max_gpus"), hint=w.say("form.max_gpus_hint"))
+        form.number("max_kw", w.say("form.max_kw"), hint=w.say("form.max_kw_hint"))
+        objective(w, form)
     with st.expander(w.say("form.money"), icon=":material/payments:"):
         money(w, form)
     with st.expander(w.say("app.advanced"), icon=":material/tune:"):
@@ -94,6 +97,12 @@ def _servers(w: Words, chosen: object, entries: dict) -> str:
     assert isinstance(chosen, Iterable)
     sizes = ", ".join(f"{entries[one]['name']} {entries[one]['gpus_per_server']}" for one in chosen if one in entries)
     return w.say("form.gpus_per_server_hint", sizes=sizes)
+
+
+def objective(w: Words, form: Form) -> None:
+    """What the best of all ways has least of."""
+    names = [one.value for one in Objective]
+    form.choice("objective", names, w.say("costs.objective"), lambda code: w.say(f"costs.by_{code}"))
 
 
 def money(w: Words, form: Form) -> None:

@@ -118,6 +118,7 @@ def fields() -> dict[str, Field]:
         "gpu": Field(default=["h100-sxm"], choices=gpus),
         "kv_cache_dtype": Field(default="auto", choices=("auto", "fp8", "bf16")),
         "max_gpus": _number(0.0, 0, 1e7, whole=True),
+        "max_kw": _number(0.0, 0, 1e6),
         "gpus_per_server": _number(0.0, 0, 128, whole=True),
         "gpus_per_replica": _number(0.0, 0, 1024, whole=True),
         "engine": Field(default="vllm", choices=ENGINES),
@@ -176,6 +177,8 @@ def question(values: Mapping[str, Value]) -> dict[str, Any]:
     asked |= {key: _whole(values[key]) for key in ("max_gpus", *KNOBS[:-1]) if values[key]}
     if values["gpu_memory_utilization"]:
         asked["gpu_memory_utilization"] = values["gpu_memory_utilization"]
+    if values["max_kw"]:
+        asked["max_kw"] = values["max_kw"]
     if values["gpus_per_replica"]:
         asked["gpus_per_replica"] = [_whole(values["gpus_per_replica"])]
     if values["engine_version"]:

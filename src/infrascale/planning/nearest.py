@@ -2,7 +2,8 @@
 
 In: Scenario without a plan, other GPU kinds.    Out: Nearest changes.
 Idea: with unlimited replicas each request is alone on its replica, so the best speed and the best TTFT of a way to run
-the model are those of one request; a promise is kept where they keep it. Every change is planned anew before it is
+the model are those of one request (of a share of the requests: those of a replica with hardly anything to do); a
+promise is kept where they keep it. Every change is planned anew before it is
 named. Bounded: one look at each deployment, one plan for each named change, GPU kind and format.
 Knows no words: constraints, numbers and candidates only.
 """
@@ -59,28 +60,25 @@ def _broken(scenario: Scenario, judges: list[Judge], solve: Solve) -> list[Neare
 def _promises(scenario: Scenario, held: list[Judge], solve: Solve) -> Iterator[Nearest]:
     """The smallest relaxation of one promise while the other stays; of both where neither alone helps."""
     promise = scenario.promise
-    alone = [(judge, judge.performance(1.0, 0)) for judge in held]
-    quick = [pair for pair in alone if pair[1].token_per_s_per_request >= promise.token_per_s * (1 - TOLERANCE)]
-    prompt = [pair for pair in alone if pair[1].ttft_s.mean_s <= promise.ttft_s * (1 + TOLERANCE)]
-    if any(pair in prompt for pair in quick):
+    alone = [(judge, 1 / promise.tpot_of(judge.alone), promise.ttft_of(judge.alone)) for judge in held]
+    quick = [one for one in alone if one[1] >= promise.token_per_s * (1 - TOLERANCE)]
+    prompt = [one for one in alone if one[2] <= promise.ttft_s * (1 + TOLERANCE)]
+    if any(one in prompt for one in quick):
         return  # not the promise: see the purchase
     together = not quick and not prompt
     if quick or together:
-        judge, found = min(quick or alone, key=lambda pair: pair[1].ttft_s.mean_s)
-        speed = min(promise.token_per_s, found.token_per_s_per_request)
-        eased = replace(promise, ttft_s=found.ttft_s.mean_s, token_per_s=speed)
+        judge, speed, ttft_s = min(quick or alone, key=lambda one: one[2])
+        eased = replace(promise, ttft_s=ttft_s, token_per_s=min(promise.token_per_s, speed))
         yield Nearest(
-            constraint=Constraint.WAIT, change=Change.PROMISE, wanted=promise.ttft_s, best=found.ttft_s.mean_s,
+            constraint=Constraint.WAIT, change=Change.PROMISE, wanted=promise.ttft_s, best=ttft_s,
             unit="s", deployment=judge.deployment, candidate=_best(solve(replace(scenario, promise=eased))),
         )  # fmt: skip
     if prompt or together:
-        pairs = prompt or alone
-        judge, found = max(pairs, key=lambda pair: pair[1].token_per_s_per_request)
-        ttft_s = max(promise.ttft_s, found.ttft_s.mean_s)
-        eased = replace(promise, token_per_s=found.token_per_s_per_request, ttft_s=ttft_s)
+        judge, speed, ttft_s = max(prompt or alone, key=lambda one: one[1])
+        eased = replace(promise, token_per_s=speed, ttft_s=max(promise.ttft_s, ttft_s))
         yield Nearest(
             constraint=Constraint.THROUGHPUT, change=Change.PROMISE, wanted=promise.token_per_s,
-            best=found.token_per_s_per_request, unit="token_per_s", deployment=judge.deployment,
+            best=speed, unit="token_per_s", deployment=judge.deployment,
             candidate=_best(solve(replace(scenario, promise=eased))),
         )  # fmt: skip
 
@@ -107,13 +105,10 @@ def _power(scenario: Scenario, solve: Solve) -> Iterator[Nearest]:
 
 def _by(change: Change, constraint: Constraint, scenario: Scenario, best: Candidate) -> Nearest:
     """The constraint that broke, as it stands after the change."""
+    promise, found = scenario.promise, best.performance
     values = {
-        Constraint.WAIT: (scenario.promise.ttft_s, best.performance.ttft_s.mean_s, "s"),
-        Constraint.THROUGHPUT: (
-            scenario.promise.token_per_s,
-            best.performance.token_per_s_per_request,
-            "token_per_s",
-        ),
+        Constraint.WAIT: (promise.ttft_s, promise.ttft_of(found), "s"),
+        Constraint.THROUGHPUT: (promise.token_per_s, 1 / promise.tpot_of(found), "token_per_s"),
         Constraint.STOCK: (scenario.most_gpus or 0, best.gpus, "gpus"),
         Constraint.POWER: (scenario.most_kw or 0.0, peak_kw(best.deployment.gpu, best.gpus), "kw"),
     }

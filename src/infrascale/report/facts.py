@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import ceil
 
+from infrascale.hardware import Efficiency
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.scenarios import Question, scenario
 from infrascale.planning import Candidate, Check, Plan, plan
-from infrascale.planning.evaluate import Judge, Outcome
-from infrascale.planning.exact import exponents
-from infrascale.workload import in_flight
+from infrascale.planning.evaluate import TOLERANCE, Judge, Outcome, crossing
+from infrascale.planning.exact import held_exponents
 
 #: Load in the plots, as shares of the demand asked.
 SHARES = tuple(i / 20 for i in range(1, 41))
@@ -24,7 +24,10 @@ DEMANDS = ("users", "request_per_s", "agents")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """The planned GPUs under another load. `share`: of the demand asked."""
+    """The planned GPUs under another load: what the promise is of, the mean or a percentile, infinite when saturated.
+
+    `share`: of the demand asked.
+    """
 
     share: float
     ttft_s: float
@@ -45,74 +48,71 @@ def demand_of(asked: Question) -> tuple[str, float]:
     return next((key, value) for key in DEMANDS if (value := getattr(asked, key)) is not None)
 
 
-def again(found: Plan, asked: Question, **changes: object) -> Plan:
+def again(found: Plan, asked: Question, law: Efficiency | None = None, **changes: object) -> Plan:
     """The plan of a changed question, for the same model and kind of GPU; who plans anew may cut it otherwise."""
     assert found.best is not None
     asked = asked.model_copy(update={"gpu": [found.best.deployment.gpu.id]} | changes)
-    return plan(scenario(asked, given=found.scenario.model), efficiency(), found.solver)
+    return plan(scenario(asked, given=found.scenario.model), law or efficiency(), found.solver)
 
 
-def demand_of_one(found: Plan, best: Candidate) -> float:
+def demand_of_one(found: Plan, best: Candidate, law: Efficiency | None = None) -> float:
     """Share of the demand asked that one replica of the winner serves within the promise.
 
     Replicas share the demand evenly, so N of them serve N times as much: steps in demand are this wide.
-    For each batch the most requests in flight are bisected; Little's law turns them into the form of the demand.
+    For each batch the most requests in flight are sought; Little's law turns them into the form of the demand.
     """
-    judge = Judge(scenario=found.scenario, deployment=best.deployment, efficiency=efficiency())
-    return max(_share_of_one(judge, exponent) for exponent in exponents(judge))
+    judge = _judge(found, best, law)
+    return max(1 / best.replicas, *(_share_of_one(judge, exponent) for exponent in held_exponents(judge)))
 
 
-def holds_up_to(found: Plan, best: Candidate) -> float:
+def holds_up_to(found: Plan, best: Candidate, law: Efficiency | None = None) -> float:
     """Share of the demand asked up to which the planned replicas and batch keep the promise."""
-    judge = Judge(scenario=found.scenario, deployment=best.deployment, efficiency=efficiency())
-    return best.replicas * _share_of_one(judge, best.batch_exponent) * (1 + found.scenario.headroom_fraction)
+    share = max(1 / best.replicas, _share_of_one(_judge(found, best, law), best.batch_exponent))
+    return best.replicas * share * (1 + found.scenario.headroom_fraction)
+
+
+def _judge(found: Plan, best: Candidate, law: Efficiency | None) -> Judge:
+    return Judge(scenario=found.scenario, deployment=best.deployment, efficiency=law or efficiency())
 
 
 def _share_of_one(judge: Judge, exponent: int) -> float:
-    demand, promise = judge.scenario.demand, judge.scenario.promise
-    if judge.memory_check(exponent).slack_fraction < 0:
+    """The promise as it was made, in the mean or for a share of the requests; 0 where not even one is served so."""
+
+    def spare(requests: float) -> float:
+        return judge.comfort(judge.performance(requests, exponent)) + TOLERANCE
+
+    if judge.memory_check(exponent).slack_fraction < 0 or spare(judge.least) < 0:
         return 0.0
-
-    def keeps(requests: float) -> bool:
-        performance = judge.performance(max(1.0, requests), exponent)
-        slow = performance.token_per_s_per_request < promise.token_per_s * (1 - 1e-9)
-        return not slow and performance.ttft_s.mean_s <= promise.ttft_s * (1 + 1e-9)
-
-    low, high = 0.0, 64.0 * 2**exponent
-    if not keeps(1.0):
-        return 0.0
-    while high - low > 1e-7 * high:
-        middle = (low + high) / 2
-        low, high = (middle, high) if keeps(middle) else (low, middle)
-    stays_s = judge.performance(max(1.0, low), exponent).e2e_s.mean_s
-    return low / (in_flight(demand, stays_s) * (1 + judge.scenario.headroom_fraction))
+    width = 1e-3 if judge.scenario.promise.is_of_shares else 1e-7
+    low, _ = crossing(spare, judge.least, judge.beyond(exponent), lambda low, high: high - low <= width * high)
+    return 1 / judge.replicas_for(low, exponent)
 
 
-def staircase(found: Plan, best: Candidate, most: float = 2.0) -> list[tuple[float, int]]:
+def staircase(
+    found: Plan, best: Candidate, most: float = 2.0, law: Efficiency | None = None
+) -> list[tuple[float, int]]:
     """Where the steps end, as shares of the demand asked, and the GPUs up to there, spares included."""
-    step = demand_of_one(found, best)
+    step = demand_of_one(found, best, law)
     steps = range(1, ceil(most / step) + 1)
     return [(min(most, n * step), (n + best.spare_replicas) * best.gpus_per_replica) for n in steps]
 
 
-def judge_of(found: Plan, best: Candidate, share: float = 1.0) -> Judge:
+def judge_of(found: Plan, best: Candidate, share: float = 1.0, law: Efficiency | None = None) -> Judge:
     """The winner's judge, at a share of the demand asked, spare demand left out."""
     demand = found.scenario.demand
     fields = ("in_flight_requests", "request_per_s", "users")
     scaled = {f: value * share for f in fields if (value := getattr(demand, f)) is not None}
     held = replace(found.scenario, demand=replace(demand, **scaled), headroom_fraction=0.0)
-    return Judge(scenario=held, deployment=best.deployment, efficiency=efficiency())
+    return Judge(scenario=held, deployment=best.deployment, efficiency=law or efficiency())
 
 
-def load_curve(found: Plan, best: Candidate) -> list[Point]:
+def load_curve(found: Plan, best: Candidate, law: Efficiency | None = None) -> list[Point]:
     """How the planned replicas answer when fewer or more come than was asked."""
-    points = []
+    promise, points = found.scenario.promise, []
     for share in SHARES:
-        outcome = judge_of(found, best, share).outcome(best.replicas, best.batch_exponent)
-        performance = outcome.performance
-        points.append(
-            Point(share=share, ttft_s=performance.ttft_s.mean_s, token_per_s=performance.token_per_s_per_request)
-        )
+        outcome = judge_of(found, best, share, law).outcome(best.replicas, best.batch_exponent)
+        ttft_s, tpot_s = promise.ttft_of(outcome.performance), promise.tpot_of(outcome.performance)
+        points.append(Point(share=share, ttft_s=ttft_s, token_per_s=1 / tpot_s))
     return points
 
 
@@ -120,13 +120,13 @@ def one_fewer(found: Plan, best: Candidate) -> tuple[Outcome, Check] | None:
     """With one replica less, at the batch that comes nearest: the outcome, and the check that breaks."""
     if best.replicas == 1:
         return None
-    judge = Judge(scenario=found.scenario, deployment=best.deployment, efficiency=efficiency())
+    judge = _judge(found, best, None)
     outcome = judge.outcome(best.replicas - 1, best.batch_exponent)
     broken = min(outcome.checks, key=lambda check: check.slack_fraction)
     return (outcome, broken) if not outcome.keeps else None
 
 
-def sensitivity(found: Plan, asked: Question) -> list[Moved]:
+def sensitivity(found: Plan, asked: Question, law: Efficiency | None = None) -> list[Moved]:
     """GPUs when demand, lengths and promises are each a fifth less or more, the rest as asked."""
     key, _ = demand_of(asked)
     speed = "tpot_s" if asked.tpot_s is not None else "tokens_per_s"
@@ -142,6 +142,6 @@ def sensitivity(found: Plan, asked: Question) -> list[Moved]:
     moved = []
     for name, value in values.items():
         held = habits if name in (speed, "ttft") and asked.think_s is None else {}
-        less, more = (again(found, asked, **{name: value * (1 + sign * MOVE)}, **held).best for sign in (-1, 1))
+        less, more = (again(found, asked, law, **{name: value * (1 + sign * MOVE)}, **held).best for sign in (-1, 1))
         moved.append(Moved(key=name, less=less.gpus if less else None, more=more.gpus if more else None))
     return moved

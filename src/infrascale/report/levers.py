@@ -12,9 +12,11 @@ from math import ceil, floor, log10
 
 from infrascale.deployment import kv_cache_dtypes, runs
 from infrascale.errors import InfraScaleError
+from infrascale.hardware import Efficiency
+from infrascale.locales import Words
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.scenarios import Question, scenario
-from infrascale.planning import Candidate, Change, Constraint, Nearest, Plan, plan
+from infrascale.planning import Candidate, Change, Constraint, Nearest, Plan, Promise, plan
 from infrascale.precision import PRECISIONS
 
 #: How far a promise is eased to see what that buys: a fifth of the speed, half as long again to wait.
@@ -34,13 +36,29 @@ class Lever:
         return next(iter(self.keys))
 
 
-def levers(found: Plan, asked: Question) -> list[Lever]:
+#: The unit of a number that a lever changes.
+UNITS = {"ttft": "s", "tokens_per_s": "token_per_s", "max_gpus": "gpus", "max_kw": "kw"}
+
+
+def changed(w: Words, lever: Lever) -> str:
+    """A change in words, its new value with its unit."""
+    value = lever.keys[lever.name]
+    if lever.name in UNITS:
+        text = w.quantity(float(str(value)), UNITS[lever.name])
+    elif lever.name == "gpu":
+        text = lever.best.deployment.gpu.name
+    else:
+        text = str(value[0] if isinstance(value, list) else value)
+    return w.say(f"lever.{lever.name}", value=text)
+
+
+def levers(found: Plan, asked: Question, law: Efficiency | None = None) -> list[Lever]:
     """Single changes that save GPUs of the kind planned, those that save most first; of equals, the mildest."""
     best = found.best
     if best is None:
         return []
     tried = (
-        (keys, _planned(found, asked, keys | {"gpu": [best.deployment.gpu.id]})) for keys in _changes(found, asked)
+        (keys, _planned(found, asked, keys | {"gpu": [best.deployment.gpu.id]}, law)) for keys in _changes(found, asked)
     )
     helpful = [
         Lever(keys=keys, best=one, saves_gpus=best.gpus - one.gpus)
@@ -54,14 +72,20 @@ def remedies(found: Plan, asked: Question) -> list[Lever]:
     """Single changes after which an infeasible question has an answer; promises rounded to what people would say."""
     if found.best is not None:
         return []
-    tried = ((keys, _planned(found, asked, keys)) for keys in (_keys(one, asked) for one in found.nearest) if keys)
+    tried = (
+        (keys, _planned(found, asked, keys))
+        for keys in (_keys(one, asked, found.scenario.promise) for one in found.nearest)
+        if keys
+    )
     return [Lever(keys=keys, best=one, saves_gpus=0) for keys, one in tried if one]
 
 
-def _planned(found: Plan, asked: Question, keys: Mapping[str, object]) -> Candidate | None:
+def _planned(
+    found: Plan, asked: Question, keys: Mapping[str, object], law: Efficiency | None = None
+) -> Candidate | None:
     try:
         changed = Question.model_validate(asked.model_dump() | dict(keys))
-        return plan(scenario(changed, given=found.scenario.model), efficiency()).best
+        return plan(scenario(changed, given=found.scenario.model), law or efficiency()).best
     except InfraScaleError:  # a change that contradicts the rest of the question helps nobody
         return None
 
@@ -88,17 +112,20 @@ def _eased(key: str, value: float, found: Plan, asked: Question) -> dict[str, ob
     return {key: _said(value)} | freed | ({"requests_per_user": held} if held else {})
 
 
-def _keys(nearest: Nearest, asked: Question) -> dict[str, object]:
+def _keys(nearest: Nearest, asked: Question, promise: Promise) -> dict[str, object]:
     """The keys that make the change; empty where there is none to make."""
     if nearest.candidate is None or nearest.change is None:
         return {}
     if nearest.change is Change.STOCK:
         return {"max_gpus": nearest.candidate.gpus}
+    if nearest.change is Change.POWER:
+        return {"max_kw": _said(nearest.best, up=True)}
     if nearest.change is Change.PRECISION:
         return {"precision": [nearest.candidate.deployment.quantization.precision]}
     if nearest.change is Change.GPU:
         return {"gpu": [nearest.candidate.deployment.gpu.id]}
-    speed, ttft_s = nearest.candidate.performance.token_per_s_per_request, nearest.candidate.performance.ttft_s.mean_s
+    performance = nearest.candidate.performance
+    speed, ttft_s = 1 / promise.tpot_of(performance), promise.ttft_of(performance)
     wait = {"ttft": max(asked.ttft, _said(max(ttft_s, nearest.best), up=True))}
     promised = asked.tokens_per_s or (1 / asked.tpot_s if asked.tpot_s else 20.0)
     eased = {"tokens_per_s": _said(min(speed, nearest.best), up=False), "tpot_s": None}

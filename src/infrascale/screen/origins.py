@@ -6,12 +6,13 @@ A kind is measured, calibrated (on your own load tests), simulated, computed or 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from infrascale.certainty import Certainty
+from infrascale.certainty import Certainty, Rest
 from infrascale.locales import Words
-from infrascale.planning import Candidate, Constraint, Flow, Plan, flow
+from infrascale.planning import Candidate, Constraint, Flow, Plan, Promise, Scenario, flow
+from infrascale.screen.text import evidence_or_rest, percentiles
 
 
 class Kind(StrEnum):
@@ -34,15 +35,62 @@ class Origin:
     formula: tuple[str, ...]
 
 
-def origins(w: Words, plan: Plan, sure: Certainty | None) -> dict[str, Origin]:
-    """Of the demand always; of the answer where there is one."""
+def origins(w: Words, plan: Plan, sure: Certainty | None, rest: Rest | None = None) -> dict[str, Origin]:
+    """Of the demand always; of the answer where there is one. `rest`: the load tests that its predictions rest on."""
     found = flow(plan.scenario, plan.best)
     said = {"flow": _flow(w, plan, found)}
     if plan.best is None:
         return said
-    best = plan.best
-    said |= {"gpus": _gpus(w, plan, best, sure), "speed": _speed(w, best), "ttft": _ttft(w, plan, best)}
-    return said | {"throughput": _throughput(w, best), "memory": _memory(w, best)}
+    best, promise = plan.best, plan.scenario.promise
+    said |= {"gpus": _gpus(w, plan, best, sure), "speed": _speed(w, promise, best)}
+    said |= {"ttft": _ttft(w, plan.scenario, best), "throughput": _throughput(w, best)}
+    said |= {"binds": constraints(w, best), "others": _of(w, "others"), "levers": _of(w, "lever")}
+    said |= {"stairs": _stairs(w, best), "cliff": _of(w, "cliff", n=best.replicas, batch=best.max_batch)}
+    if rest:
+        owed = evidence_or_rest(w, sure, rest)
+        said = {k: one if k == "flow" else replace(one, kind=Kind.CALIBRATED, formula=(*one.formula, owed))
+                for k, one in said.items()}  # fmt: skip
+    return said | {"memory": memory(w, best)}
+
+
+def _of(w: Words, key: str, **values: object) -> Origin:
+    return Origin(kind=Kind.COMPUTED, formula=(w.say(f"origin.{key}", **values),))
+
+
+def constraints(w: Words, best: Candidate) -> Origin:
+    """The four inequalities with what stands on either side."""
+    lines = (
+        w.say(
+            f"origin.check_{check.constraint.value}",
+            needed=w.quantity(check.needed, check.unit),
+            available=w.quantity(check.available, check.unit),
+        )
+        for check in best.checks
+    )
+    return Origin(kind=Kind.COMPUTED, formula=tuple(lines))
+
+
+def _stairs(w: Words, best: Candidate) -> Origin:
+    return _of(w, "stairs", s=best.gpus_per_replica, spare=best.spare_replicas)
+
+
+def carried(w: Words, scenario: Scenario, best: Candidate, most: float) -> dict[str, Origin]:
+    """Of what GPUs that one owns can carry: requests at once, users, output, what binds, memory."""
+    share, requests = scenario.requests_per_user or 1.0, w.quantity(most, "requests")
+    each = w.number(most / best.replicas)
+    counts = {"n": best.replicas, "each": each, "requests": requests, "batch": best.max_batch}
+    users = w.say("origin.users_carried", requests=requests, share=w.number(share, 3), users=w.number(most / share))
+    lines = (users, *((_share(w, scenario),) if scenario.requests_per_user_is_assumed else ()))
+    rate = w.quantity(best.performance.request_per_s * best.replicas, "request_per_s")
+    stays = w.quantity(best.performance.e2e_s.mean_s, "s")
+    return {
+        "at_once": _of(w, "carried", **counts),
+        "users": Origin(kind=Kind.ASSUMED if scenario.requests_per_user_is_assumed else Kind.COMPUTED, formula=lines),
+        "rate": _of(w, "little", requests=requests, rate=rate, stays=stays),
+        "throughput": _throughput(w, best),
+        "binds": constraints(w, best),
+        "memory": memory(w, best),
+    }
 
 
 def _flow(w: Words, plan: Plan, found: Flow) -> Origin:
@@ -56,13 +104,17 @@ def _flow(w: Words, plan: Plan, found: Flow) -> Origin:
         users = w.say("origin.users", requests=requests, users=w.number(scenario.users), share=share)
         if not scenario.requests_per_user_is_assumed:
             return Origin(kind=Kind.COMPUTED, formula=(users, little))
-        promise, osl = scenario.promise, scenario.workload.osl_tokens
-        why = w.say(
-            "origin.share", share=share, ttft=w.quantity(promise.ttft_s, "s"), osl=w.number(osl),
-            speed=w.quantity(promise.token_per_s, "token_per_s"),
-        )  # fmt: skip
-        return Origin(kind=Kind.ASSUMED, formula=(users, why, little))
+        return Origin(kind=Kind.ASSUMED, formula=(users, _share(w, scenario), little))
     return Origin(kind=Kind.COMPUTED, formula=(little,))
+
+
+def _share(w: Words, scenario: Scenario) -> str:
+    """Our assumption of how often a user asks, as the share with a request under way."""
+    promise = scenario.promise
+    return w.say(
+        "origin.share", share=w.number(scenario.requests_per_user or 0.0, 3), ttft=w.quantity(promise.ttft_s, "s"),
+        osl=w.number(scenario.workload.osl_tokens), speed=w.quantity(promise.token_per_s, "token_per_s"),
+    )  # fmt: skip
 
 
 def _gpus(w: Words, plan: Plan, best: Candidate, sure: Certainty | None) -> Origin:
@@ -78,26 +130,30 @@ def _gpus(w: Words, plan: Plan, best: Candidate, sure: Certainty | None) -> Orig
     return Origin(kind=Kind.COMPUTED, formula=tuple(lines))
 
 
-def _speed(w: Words, best: Candidate) -> Origin:
-    found = best.performance
-    tpot = w.quantity(found.tpot_s.mean_s, "s")
-    speed = w.quantity(found.token_per_s_per_request, "token_per_s")
-    return Origin(
-        kind=Kind.COMPUTED,
-        formula=(
-            w.say("origin.speed", tpot=tpot, speed=speed),
-            w.say("origin.step", running=w.number(found.running_seqs, 1), gpus=best.gpus_per_replica),
-        ),
-    )
+def _speed(w: Words, promise: Promise, best: Candidate) -> Origin:
+    found, of = best.performance, percentiles(promise)["speed"]
+    tpot_s = promise.tpot_of(found)
+    lines = [
+        w.say("origin.speed", tpot=w.quantity(tpot_s, "s"), speed=w.quantity(1 / tpot_s, "token_per_s")),
+        w.say("origin.step", running=w.number(found.running_seqs, 1), gpus=best.gpus_per_replica),
+    ]
+    if of:
+        mean = w.quantity(1 / best.performance.tpot_s.mean_s, "token_per_s")
+        lines.append(w.say("origin.percentile", name=w.say("plan.speed") + of, mean=mean))
+    return Origin(kind=Kind.COMPUTED, formula=tuple(lines))
 
 
-def _ttft(w: Words, plan: Plan, best: Candidate) -> Origin:
-    load = plan.scenario.workload
-    said = w.say(
-        "origin.ttft", ttft=w.quantity(best.performance.ttft_s.mean_s, "s"), new=w.number(load.new_tokens),
-        isl=w.number(load.isl_tokens), load=w.number(best.load, 2),
-    )  # fmt: skip
-    return Origin(kind=Kind.COMPUTED, formula=(said,))
+def _ttft(w: Words, scenario: Scenario, best: Candidate) -> Origin:
+    load, mean, of = scenario.workload, best.performance.ttft_s.mean_s, percentiles(scenario.promise)["ttft"]
+    lines = [
+        w.say(
+            "origin.ttft", ttft=w.quantity(mean, "s"), new=w.number(load.new_tokens), isl=w.number(load.isl_tokens),
+            load=w.number(best.load, 2),
+        )
+    ]  # fmt: skip
+    if of:
+        lines.append(w.say("origin.percentile", name=w.say("plan.ttft") + of, mean=w.quantity(mean, "s")))
+    return Origin(kind=Kind.COMPUTED, formula=tuple(lines))
 
 
 def _throughput(w: Words, best: Candidate) -> Origin:
@@ -110,7 +166,7 @@ def _throughput(w: Words, best: Candidate) -> Origin:
     return Origin(kind=Kind.COMPUTED, formula=(said,))
 
 
-def _memory(w: Words, best: Candidate) -> Origin:
+def memory(w: Words, best: Candidate) -> Origin:
     """Weights, cache and the rest of one GPU, whose size is what the card reports."""
     deployment, memory = best.deployment, best.memory
     check = next(c for c in best.checks if c.constraint is Constraint.MEMORY)

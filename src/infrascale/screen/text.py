@@ -13,7 +13,7 @@ from textwrap import wrap
 from infrascale.certainty import Beyond, Certainty, Evidence, Rest
 from infrascale.errors import InfraScaleError
 from infrascale.locales import Words, words
-from infrascale.planning import Candidate, Check, Constraint, Flow, Objective, Plan, Rejection, Scenario
+from infrascale.planning import Candidate, Check, Constraint, Flow, Objective, Plan, Promise, Rejection, Scenario
 from infrascale.screen.record import cut, nearest_changes
 
 WIDTH = 80
@@ -43,7 +43,7 @@ def plan_lines(
         *_memory(w, best),
         *_losers(w, plan, best),
         "",
-        *paragraph(_rest(w, rest) if rest else _evidence(w, sure.evidence if sure else None), "  "),
+        *paragraph(evidence_or_rest(w, sure, rest), "  "),
     ]
 
 
@@ -82,7 +82,7 @@ def capacity_lines(
         "  " + w.say("capacity.ways"),
         *ways,
         "",
-        *paragraph(_rest(w, rest) if rest else _evidence(w, beyond.evidence), "  "),
+        *paragraph(evidence_or_rest(w, beyond, rest), "  "),
     ]
 
 
@@ -164,10 +164,19 @@ def flow_sentence(w: Words, asked: tuple[str, float], found: Flow) -> str:
     return " → ".join(([] if key == "request_per_s" else [w.say(f"plan.flow_{key}", n=round(value))]) + said)
 
 
-def why_lost(w: Words, best: Candidate, other: Candidate) -> str:
+def percentiles(promise: Promise) -> dict[str, str]:
+    """What stands behind a promised speed and wait when they are not means: " p5", " p95"."""
+    slowest, latest = promise.speed_share, promise.ttft_share
+    return {
+        "speed": f" p{100 - slowest * 100:.0f}" if slowest is not None else "",
+        "ttft": f" p{latest * 100:.0f}" if latest is not None else "",
+    }
+
+
+def why_lost(w: Words, promise: Promise, best: Candidate, other: Candidate) -> str:
     """What the winner has over another way that keeps the promise."""
     more = other.gpus - best.gpus
-    speed = w.quantity(other.performance.token_per_s_per_request, "token_per_s")
+    speed = w.quantity(1 / promise.tpot_of(other.performance), "token_per_s")
     name = w.say(f"constraint.{other.binding.constraint.value}")
     if not more:
         return w.say("plan.other_same", speed=speed, name=name)
@@ -221,18 +230,17 @@ def _promises(w: Words, scenario: Scenario, best: Candidate, sure: Certainty | N
     tokens = w.quantity(found.output_token_per_s * best.replicas, "token_per_s")
     requests = w.quantity(found.request_per_s * best.replicas, "request_per_s")
     speed, ttft = 1 / promise.tpot_of(found), promise.ttft_of(found)
-    slowest = f" p{100 - promise.speed_share * 100:.0f}" if promise.speed_share is not None else ""
-    latest = f" p{promise.ttft_share * 100:.0f}" if promise.ttft_share is not None else ""
+    of = percentiles(promise)
     rows = [
         ("", w.say("plan.found"), w.say("plan.promise"), w.say("plan.margin")),
         (
-            w.say("plan.speed") + slowest,
+            w.say("plan.speed") + of["speed"],
             w.quantity(speed, "token_per_s"),
             w.quantity(promise.token_per_s, "token_per_s"),
             w.percent(speed / promise.token_per_s - 1, signed=True),
         ),
         (
-            w.say("plan.ttft") + latest,
+            w.say("plan.ttft") + of["ttft"],
             w.quantity(ttft, "s"),
             w.quantity(promise.ttft_s, "s"),
             w.percent(1 - ttft / promise.ttft_s, signed=True),
@@ -280,13 +288,13 @@ def _memory(w: Words, best: Candidate) -> list[str]:
 
 def _losers(w: Words, plan: Plan, best: Candidate) -> list[str]:
     """The other ways that keep the promise, then some that cannot."""
-    rows = [_other(w, best, other) for other in plan.others[:5]]
+    rows = [_other(w, plan, best, other) for other in plan.others[:5]]
     rows += [_refused(w, refused) for refused in plan.rejected[: max(0, 7 - len(plan.others))]]
     return ["", "  " + w.say("plan.others"), *rows] if rows else []
 
 
-def _other(w: Words, best: Candidate, other: Candidate) -> str:
-    return _row(w.quantity(other.gpus, "gpus"), cut(other), why_lost(w, best, other))
+def _other(w: Words, plan: Plan, best: Candidate, other: Candidate) -> str:
+    return _row(w.quantity(other.gpus, "gpus"), cut(other), why_lost(w, plan.scenario.promise, best, other))
 
 
 def _refused(w: Words, refused: Rejection) -> str:
@@ -296,6 +304,11 @@ def _refused(w: Words, refused: Rejection) -> str:
 def _row(gpus: str, way: str, why: str) -> str:
     room = WIDTH - 16 - len(why)
     return f"  {gpus:>10}  {fit(way, room):<{min(26, room)}}  {why}"
+
+
+def evidence_or_rest(w: Words, sure: Certainty | Beyond | None, rest: Rest | None) -> str:
+    """What the answer rests on: load tests of one's own, or published measurements near it."""
+    return _rest(w, rest) if rest else _evidence(w, sure.evidence if sure else None)
 
 
 def _evidence(w: Words, evidence: Evidence | None) -> str:
