@@ -12,7 +12,7 @@ np = pytest.importorskip("numpy")
 from infrascale.calibration.columns import columns  # noqa: E402
 from infrascale.calibration.conformal import coverage_left_out, ends, spreads  # noqa: E402
 from infrascale.calibration.hosts import PRIORS, rows_of, unscaled  # noqa: E402
-from infrascale.calibration.residuals import Residual, excluded, residuals, shipped_rows  # noqa: E402
+from infrascale.calibration.residuals import Residual, excluded, residuals, shipped_rows, warm_up  # noqa: E402
 from infrascale.deployment import PhysicsTimer  # noqa: E402
 from infrascale.hardware import Scale  # noqa: E402
 from infrascale.parsing.measurements import asked  # noqa: E402
@@ -105,3 +105,37 @@ def test_residuals_compare_what_was_measured():
     found = residuals(SOME, "aic_silicon")
     assert {r.measure for r in found} == {"tpot_mean_s", "ttft_mean_s"}
     assert all(r.predicted > 0 and r.measured > 0 for r in found)
+
+
+def rows_like(engine: str, model: str, **cells: str) -> list:
+    return [
+        row
+        for row in SILICON
+        if row["engine"] == engine and model in row["model"] and all(row[key] == v for key, v in cells.items())
+    ]
+
+
+@pytest.mark.parametrize(
+    ("engine", "model", "cells", "steps"),
+    [
+        ("sglang", "DeepSeek-V3", {"gpu": "B200-SXM-180GB", "concurrency": "4"}, 10),
+        ("sglang", "DeepSeek-V3", {"gpu": "B200-SXM-180GB", "concurrency": "64"}, 30),
+        ("sglang", "DeepSeek-V3", {"gpu": "H200-SXM-141GB"}, 0),
+        ("trtllm", "Llama-3.1-70B", {"tp": "2", "isl": "1024", "osl": "1024"}, 20),
+        ("trtllm", "Llama-3.1-70B", {"tp": "8", "isl": "1024", "osl": "1024"}, 0),
+        ("trtllm", "Llama-3.1-70B", {"tp": "2", "isl": "8192", "osl": "1024"}, 0),
+    ],
+)
+def test_published_recipes_set_what_their_rows_do_not_tell(engine, model, cells, steps):
+    rows = [row for row in rows_like(engine, model, **cells) if "family=inferencex" in row["notes"]]
+    rows = [row for row in rows if "DISAGG" not in row["notes"]]
+    assert len(rows) > 3 and {asked(row).deployment.engine.admission_wait_steps for row in rows} == {steps}
+    plain = dict(rows[0], notes=rows[0]["notes"].replace("family=inferencex", ""))
+    assert asked(plain).deployment.engine.admission_wait_steps == 0
+
+
+def test_a_run_that_compiles_inside_its_measured_part_has_warm_up_in_its_first_tokens():
+    rows = [row for row in rows_like("sglang", "DeepSeek") if "DISAGG" not in row["notes"]]
+    cold = [row for row in rows if warm_up(row)]
+    assert len(cold) > 40 and all("measured=2025" in row["notes"] for row in cold)
+    assert not any(warm_up(row) for row in rows_like("vllm", "Llama-3.1-70B"))

@@ -8,6 +8,7 @@ from infrascale.hardware import Host
 from infrascale.model.blocks.moe import experts_hit
 from infrascale.serving import Limits, Waves, closed_loop
 from infrascale.serving import Regime as Load
+from infrascale.serving.steady_state import admission, prompts_ahead
 from infrascale.work import Batch
 from infrascale.workload import Workload
 
@@ -52,3 +53,33 @@ def test_distinct_experts_start_at_one_tokens_own_and_never_pass_even_routing(ex
     skewed = [experts_hit(tokens, experts, each) for tokens in range(1, 600)]
     assert all(s <= e * (1 + 1e-12) for s, e in zip(skewed, even, strict=True))
     assert skewed == sorted(skewed) and skewed[-1] > 0.98 * min(experts, even[-1])
+
+
+def waited(steps: float, first: bool, spread: float = 5.0) -> float:
+    limits = Limits(
+        max_num_seqs=1e4, cached_seqs=1e4, step_tokens=8000, prompts_first=first, admission_wait_steps=steps
+    )
+    load, host = Workload(isl_tokens=1000, osl_tokens=10_000), Host(step_s=0, seq_s=0, request_s=0, prompt_token_s=0)
+    found = closed_loop(seconds, load, limits, host, LAWS, 2, Load.BURST, Waves(count=1e6, length_spread=spread))
+    return found.ttft_s.mean_s
+
+
+def test_an_engine_that_looks_for_prompts_every_k_steps_makes_them_wait_half_of_them_and_a_timer_all():
+    assert waited(30, True) - waited(0, True) == pytest.approx(15 * DECODE_S, rel=0.02)
+    assert waited(30, False) - waited(0, False) == pytest.approx(30 * DECODE_S, rel=0.02)
+
+
+def test_prompts_that_fill_a_step_end_the_wait_for_more():
+    load, limits = Workload(isl_tokens=1000, osl_tokens=100), Limits(
+        max_num_seqs=1e4, cached_seqs=1e4, step_tokens=8000, admission_wait_steps=40
+    )  # fmt: skip
+    few, many = admission(limits, load, 2), admission(limits, load, 1001)
+    assert few[0] == pytest.approx(40, rel=0.2) and few[1] == pytest.approx(0.4)
+    assert many == pytest.approx((0.7 * 4.5 / 8, 7.0), rel=0.01)  # ten come a step: full after 0.7 steps
+
+
+def test_prompts_pile_up_only_where_they_come_faster_than_they_are_read():
+    assert prompts_ahead(64, 0) == 63 / 2
+    assert prompts_ahead(64, 32) == 16
+    assert prompts_ahead(64, 128) < prompts_ahead(64, 65) < 16
+    assert prompts_ahead(1, 0) == 0

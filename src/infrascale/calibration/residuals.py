@@ -115,9 +115,23 @@ def _weights(question: Asked, batch: Batch) -> list[Work]:
     return [work for work in works if work.kind in (Kind.GEMM, Kind.MOE)]
 
 
+#: InferenceX sends warm-up requests since then. Source: its pull request 480 of 17 January 2026, merged ten days later.
+WARMED_SINCE = "2026-01-27"
+
+
 def warm_up(row: Row) -> bool:
-    """The gap-analysis runs count their warm-up in the TTFT of few clients."""
-    return "family=nvidia-gap-analysis" in row.get("notes", "") and float(row.get("concurrency") or 0) <= 32
+    """Whether TTFT has warm-up in it.
+
+    The gap-analysis runs count theirs in the TTFT of few clients. InferenceX had none until `WARMED_SINCE`: SGLang,
+    which compiles kernels for the shapes that it meets, did so inside the measured run (its issues 124 and 2819).
+    Runs with pools apart had a warm-up of their own (srt-slurm, sa-bench).
+    """
+    notes = row.get("notes", "")
+    if "family=nvidia-gap-analysis" in notes:
+        return float(row.get("concurrency") or 0) <= 32
+    measured = (re.search(r"measured=(\d{4}-\d\d-\d\d)", notes) or ["", ""])[1]
+    cold = "" < measured < WARMED_SINCE and "DISAGG" not in notes
+    return cold and "family=inferencex" in notes and row.get("engine") == "sglang"
 
 
 def unlike(row: Row, measure: str) -> bool:

@@ -25,6 +25,7 @@ from infrascale.model import Model, Quantization
 from infrascale.parsing.gpus import gpu
 from infrascale.parsing.models import model
 from infrascale.parsing.quantization import precision_in_name, stated_precision, stored_as
+from infrascale.parsing.recipes import as_set_up
 from infrascale.serving import Waves
 from infrascale.work import Shard
 from infrascale.workload import Workload
@@ -146,6 +147,8 @@ def asked(row: Row) -> Asked:
     deployment, changed = _made_to_fit(deployment)
     shard = deployment.shard
     concurrency, gpus = number(row, "concurrency"), number(row, "gpu_count") or shard.gpus
+    stated = (number(row, "isl") or DEFAULT_ISL, number(row, "osl") or DEFAULT_OSL)
+    deployment = replace(deployment, engine=as_set_up(deployment, notes, stated, concurrency))
     return Asked(
         deployment=deployment,
         workload=workload,

@@ -48,6 +48,7 @@ class Limits:
     cached_seqs: float
     step_tokens: float
     prompts_first: bool = False
+    admission_wait_steps: float = 0.0
 
     @property
     def running(self) -> float:
@@ -61,6 +62,7 @@ def limits_of(deployment: Deployment, workload: Workload) -> Limits:
         cached_seqs=requests_that_fit(deployment, workload),
         step_tokens=engine.max_num_batched_tokens * deployment.shard.dp,
         prompts_first=engine.prompts_first,
+        admission_wait_steps=engine.admission_wait_steps,
     )
 
 
@@ -161,6 +163,8 @@ def closed_loop(
         alone_s = _own_s(found, workload, host) + laws["burst_residual_step"] * found.decode_s * min(1.0, running - 1)
         alone_s += laws["burst_front"] * _host_s(workload, host) * max(0.0, running - 1) / 2 / waves.count
         first_s = alone_s + burst_wait_s(found, workload, limits, laws, running, token_s, waves)
+        steps_waited, together = admission(limits, workload, running)
+        first_s += (1 - 1 / waves.count) * (steps_waited * found.decode_s + together / 2 * found.extra_s)
     else:
         token_s = tpot_s(found, workload, running)
         first_s = first_token_s(found, workload, host, laws, running, token_s)
@@ -223,6 +227,26 @@ def burst_wait_s(
     return (first_wave_s + laws["burst_resync"] * later_s) / waves.count
 
 
+def admission(limits: Limits, workload: Workload, running: float) -> tuple[float, float]:
+    """Steps that a prompt waits for admission beside answers, and how many others are admitted with it.
+
+    The engine looks for prompts every k steps: k / 2. Or the first to wait starts a timer of k steps, of n that come
+    meanwhile each waits half as long, and prompts that fill a step end it:
+
+        k · (1 + n / 2) / (1 + n)        n = k · (b − 1) / osl
+    """
+    most = limits.admission_wait_steps
+    if not most:
+        return 0.0, 0.0
+    every = max(0.0, running - 1) / max(1.0, workload.osl_tokens)  # prompts a step
+    if limits.prompts_first:
+        return most / 2, most * every
+    full = limits.step_tokens / max(1.0, workload.new_tokens) - 1
+    waited = min(most, max(0.0, full) / every) if every > 0 else most
+    others = waited * every
+    return waited * (1 + others / 2) / (1 + others), others
+
+
 def prompts_first_s(
     timer: StepTimer,
     workload: Workload,
@@ -235,24 +259,33 @@ def prompts_first_s(
     """TPOT and TTFT where no answer goes on while a prompt waits [s].
 
     All who came together start answering when the last prompt is read, so that outputs of one length end together and
-    all come back together: every wave is the first. On average half of the prompts hold up the first token and the
-    other half, read after one's own, the answer; met one by one they all hold up the answer:
+    all come back together: every wave is the first. Of the b − 1 others' prompts, those read before one's own, n, hold
+    up the first token and the rest the answer:
 
-        tpot = t_dec + (o·(b − 1)/2 + (1 − o)·b) · φ / osl      ttft = host + φ + (1 − o)·r·t_dec + o·(b − 1)/2·φ
+        tpot = t_dec + (b − 1 − n) · φ / osl        ttft = host + φ + (1 − o)·r·t_dec + n·φ
 
-    o is the share of b·φ, the reading of all, in the time that lengths of a spread have pulled the waves apart to.
+    Wave k is spread over w_k = √k·spread·answer. Prompts that come faster than they are read, b·φ > w_k, pile up to
+    (b − w_k/φ) / 2; slower ones wait as before a single server. o: the share of n in (b − 1) / 2.
     """
     batches = step_batches(workload, limits, running)
     decode_s, each_s = timer(batches.decode), batches.apart_each * timer(batches.apart)
-    apart_s = (
-        waves.length_spread * max(0.0, workload.osl_tokens - 1) * (decode_s + running * each_s / workload.osl_tokens)
-    )
-    burst_s, count = running * each_s, max(1, int(waves.count))
-    together = sum(burst_s / hypot(burst_s, wave**0.5 * apart_s) for wave in range(count)) / count
-    ahead = together * max(0.0, running - 1) / 2
-    token_s = decode_s + (ahead + (1 - together) * running) * each_s / max(1.0, workload.osl_tokens)
+    answer_s = max(0.0, workload.osl_tokens - 1) * (decode_s + running * each_s / max(1.0, workload.osl_tokens))
+    others, count = max(0.0, running - 1), max(1, int(waves.count))
+    apart = [wave**0.5 * waves.length_spread * answer_s / each_s for wave in range(count)]  # in prompts
+    ahead = sum(prompts_ahead(running, width) for width in apart) / count
+    together = 2 * ahead / others if others else 1.0
+    token_s = decode_s + (others - ahead) * each_s / max(1.0, workload.osl_tokens)
     under_way_s = laws["burst_residual_step"] * decode_s * min(1.0, running - 1) * (1 - together)
-    return token_s, _host_s(workload, host) + each_s + under_way_s + ahead * each_s
+    waited, beside = admission(limits, workload, running)
+    admitted_s = (1 - together) * (waited * decode_s + beside * each_s)
+    return token_s, _host_s(workload, host) + each_s + under_way_s + admitted_s + ahead * each_s
+
+
+def prompts_ahead(running: float, apart: float) -> float:
+    """Prompts that the average of `running` finds ahead, when all come within the time that reads `apart` prompts."""
+    busy = running / hypot(running, apart)
+    queue = busy / (2 * (1 - busy)) if busy < 1 else running
+    return min(max(0.0, running - 1) / 2, max((running - apart) / 2, queue))
 
 
 def open_loop(
