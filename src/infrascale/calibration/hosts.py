@@ -25,7 +25,7 @@ from infrascale.serving import limits_of
 from infrascale.serving.steady_state import admission, step_batches
 
 ENGINES = ("vllm", "sglang", "trtllm")
-#: Prior and its spread (log): step times from physics, the rest wide. A sequence: what transfers best to models left out
+#: Prior and its spread (log): step times from physics, the rest wide. A sequence: what transfers best to new models
 #: (6 µs ± 0.7: TPOT 10.8 / 8.7 %, 12 µs ± 0.3: 10.6 / 8.4, 20 µs: 10.4 / 8.2); smaller batches hardly show it.
 PRIORS: dict[str, tuple[float, float]] = {
     "vllm.step_s": (1.5e-3, 0.5), "vllm>=0.15.step_s": (0.8e-3, 0.5), "sglang.step_s": (1.2e-3, 0.5),
