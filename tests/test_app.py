@@ -220,6 +220,46 @@ def test_the_command_shown_gives_the_same_gpus():
     assert f"{best['gpus']} ×" in app.success[0].value and best["gpu"] == "h200-sxm"
 
 
+def test_the_command_of_the_other_entrance_serves_as_many():
+    """What the screen says of one's own GPUs, percentile and knobs included, the command line says too."""
+    import shlex
+
+    from typer.testing import CliRunner
+
+    from infrascale.cli import app as commands
+
+    parameters = {"goal": "have", "owned": "9", "isl": "700", "gpu": "h200-sxm", "redundancy": "1", "ttft_at": "95",
+                  "max_num_seqs": "64", "osl_cv": "0.5"}  # fmt: skip
+    app = opened(**parameters)
+    line = next(block.value for block in app.code if block.value.startswith("infrascale capacity"))
+    done = CliRunner().invoke(commands, [*shlex.split(line)[1:], "--json"])
+    assert done.exit_code == 0, done.output
+    most = round(json.loads(done.output)["ways"][0]["requests_in_flight"])
+    assert not app.exception and f"serve {most:,} requests" in app.success[0].value
+
+
+def test_a_percentile_is_answered_first_and_bends_beside_the_page():
+    """Its plan and tiles stand at once; levers and curves come from a thread, and are then those of the percentile."""
+    app = opened(users="3000", ttft_at="95", screen="answer")
+    assert app.success and app.metric[2].label.endswith("p95") and not app.exception
+    job = app.session_state["job_bends"]
+    assert not [one for one in app.button if str(one.key).startswith("lever_")]
+    job._thread.join(120)
+    app.run()
+    assert any("p95" in column for table in app.table for column in table.value) and not app.exception
+    assert any(one.value == words("en").say("report.breaks_at", share=words("en").percent(job.result.holds))
+               for one in app.markdown)  # fmt: skip
+
+
+def test_a_limit_of_power_and_what_is_looked_for_stand_in_the_question():
+    asked = question(read({"max_kw": ["40"], "objective": ["carbon"]}))
+    assert (asked["max_kw"], asked["objective"]) == (40.0, "carbon")
+    app = opened(users="9000", max_kw="2", screen="answer")
+    assert app.warning and not app.success and not app.exception
+    app.button(key="remedy_0").click().run()
+    assert app.success and not app.exception and app.query_params["max_kw"]
+
+
 def test_a_rendered_target_says_who_checked_it():
     app = opened(screen="deploy", target="kubernetes")
     assert not app.exception and any("kubernetes-validate" in one.value for one in app.markdown)

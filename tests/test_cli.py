@@ -98,3 +98,18 @@ def test_capacity_and_catalog_answer(tmp_path):
     assert "h100-sxm" in run("catalog", "gpus", folder=tmp_path).stdout
     assert "breaks first" in done.stdout and max(map(len, done.stdout.splitlines())) <= 80
     assert "sources" in json.loads(run("catalog", "show", "h100-sxm", "--json", folder=tmp_path).stdout)
+
+
+def test_the_levers_of_a_plan_are_flags_that_save_what_they_say(tmp_path):
+    asked = ["plan", "--model", "llama-3.3-70b", "--gpu", "h100-sxm", "--users", "3000"]
+    found = json.loads(run(*asked, "--levers", "--json", folder=tmp_path).stdout)
+    assert found["levers"] and all(one["saves_gpus"] > 0 for one in found["levers"])
+    listed = [
+        line.strip()
+        for line in run(*asked, "--levers", folder=tmp_path).stdout.splitlines()
+        if " --" in line and "fewer" in line
+    ]
+    assert len(listed) == len(found["levers"])
+    flag = listed[0][listed[0].index(" --") :].split()
+    again = json.loads(run(*asked, *flag, "--json", folder=tmp_path).stdout)["best"]["gpus"]
+    assert again == found["best"]["gpus"] - found["levers"][0]["saves_gpus"]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from infrascale.calibration.own import Calibration
     from infrascale.certainty import Beyond, Certainty, Rest
     from infrascale.hardware import Efficiency
+    from infrascale.report.levers import Lever
     from infrascale.simulating.circumstances import Circumstances
     from infrascale.simulating.run import Simulation, Subject
     from infrascale.simulating.verify import Verdict
@@ -60,6 +61,13 @@ def plan(
     law = curves(calibration, scene)
     found = _plan(scene, law, solver, () if calibration else tuple(all_gpus()))
     return preferred(found, asked_for, law) if asked_for else found
+
+
+def levers(found: Plan, *, calibration: str | Calibration | None = None, **keys: Any) -> list[Lever]:
+    """The single changes of the question `keys` that save GPUs of the plan found, each proven by a plan of its own."""
+    from infrascale.report.levers import levers as _levers
+
+    return _levers(found, _question(keys), curves(calibration, found.scenario))
 
 
 def capacity(

@@ -17,7 +17,7 @@ import streamlit as st
 from infrascale import api
 from infrascale.app import calibrate, charts, jobs
 from infrascale.app.forms import Form, put
-from infrascale.app.state import values_of
+from infrascale.app.state import as_file, values_of
 from infrascale.certainty import Certainty
 from infrascale.hardware import Efficiency
 from infrascale.locales import Words
@@ -108,7 +108,7 @@ def chip(w: Words, origin: Origin, key: str) -> None:
 def titled(w: Words, title: str, origin: Origin, key: str, hint: str | None = None) -> None:
     """A heading, and beside it what kind of numbers stand below."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader(title, help=hint, width="content")
+        st.subheader(title, help=hint, width="content", anchor=False)
         chip(w, origin, key)
 
 
@@ -118,30 +118,41 @@ def tiles(w: Words, plan: Plan, sure: Certainty | None, whence: dict[str, Origin
         return
     found, promise = best.performance, plan.scenario.promise
     speed, ttft_s, of = 1 / promise.tpot_of(found), promise.ttft_of(found), percentiles(promise)
-    values = (
-        ("gpus", w.say("app.tile_gpus"), w.number(best.gpus), _range(w, sure), None),
-        ("speed", w.say("plan.speed") + of["speed"], w.quantity(speed, "token_per_s"),
-         sure and _between(w, sure.token_per_s, "token_per_s"), promise.token_per_s),
-        ("ttft", w.say("plan.ttft") + of["ttft"], w.quantity(ttft_s, "s"), sure and _between(w, sure.ttft_s, "s"),
-         promise.ttft_s),
-        ("throughput", w.say("app.tile_throughput"),
-         w.quantity(found.output_token_per_s * best.replicas, "token_per_s"), None, None),
-    )  # fmt: skip
     whence = whence or origins(w, plan, sure)
-    margins = {"speed": speed / promise.token_per_s - 1, "ttft": 1 - ttft_s / promise.ttft_s}
-    units = {"speed": "token_per_s", "ttft": "s"}
-    for column, (key, name, value, between, promised) in zip(st.columns(4), values, strict=True):
-        with column:
-            st.metric(name, value, between, delta_color="off", delta_arrow="off", help=_meaning(w, key))
-            if promised is not None:
-                margin = w.percent(margins[key], signed=True)
-                st.caption(w.say("answer.promised", value=w.quantity(promised, units[key]), margin=margin))
-            chip(w, whence[key], key)
+
+    def kept(promised: float, unit: str, margin: float) -> str:
+        return w.say("answer.promised", value=w.quantity(promised, unit), margin=w.percent(margin, signed=True))
+
+    replicas = w.quantity(best.replicas + best.spare_replicas, "replicas")
+    values = (
+        ("gpus", w.say("app.tile_gpus"), w.number(best.gpus), _range(w, sure),
+         f"{replicas} × {w.quantity(best.gpus_per_replica, 'gpus')}"),
+        ("speed", w.say("plan.speed") + of["speed"], w.quantity(speed, "token_per_s"),
+         sure and _between(w, sure.token_per_s, "token_per_s"),
+         kept(promise.token_per_s, "token_per_s", speed / promise.token_per_s - 1)),
+        ("ttft", w.say("plan.ttft") + of["ttft"], w.quantity(ttft_s, "s"), sure and _between(w, sure.ttft_s, "s"),
+         kept(promise.ttft_s, "s", 1 - ttft_s / promise.ttft_s)),
+        ("throughput", w.say("app.tile_throughput"),
+         w.quantity(found.output_token_per_s * best.replicas, "token_per_s"),
+         w.quantity(found.request_per_s * best.replicas, "request_per_s"),
+         w.say("answer.in_flight", n=round(best.load * best.max_batch * best.replicas))),
+    )  # fmt: skip
+    metrics(w, [(whence[key], key, *rest, _meaning(w, key)) for key, *rest in values])
     if sure and sure.evidence:
         evidence = sure.evidence
         st.caption(
             w.say(f"plan.evidence_{evidence.near}", n=evidence.measurements, error=w.percent(evidence.error_fraction))
         )
+
+
+def metrics(w: Words, tiles: Sequence[tuple[Origin, str, str, str, str | None, str | None, str | None]]) -> None:
+    """Side by side: a name, its number, its interval, what stands beside it, and where it comes from."""
+    for column, (whence, key, name, value, between, beside, meaning) in zip(st.columns(len(tiles)), tiles, strict=True):
+        with column.container(gap="xsmall"):
+            st.metric(name, value, between, delta_color="off", delta_arrow="off", help=meaning)
+            if beside:
+                st.caption(beside)
+            chip(w, whence, key)
 
 
 def _meaning(w: Words, key: str) -> str | None:
@@ -159,7 +170,9 @@ def _range(w: Words, sure: Certainty | None) -> str | None:
 
 
 def _between(w: Words, ends: tuple[float, float], unit: str) -> str:
-    return w.say("answer.between", low=w.quantity(ends[0], unit), high=w.quantity(ends[1], unit))
+    low, high = (w.quantity(end, unit) for end in ends)
+    named = high.lstrip("0123456789.,\u202f\u00a0 ")  # a unit that both share is said once
+    return w.say("answer.between", low=low.removesuffix(named).rstrip(), high=high)
 
 
 def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Question, today: date) -> None:
@@ -189,7 +202,7 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
         for line in whence["flow"].formula:
             st.markdown(line)
         st.subheader(w.say("app.same"))
-        st.code(command(asked, plan.solver), language="sh", wrap_lines=True)
+        st.code(command(as_file(form.values, asked), plan.solver), language="sh", wrap_lines=True)
     glossary(w)
     with bends:
         found = _bends(w, plan, asked, own)
@@ -200,7 +213,7 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
     with bends:
         _curves(w, plan, best, asked, found, whence)
     with moves:
-        titled(w, w.say("app.moves"), whence["levers"], "moves")
+        titled(w, w.say("app.moves"), whence["levers"], "moves", w.say("answer.moves_means"))
         _moves(w, best, found.moved)
 
 
@@ -221,12 +234,12 @@ def glossary(w: Words) -> None:
             st.markdown(f"**{entry.term}** · {entry.meaning}")
 
 
-def binds(w: Words, best: Candidate) -> None:
-    """A bar for each constraint: how much of it is used, and what is left."""
+def binds(w: Words, best: Candidate, first: Constraint | None = None) -> None:
+    """A bar for each constraint: how much of it is used, and what is left. `first`: the one that breaks first."""
     rows, table = [], []
     for check in best.checks:
         name, slack = w.say(f"constraint.{check.constraint.value}"), w.percent(check.slack_fraction)
-        mark = " " + w.say("plan.binds") if check is best.binding else ""
+        mark = " " + w.say("plan.binds") if check.constraint is (first or best.binds) else ""
         used = round(1 - check.slack_fraction, 4)
         rows.append({"name": name, "value": used, "mark": w.say("answer.slack", slack=slack) + mark,
                      "limit": bool(mark)})  # fmt: skip
@@ -245,10 +258,12 @@ def _levers(w: Words, found: Sequence[Lever], whence: Origin) -> None:
     if not found:
         st.markdown(w.say("lever.none"))
         return
-    st.markdown(w.say("lever.title"))
-    for place, lever in enumerate(found[:4]):
-        _offer(w, lever, f"lever_{place}", w.say("lever.fewer", n=lever.saves_gpus))
-    chip(w, whence, "levers")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(w.say("lever.title"), width="content")
+        chip(w, whence, "levers")
+    with st.container(horizontal=True, gap="small"):
+        for place, lever in enumerate(found[:4]):
+            _offer(w, lever, f"lever_{place}", w.say("lever.fewer", n=lever.saves_gpus))
 
 
 def memory(w: Words, best: Candidate) -> None:

@@ -18,7 +18,7 @@ import streamlit as st
 
 from infrascale import api, catalog
 from infrascale.app import charts, jobs
-from infrascale.app.forms import Form, refused
+from infrascale.app.forms import Form, refused, upload
 from infrascale.calibration.cases import cases_of
 from infrascale.calibration.own import NAMES, Z_90, Calibration, Error
 from infrascale.calibration.own import calibrate as fitted
@@ -64,18 +64,24 @@ def said(w: Words, values: dict[str, Any], screen: str) -> None:
     if own is None:
         st.warning(w.say("calibration.missing"), icon=":material/link_off:")
         return
-    found = own.calibration
-    st.info(w.say("calibration.used", n=found.points, gpu=found.gpu), icon=":material/tune:")
+    rests(w, own)
     if screen in GENERAL:
         st.caption(w.say("calibration.curves_general"))
 
 
+def rests(w: Words, own: Own) -> None:
+    st.info(w.say("calibration.used", n=own.calibration.points, gpu=own.calibration.gpu), icon=":material/tune:")
+
+
+def held() -> Own | None:
+    """The calibration that this session has, used or not."""
+    return st.session_state.get(OWN)
+
+
 def form(w: Words, form: Form) -> None:
     st.markdown(w.say("calibration.what"))
-    files = st.file_uploader(
-        w.say("calibration.drop", files=MOST_FILES, mib=MOST_MIB), KINDS, accept_multiple_files=True, key="w_loadtests",
-        max_upload_size=MOST_MIB,
-    )  # fmt: skip
+    label = w.say("calibration.drop", files=MOST_FILES, mib=MOST_MIB)
+    files = upload(w, label, KINDS, "w_loadtests", MOST_MIB, several=True)
     given = _given(w, str(form.values["model"]))
     if files:
         contents = [(_name(one.name), one.getvalue()) for one in files]

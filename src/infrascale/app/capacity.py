@@ -10,14 +10,16 @@ import streamlit as st
 from infrascale import api
 from infrascale.app import answer, hardware, need
 from infrascale.app.forms import Form, refused
-from infrascale.app.state import DEMANDS, question
+from infrascale.app.state import DEMANDS, as_file, question
 from infrascale.errors import InfraScaleError
 from infrascale.locales import Words
-from infrascale.screen import capacity_sentences, cut
+from infrascale.parsing.plans import capacity_command
+from infrascale.parsing.scenarios import question as validated
+from infrascale.screen import capacity_sentences, cut, origins
 
 if TYPE_CHECKING:
     from infrascale.certainty import Beyond
-    from infrascale.planning import Candidate, Scenario
+    from infrascale.planning import Candidate, Promise, Scenario
 
     Ways = list[tuple[Candidate, float]]
 
@@ -60,6 +62,10 @@ def show(w: Words, form: Form, banner: st.delta_generator.DeltaGenerator) -> Non
     (banner.success if found else banner.warning)(f"**{first}**" + "".join(f"  \n{said}" for said in rest))
     if found:
         _result(w, scenario, found, around)
+    st.subheader(w.say("app.same"))
+    asked = as_file(form.values, validated(keys))
+    st.code(capacity_command(gpus, asked), language="sh", wrap_lines=True)
+    answer.glossary(w)
 
 
 def _form(w: Words, form: Form) -> None:
@@ -67,7 +73,7 @@ def _form(w: Words, form: Form) -> None:
     with what:
         st.subheader(w.say("form.owned"))
         form.number("owned", w.say("app.owned"))
-        hardware.gpus(w, form)
+        hardware.gpus(w, form, w.say("form.kind"))
         form.share("requests_per_user", w.say("app.share"), hint=w.say("app.share_hint"))
     with model:
         st.subheader(w.say("app.model"))
@@ -83,35 +89,40 @@ def _form(w: Words, form: Form) -> None:
 
 def _result(w: Words, scenario: Scenario, found: Ways, around: Beyond | None) -> None:
     best, most = found[0]
-    share = scenario.requests_per_user or 1.0
-    between = (
-        w.say("answer.between", low=round(around.low_requests), high=round(around.high_requests)) if around else None
-    )
+    share, whence = scenario.requests_per_user or 1.0, origins.carried(w, scenario, best, most)
     performance = best.performance
-    values = (
-        (w.say("answer.at_once"), w.number(round(most)), between),
-        (w.say("answer.users_served"), w.number(round(most / share)), None),
-        (w.say("answer.rate"), w.quantity(performance.request_per_s * best.replicas, "request_per_s"), None),
-        (w.say("app.tile_throughput"), w.quantity(performance.output_token_per_s * best.replicas, "token_per_s"), None),
-    )  # fmt: skip
+    around_requests = around_users = ""
+    if around:
+        low, high = around.low_requests, around.high_requests
+        around_requests = w.say("answer.between", low=round(low), high=round(high))
+        around_users = w.say("answer.between", low=round(low / share), high=round(high / share))
+
+    def rate(each: float, unit: str) -> tuple[str, str]:
+        per_gpu = w.say("answer.per_gpu", value=w.quantity(each / best.gpus_per_replica, unit))
+        return w.quantity(each * best.replicas, unit), per_gpu
+
+    tiles = (
+        ("at_once", w.say("answer.at_once"), w.number(round(most)), around_requests),
+        ("users", w.say("answer.users_served"), w.number(round(most / share)), around_users),
+        ("rate", w.say("answer.rate"), *rate(performance.request_per_s, "request_per_s")),
+        ("throughput", w.say("app.tile_throughput"), *rate(performance.output_token_per_s, "token_per_s")),
+    )
     with st.container(border=True):
-        for column, (name, value, under) in zip(st.columns(4), values, strict=True):
-            column.metric(name, value, under, delta_color="off", delta_arrow="off")
+        answer.metrics(w, [(whence[key], key, name, value, None, beside, None) for key, name, value, beside in tiles])
     left, right = st.columns(2)
     with left:
-        st.subheader(w.say("app.what_binds"))
-        answer.binds(w, best)
-        st.subheader(w.say("app.memory"))
-        answer.memory(w, best)
+        answer.titled(w, w.say("app.what_binds"), whence["binds"], "binds", w.say("answer.binds_help"))
+        answer.binds(w, best, around.breaks if around else None)
     with right:
-        st.subheader(w.say("app.options"))
-        st.table([_way(w, one, requests) for one, requests in found[:10]], hide_index=True)
+        answer.titled(w, w.say("app.memory"), whence["memory"], "memory", w.glossary["kv_cache"].meaning)
+        answer.memory(w, best)
+    answer.titled(w, w.say("app.options"), whence["ways"], "ways")
+    st.table([_way(w, scenario.promise, one, requests) for one, requests in found[:10]], hide_index=True)
 
 
-def _way(w: Words, one: Candidate, requests: float) -> dict[str, str]:
+def _way(w: Words, promise: Promise, one: Candidate, requests: float) -> dict[str, str]:
     return {
         w.say("answer.at_once"): w.number(round(requests)),
         w.say("app.way"): f"{w.number(one.replicas)} × {cut(one)}",
-        w.say("plan.speed"): w.quantity(one.performance.token_per_s_per_request, "token_per_s"),
-        w.say("plan.ttft"): w.quantity(one.performance.ttft_s.mean_s, "s"),
+        **answer.felt(w, promise, one),
     }

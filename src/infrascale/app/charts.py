@@ -31,7 +31,13 @@ def shown(w: Words, chart: Chart, rows: Rows, name: str | None = None) -> None:
 
 def _separators(w: Words) -> dict[str, Any]:
     one = w.number(1234.5, 1)
-    return {"decimal": one[-2], "thousands": one[1], "grouping": [3], "currency": ["", ""]}
+    return {
+        "decimal": one[-2],
+        "thousands": one[1],
+        "grouping": [3],
+        "currency": ["", ""],
+        "percent": w.percent(0.5).lstrip("50"),
+    }
 
 
 def _layers(*layers: Chart, height: int) -> Chart:
@@ -79,19 +85,19 @@ def stack(rows: Rows, unit: str) -> Chart:
     names = [row["name"] for row in rows]
     legend = {"orient": "bottom", "columns": 2, "labelLimit": 240, "symbolType": "square"}
     parts = _view(
-        rows, "bar", {"stroke": "white", "size": 44},
+        rows, "bar", {"stroke": "white", "size": 26},
         x=_of("value", title=unit, stack="zero"),
         color=_named(sort=names, title=None, legend=legend, scale={"domain": names, "range": PARTS[: len(names)]}),
         order=_of("place"),
         tooltip=_told("value"),
     )  # fmt: skip
-    return _layers(parts, height=290)
+    return _layers(parts, height=210)
 
 
 def steps(rows: Rows, x: str, y: str, here: tuple[float, float], label: str) -> Chart:
     """GPUs as a staircase over demand, and where the plan stands."""
     spot, at = [{"x": here[0], "y": here[1], "name": label}], {"x": _of("x"), "y": _of("y")}
-    y_axis = _of("y", title=y, scale={"domainMin": 0})
+    y_axis = _of("y", title=y, scale={"domainMin": 0}, axis={"tickMinStep": 1})
     return _layers(
         _view(rows, "line", {"interpolate": "step-before", "color": BLUE}, x=_of("x", title=x), y=y_axis),
         _view(spot, "point", {"color": ORANGE, "size": 140, "filled": True, "shape": "diamond"}, **at),
@@ -125,7 +131,7 @@ def tornado(rows: Rows, x: str, here: float) -> Chart:
     """From `low` to `high` for each `name`, what moves most on top; a tick where nothing moves, `here` dotted."""
     most = sorted(rows, key=lambda row: -abs(row["high"] - row["low"]))
     y, tick = _by_name(240), {"color": GREY, "thickness": 2, "height": 20}
-    low = _of("low", title=x, scale={"zero": False, "nice": True})
+    low = _of("low", title=x, scale={"zero": False, "nice": True}, axis={"tickMinStep": 1, "format": ",d"})
     return _layers(
         _view(most, "bar", {"color": BLUE, "height": 16}, y=y, x=low, x2={"field": "high"}),
         _view(most, "tick", tick, y=y, x=_of("low")),

@@ -15,10 +15,11 @@ from urllib.parse import parse_qs, urlencode
 import streamlit as st
 
 from infrascale import api, catalog
-from infrascale.app import charts
+from infrascale.app import calibrate, charts
 from infrascale.app.cost import amount, between
-from infrascale.app.forms import Form, refused
+from infrascale.app.forms import Form, refused, upload
 from infrascale.app.state import Value, fields, question, read, written
+from infrascale.calibration.own import Calibration
 from infrascale.certainty import Certainty
 from infrascale.economics.decision import Option
 from infrascale.errors import FileError, InfraScaleError, ScenarioError
@@ -103,14 +104,17 @@ def of_file(name: str, raw: bytes) -> str:
 def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Question, today: date) -> None:
     st.markdown(w.say("compare.what"))
     found: dict[str, Side] = {}
+    own = calibrate.held()
     for name, column in zip(SIDES, st.columns(2), strict=True):
         with column:
             text = _asked(w, form, name)
+            if (calibrated(text) if text or name == "b" else form.values["calibrated"]) and own is None:
+                st.warning(w.say("calibration.missing"), icon=":material/link_off:")
             try:
                 if text:
-                    found[name] = _side(keys_of(text), today)
+                    found[name] = _side(w, keys_of(text), today, own if calibrated(text) else None)
                 elif name == "a":
-                    found[name] = _side(question(form.values), today)
+                    found[name] = _side(w, question(form.values), today, own if form.values["calibrated"] else None)
             except InfraScaleError as error:
                 refused(w, error)
     if len(found) < 2:
@@ -126,7 +130,7 @@ def _asked(w: Words, form: Form, name: str) -> str:
         st.session_state[key] = str(form.values[name])
     if st.button(w.say("compare.this"), key=f"this_{name}"):
         st.session_state[key] = saved(form.values)
-    file = st.file_uploader(w.say("compare.drop"), "json", key=drop, max_upload_size=1)
+    file = upload(w, w.say("compare.drop"), ["json"], drop, 1)
     if file is not None and st.session_state.get(f"taken_{name}") != file.file_id:
         st.session_state[f"taken_{name}"] = file.file_id
         try:
@@ -141,18 +145,31 @@ def _asked(w: Words, form: Form, name: str) -> str:
 
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _planned(keys: str, today: date) -> Side:
-    asked = validated(json.loads(keys))
-    plan = api.plan(**json.loads(keys))
-    sure = api.certainty(plan)
+    return _made(json.loads(keys), today, None)
+
+
+def _made(keys: dict[str, Any], today: date, law: Calibration | None) -> Side:
+    asked = validated(keys)
+    plan = api.plan(calibration=law, **keys)
+    sure = api.certainty(plan, calibration=law)
     option = None
     if plan.best is not None:
         market = market_of(asked, plan.scenario, today=today)
-        option = costing(plan, market, asked.objective).options[0]
+        option = costing(plan, market, asked.objective, api.curves(law, plan.scenario) if law else None).options[0]
     return Side(asked=asked, plan=plan, sure=sure, option=option)
 
 
-def _side(keys: dict[str, Any], today: date) -> Side:
-    return _planned(json.dumps(keys, sort_keys=True), today)
+def _side(w: Words, keys: dict[str, Any], today: date, own: calibrate.Own | None) -> Side:
+    """The plan of these keys; on this session's own load tests where its address says so, and then said so."""
+    if own is None:
+        return _planned(json.dumps(keys, sort_keys=True), today)
+    calibrate.rests(w, own)
+    return _made(keys, today, own.calibration)
+
+
+def calibrated(text: str) -> bool:
+    """Whether a saved scenario says that its answer rests on load tests."""
+    return "yes" in parse_qs(text.partition("?")[2] or text, max_num_fields=100).get("calibrated", [])
 
 
 def _tables(w: Words, found: dict[str, Side]) -> None:

@@ -12,7 +12,7 @@ import streamlit as st
 
 from infrascale.app import calibrate
 from infrascale.app.forms import Form, refused
-from infrascale.app.state import config_of
+from infrascale.app.state import as_file, config_of
 from infrascale.certainty import Certainty
 from infrascale.errors import InfraScaleError
 from infrascale.exports import Options, render, serving, targets
@@ -50,7 +50,7 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
         _report(w, form, plan, asked, language, today)
         st.subheader(w.say("deploying.again"))
         config = config_of(form.values)
-        line = command(asked.model_copy(update={"model": "config.json"}) if config else asked, plan.solver)
+        line = command(as_file(form.values, asked), plan.solver)
         st.code(line + (" --calibration calibration.toml" if own else ""), language=None, wrap_lines=True)
         st.caption(w.say("deploying.again_hint"))
         if config:
@@ -81,8 +81,8 @@ def _files(w: Words, form: Form, plan: Plan, asked: Question, language: str) -> 
     else:
         key = "deploying.checked_pods" if found.pods_only else "deploying.checked"
         st.badge(w.say(key, by=found.by), icon=":material/check_circle:", color="green")
-    for name, text in files.items():
-        with st.expander(f"`{name}`"):
+    for place, (name, text) in enumerate(files.items()):
+        with st.expander(f"`{name}`", expanded=not place):
             st.code(text, language=None, wrap_lines=True)
         st.download_button(w.say("app.download", name=name), text, name.replace("/", "-"), key=f"file_{name}")
 

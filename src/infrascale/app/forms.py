@@ -6,7 +6,7 @@ beside the field, and no answer is shown until it is mended: see `page`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -21,6 +21,25 @@ PUT = "put"  # where a button leaves the values that it sets, until the next run
 def put(changes: Mapping[str, Value]) -> None:
     """What a button does when clicked: these fields take these values, as if they had been typed."""
     st.session_state[PUT] = dict(changes)
+
+
+def upload(w: Words, label: str, kinds: Sequence[str], key: str, mib: int, *, several: bool = False) -> Any:
+    """A field for files. What Streamlit itself writes on it is English: the reader's language stands in its place."""
+    most = w.say("form.upload_most", mib=mib, kinds=", ".join(kind.upper() for kind in kinds))
+    drop = f".st-key-{key} [data-testid=stFileUploaderDropzone]"
+    named, told = (
+        f"{drop} > span [data-testid=stMarkdownContainer]",
+        f".st-key-{key} [data-testid=stFileUploaderDropzoneInstructions]",
+    )
+    st.html(f"<style>{instead(f'{named} p', named, w.say('form.upload'))}"
+            f"{instead(f'{told} span', f'{told} > div', most)}</style>")  # fmt: skip
+    return st.file_uploader(label, list(kinds), accept_multiple_files=several, key=key, max_upload_size=mib)
+
+
+def instead(hidden: str, place: str, text: str) -> str:
+    """Style rules that show a text in the place of one that cannot be set; it is also what a screen reader reads."""
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"').replace("<", "‹")
+    return f'{hidden} {{ display: none; }} {place}::after {{ content: "{quoted}"; }} '
 
 
 def refused(w: Words, error: InfraScaleError) -> None:
@@ -71,7 +90,13 @@ class Form:
     ) -> list[str]:  # fmt: skip
         self._hold(name, [one for one in self.values[name] if one in options])  # type: ignore[union-attr]
         found = st.multiselect(
-            label, options, format_func=shown, max_selections=8, key=f"w_{name}", help=hint, placeholder=empty
+            label,
+            options,
+            format_func=shown,
+            max_selections=8,
+            key=f"w_{name}",
+            help=hint,
+            placeholder=empty or self.w.say("form.choose"),
         )
         if not found and fields()[name].default:
             self.wrong.append(name)

@@ -8,7 +8,7 @@ from datetime import date
 import streamlit as st
 
 from infrascale import catalog
-from infrascale.app.forms import Form, put, refused
+from infrascale.app.forms import Form, put, refused, upload
 from infrascale.app.state import ENGINES, dropped, model_of, pack
 from infrascale.errors import InfraScaleError
 from infrascale.locales import Words
@@ -25,7 +25,7 @@ def form(w: Words, form: Form) -> None:
         model(w, form)
     with right:
         st.subheader(w.say("form.gpus"))
-        gpus(w, form)
+        gpus(w, form, w.say("app.gpus"))
         form.number("max_gpus", w.say("app.max_gpus"), hint=w.say("form.max_gpus_hint"))
         form.number("max_kw", w.say("form.max_kw"), hint=w.say("form.max_kw_hint"))
         objective(w, form)
@@ -43,7 +43,7 @@ def model(w: Words, form: Form) -> None:
         names = sorted((str(entry["id"]) for entry in catalog.entries("models").values()), key=str.lower)
         form.open_choice("model", names, w.say("form.model_name"), hint=w.say("form.model_hint"))
     _facts(w, form)
-    file = st.file_uploader(w.say("form.config"), type=["json"], key="w_config_file", max_upload_size=1)
+    file = upload(w, w.say("form.config"), ["json"], "w_config_file", 1)
     if file is not None:
         try:
             packed = pack(dropped(file.getvalue()), file.name.removesuffix(".json"))
@@ -85,11 +85,9 @@ def _facts(w: Words, form: Form) -> None:
     )
 
 
-def gpus(w: Words, form: Form) -> None:
+def gpus(w: Words, form: Form, label: str) -> None:
     entries = catalog.entries("gpus")
-    form.several(
-        "gpu", list(entries), w.say("app.gpus"), lambda code: str(entries[code]["name"]), hint=w.say("form.gpus_hint")
-    )
+    form.several("gpu", list(entries), label, lambda code: str(entries[code]["name"]), hint=w.say("form.gpus_hint"))
     form.number("gpus_per_server", w.say("form.gpus_per_server"), hint=_servers(w, form.values["gpu"], entries))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from infrascale.app.forms import put, refused
+from infrascale.app.forms import put, refused, upload
 from infrascale.app.state import values_of
 from infrascale.errors import FileError, InfraScaleError
 from infrascale.locales import Words
@@ -24,7 +24,7 @@ KINDS = ("toml", "csv", "jsonl", "json", "parquet", "txt", "prom", "gz")
 def demand(w: Words) -> None:
     """What a file says of demand, shown before it is taken."""
     st.caption(w.say("form.import_hint"))
-    file = st.file_uploader(w.say("form.import_file"), type=list(KINDS), key="w_import", max_upload_size=50)
+    file = upload(w, w.say("form.import_file"), KINDS, "w_import", 50)
     if file is None:
         return
     try:

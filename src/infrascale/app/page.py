@@ -10,7 +10,7 @@ import streamlit as st
 
 from infrascale import api
 from infrascale.app import answer, calibrate, capacity, compare, cost, deploy, hardware, need, simulation
-from infrascale.app.forms import Form, refused
+from infrascale.app.forms import Form, instead, refused
 from infrascale.app.state import SCREENS, ignored, question, read, written
 from infrascale.errors import InfraScaleError
 from infrascale.locales import languages, words
@@ -40,18 +40,22 @@ RESULTS = {
 }
 
 #: Space that Streamlit leaves empty is taken back, lines stay short on wide screens, the two entrances look like doors.
-STYLE = """<style>
+STYLE = """
 .stMainBlockContainer { padding-top: 3.6rem; padding-bottom: 3rem; max-width: 96rem; margin: 0 auto; }
 h1 { padding: 0 !important; font-size: 2rem !important; }
 h3 { font-size: 1.2rem !important; }
 [data-testid=stCaptionContainer], [data-testid=stCaptionContainer] * { color: inherit !important; }
 [data-testid=stCaptionContainer] { opacity: .85; }
-.st-key-w_goal [role=radiogroup], .st-key-w_screen [role=radiogroup] { gap: .5rem; }
-.st-key-w_goal [role=radiogroup] > div, .st-key-w_screen [role=radiogroup] > div {
-  border: 1px solid color-mix(in srgb, currentColor 35%, transparent); border-radius: .5rem; padding: .35rem .8rem; }
-.st-key-w_goal [role=radiogroup] > div[data-selected], .st-key-w_screen [role=radiogroup] > div[data-selected] {
-  border-color: currentColor; box-shadow: inset 0 -3px 0 currentColor; }
-</style>"""
+.st-key-w_goal, .st-key-w_screen {
+  [role=radiogroup] { gap: .4rem; }
+  [role=radiogroup] > div { border: 1px solid color-mix(in srgb, currentColor 35%, transparent); border-radius: .5rem;
+    padding: .35rem .7rem; }
+  [role=radiogroup] > div:has(:focus-visible) { outline: 2px solid currentColor; outline-offset: 2px; }
+  [role=radiogroup] > div[data-selected] { border-color: currentColor; box-shadow: inset 0 -3px 0 currentColor; }
+  [data-testid=stRadioOption] > div > div:first-child:has(> div:empty) { display: none; }
+  [data-testid=stRadioCaption] { margin: 0 !important; padding: 0 !important; }
+}
+"""
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)
@@ -68,7 +72,6 @@ def _answered(asked: str, own: calibrate.Own | None) -> tuple[Plan, Certainty | 
 
 def main() -> None:
     st.set_page_config(page_title="InfraScale", layout="wide")
-    st.html(STYLE)
     given = {name: st.query_params.get_all(name) for name in st.query_params}
     values = read(given)
     w = words(str(values["lang"]))
@@ -77,6 +80,8 @@ def main() -> None:
     with right:
         names = {code: words(code).say("language.name").capitalize() for code in languages()}
         w = form.w = words(form.choice("lang", list(languages()), w.say("app.language"), lambda code: names[code]))
+    enter = "[data-testid=InputInstructions]"
+    st.html(f"<style>{STYLE}{instead(f'{enter} span', enter, w.say('form.enter'))}</style>")
     top.title("InfraScale")
     top.markdown(w.say("app.tagline"))
     goals = ["need", "have"]

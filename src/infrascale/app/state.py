@@ -22,6 +22,7 @@ from infrascale.exports import targets
 from infrascale.locales import languages
 from infrascale.parsing import models
 from infrascale.parsing.prices import OFFERS, countries
+from infrascale.parsing.scenarios import Question
 from infrascale.parsing.usecases import use_cases
 from infrascale.planning import Objective
 from infrascale.precision import PRECISIONS
@@ -259,6 +260,11 @@ def config_of(values: Mapping[str, Value]) -> tuple[str, dict[str, Any]] | None:
             "the config.json in this address is broken", why=str(error)[:100], fix="drop the file again"
         ) from None
     return re.sub(r"[^\w.-]", "-", name)[:60], config
+
+
+def as_file(values: Mapping[str, Value], asked: Question) -> Question:
+    """The question as a command line asks it: a config.json that the URL holds is a file there."""
+    return asked.model_copy(update={"model": "config.json"}) if values["config"] else asked
 
 
 def dropped(content: bytes) -> dict[str, Any]:

@@ -87,10 +87,11 @@ def plan(
     physics: Annotated[str, typer.Option(help="operators, or classic (the original's, to compare).")] = "operators",
     calibration: Calibration = None,
     verify: Annotated[bool, typer.Option("--verify", help="Simulate the short list; raise N where tails ask.")] = False,
+    levers: Annotated[bool, typer.Option("--levers", help="Also: which single changes save GPUs.")] = False,
     as_json: Json = False,
 ) -> None:
     """The fewest GPUs that serve a demand within a promise, and why."""
-    apart = ("file", "as_json", "tpot", "solver", "physics", "calibration", "verify")
+    apart = ("file", "as_json", "tpot", "solver", "physics", "calibration", "verify", "levers")
     flags = {k: v for k, v in locals().items() if k not in ("apart", *apart)} | {"tpot_s": tpot}
     from infrascale import api
     from infrascale.parsing.plans import asked_as
@@ -112,6 +113,7 @@ def plan(
 
             found, verdicts = verified(found, file, calibration)
         sure = api.certainty(found, calibration=calibration)
+        eased = api.levers(found, calibration=calibration, **keys) if levers else []
     rest = api.rest(calibration, found.scenario, found.best) if calibration else None
     if as_json:
         printed = plan_json(found) | certainty_json(sure) | rest_json(rest) | asked_as(keys, found.solver, calibration)
@@ -119,6 +121,10 @@ def plan(
             from infrascale.screen.simulation import verdicts_json
 
             printed |= verdicts_json(verdicts)
+        if levers:
+            from infrascale.report.levers import levers_json
+
+            printed["levers"] = levers_json(eased)
         print(json.dumps(printed, indent=2))
     else:
         print("\n".join(plan_lines(found, sure=sure, rest=rest)))
@@ -126,6 +132,11 @@ def plan(
             from infrascale.screen.simulation import verdict_lines
 
             print("\n".join(verdict_lines(verdicts, found.scenario.promise)))
+        if levers and found.best is not None:
+            from infrascale.locales import words
+            from infrascale.report.levers import lever_lines
+
+            print("\n".join(lever_lines(words(), eased)))
     if found.best is None or (verdicts and all(verdict.candidate is None for verdict in verdicts)):
         raise typer.Exit(3)
 
@@ -154,13 +165,24 @@ def capacity(
     gpu: Gpus = None,
     precision: Precisions = None,
     requests_per_user: Number = None,
-    tokens_per_s: Number = None,
-    ttft: Number = None,
+    tokens_per_s: Annotated[str | None, typer.Option(help="Promised speed of a request; p5=15: of 95 %.")] = None,
+    ttft: Annotated[str | None, typer.Option(help="Promised time to first token; p95=2s: of 95 %.")] = None,
     isl: Number = None,
     osl: Number = None,
+    isl_cv: Number = None,
+    osl_cv: Number = None,
+    arrival_cv: Number = None,
     prefix_hit: Number = None,
+    gpus_per_replica: Wholes = None,
+    gpus_per_server: Whole = None,
     redundancy: Whole = None,
+    max_num_seqs: Whole = None,
+    max_num_batched_tokens: Whole = None,
+    max_model_len: Whole = None,
+    gpu_memory_utilization: Number = None,
     kv_cache_dtype: Text = None,
+    engine: Text = None,
+    engine_version: Text = None,
     calibration: Calibration = None,
     as_json: Json = False,
 ) -> None:

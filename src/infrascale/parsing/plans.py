@@ -88,13 +88,22 @@ def provenance(asked: Question, solver: str, config: Mapping[str, Any] | None = 
 
 def command(asked: Question, solver: str = "exact") -> str:
     """The command line that asks this question: the keys that differ from their defaults."""
-    words = ["infrascale", "plan"]
+    more = {"exact": [], "simulated": ["--verify"]}.get(solver, ["--solver", solver])
+    return shlex.join(["infrascale", "plan", *_flags(asked), *more])
+
+
+def capacity_command(gpus: int, asked: Question) -> str:
+    """The command line that asks what so many GPUs serve."""
+    return shlex.join(["infrascale", "capacity", "--gpus", str(gpus), *_flags(asked)])
+
+
+def _flags(asked: Question) -> list[str]:
+    words = []
     for key, value in spelled(asked).items():
         flag = "--tpot" if key == "tpot_s" else f"--{key.replace('_', '-')}"
         for one in value if isinstance(value, list) else [value]:
             words += [flag, str(int(one)) if isinstance(one, float) and one.is_integer() else str(one)]
-    more = {"exact": [], "simulated": ["--verify"]}.get(solver, ["--solver", solver])
-    return shlex.join(words + more)
+    return words
 
 
 def spelled(asked: Question) -> dict[str, Any]:

@@ -6,9 +6,10 @@ in the app. Nothing is estimated from the constraint that binds: every change is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
+from typing import Any
 
 from infrascale.deployment import kv_cache_dtypes, runs
 from infrascale.errors import InfraScaleError
@@ -18,6 +19,7 @@ from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.scenarios import Question, scenario
 from infrascale.planning import Candidate, Change, Constraint, Nearest, Plan, Promise, plan
 from infrascale.precision import PRECISIONS
+from infrascale.screen.text import fit, paragraph
 
 #: How far a promise is eased to see what that buys: a fifth of the speed, half as long again to wait.
 EASED_SPEED, EASED_TTFT = 0.8, 1.5
@@ -50,6 +52,25 @@ def changed(w: Words, lever: Lever) -> str:
     else:
         text = str(value[0] if isinstance(value, list) else value)
     return w.say(f"lever.{lever.name}", value=text)
+
+
+def lever_lines(w: Words, found: Sequence[Lever]) -> list[str]:
+    """What `infrascale plan --levers` adds to its screen; each line's flag is the change."""
+    if not found:
+        return ["", *paragraph(w.say("lever.none"), "  ")]
+    rows = [(changed(w, one), w.say("lever.fewer", n=one.saves_gpus), _flags(one)) for one in found]
+    return ["", *paragraph(w.say("lever.title"), "  "),
+            *(f"    {fit(change, 36):<37}{effect:<15} {flag}" for change, effect, flag in rows)]  # fmt: skip
+
+
+def _flags(lever: Lever) -> str:
+    """The first change as a flag; what else it holds only keeps the users' habits as they are."""
+    value = lever.keys[lever.name]
+    return f"--{lever.name.replace('_', '-')} {value[0] if isinstance(value, list) else value}"
+
+
+def levers_json(found: Sequence[Lever]) -> list[dict[str, Any]]:
+    return [{"keys": dict(one.keys), "gpus": one.best.gpus, "saves_gpus": one.saves_gpus} for one in found]
 
 
 def levers(found: Plan, asked: Question, law: Efficiency | None = None) -> list[Lever]:

@@ -88,6 +88,7 @@ def carried(w: Words, scenario: Scenario, best: Candidate, most: float) -> dict[
         "users": Origin(kind=Kind.ASSUMED if scenario.requests_per_user_is_assumed else Kind.COMPUTED, formula=lines),
         "rate": _of(w, "little", requests=requests, rate=rate, stays=stays),
         "throughput": _throughput(w, best),
+        "ways": _of(w, "ways"),
         "binds": constraints(w, best),
         "memory": memory(w, best),
     }
