@@ -13,7 +13,7 @@ from statistics import median
 
 from infrascale import catalog
 from infrascale.calibration.conformal import coverage_left_out, spreads, widening
-from infrascale.calibration.residuals import Residual, residuals, shipped_rows
+from infrascale.calibration.residuals import Residual, of_its_size, residuals, shipped_rows
 from infrascale.parsing.gpus import gpu
 from infrascale.parsing.models import model
 
@@ -27,12 +27,13 @@ origin = "{rows} comparisons of {sets} published sets"
 def main() -> None:
     sets = shipped_rows()
     compared = [residual for name, rows in sets.items() for residual in residuals(rows, name)]
+    sized = [found for name, rows in sets.items() for found in residuals(rows, name, seen_as=of_its_size)]
     lines = [HEAD.format(rows=len(compared), sets=len(sets)) + "[spreads]"]
-    for key, spread in spreads(compared).items():
+    for key, spread in sorted((spreads(compared) | spreads(sized)).items()):
         lines.append(f'"{key}" = {{ low = {spread.low:.4f}, high = {spread.high:.4f}, rows = {spread.rows} }}')
     (catalog.DATA / "intervals.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     evidence(compared)
-    print("\n".join(coverage(compared)))
+    print("\n".join([*coverage(compared), "", *cost_of_not_knowing(compared, sized)]))
 
 
 #: Regimes of fewer rows are in the file, not in the table.
@@ -56,6 +57,22 @@ def coverage(compared: list[Residual]) -> Iterator[str]:
         ends = f"{exp(found[key].low):.2f}–{exp(found[key].high):.2f}"
         shares = f"{plain:.0%} | {taken:.2f} | {models:.0%} | {cards:.0%}"
         yield f"| {key} | {len(group)} | {ends} | {shares} |"
+
+
+def cost_of_not_knowing(compared: list[Residual], sized: list[Residual]) -> Iterator[str]:
+    """Errors where the architecture is known, and where only the size is."""
+    yield "| measure, load | rows | known: mean / median % | size only: mean / median % | interval, size only |"
+    yield "|---|---|---|---|---|"
+    found = spreads(sized)
+    for key in sorted({r.regime.assumed_keys(r.measure)[0] for r in sized} & set(found)):
+        measure, kind, _ = key.split("/")
+        errors = [
+            [abs(r.predicted / r.measured - 1) for r in group if (r.measure, r.regime.kind) == (measure, kind)]
+            for group in (compared, sized)
+        ]
+        shares = " | ".join(f"{100 * sum(e) / len(e):.0f} / {100 * median(e):.0f}" for e in errors)
+        ends = f"{exp(found[key].low):.2f}–{exp(found[key].high):.2f}"
+        yield f"| {measure}, {kind} | {len(errors[1])} | {shares} | {ends} |"
 
 
 def evidence(compared: list[Residual]) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from infrascale.errors import ModelError
 from infrascale.model import LAYER_PARTS, Model, numerics
-from infrascale.model.blocks import Dense, Gqa, Mla, Moe, Recurrent
+from infrascale.model.blocks import Compressed, Dense, Gqa, Mla, Moe, Recurrent
 from infrascale.parsing.huggingface import parse_config
 from infrascale.parsing.quantization import precision_in_name
 from infrascale.precision import PRECISIONS
@@ -70,10 +70,11 @@ def test_an_entry_has_as_many_parameters_as_published(slug):
 @every_entry
 def test_an_entry_says_how_long_a_request_may_be(slug):
     config = ENTRIES[slug]["config"]
-    said = {**config, **config.get("text_config", {})}
+    said = {**config, **config.get("text_config", {}), **config.get("llm_config", {})}
     old = config["model_type"] == "falcon"  # its config.json leaves it to the class: 2048
-    assert old or said.keys() & {"max_position_embeddings", "n_positions", "seq_length", "model_max_length"}
-    assert parse_config(config, id=slug).max_model_len >= 2048
+    names = {"max_position_embeddings", "n_positions", "seq_length", "model_max_length", "max_seq_len"}
+    assert old or said.keys() & names
+    assert parse_config(config, id=slug).max_model_len >= 1024
 
 
 def test_a_name_means_one_model():
@@ -140,6 +141,13 @@ BLOCKS = st.one_of(
         q_lora_rank=st.sampled_from((0, 1536)),
         kv_lora_rank=st.just(512), nope_dim=st.just(128), rope_dim=st.just(64), value_dim=st.just(128),
         index_heads=st.sampled_from((0, 32)), index_dim=st.just(128), index_topk=st.sampled_from((0, 2048)),
+    ),
+    st.builds(
+        Compressed,
+        hidden=st.just(4096), heads=st.just(64), head_dim=st.just(512), q_lora_rank=st.just(1024),
+        o_lora_rank=st.just(1024), o_groups=st.just(8), window=st.just(128), ratio=st.sampled_from((4, 128)),
+        index_heads=st.sampled_from((0, 64)), index_dim=st.just(128), index_topk=st.sampled_from((0, 512)),
+        streams=st.sampled_from((1, 4)), norm_params=st.integers(0, 4096),
     ),
     st.builds(Dense, hidden=st.just(4096), intermediate=st.sampled_from((1024, 14336)), gated=st.booleans()),
     st.builds(

@@ -95,12 +95,28 @@ def test_a_format_as_people_write_it(precision):
 
 
 @pytest.mark.parametrize(
-    ("name", "stem"),
-    [("someone/Strange-13B-chat", "13b"), ("lab/New-30B-A3B-FP8", "30b-a3b"), ("lab/Mix-8x7B", "8x7b")],
-)
-def test_an_unknown_model_is_answered_by_one_of_its_size_and_says_so(name, stem):
+    ("name", "taken"),
+    [
+        ("someone/Strange-13B-chat", "generic:13b"), ("lab/New-30B-A3B-FP8", "generic:30b-a3b"),
+        ("lab/Mix-8x7B", "generic:8x7b"), ("NousResearch/Hermes-3-Llama-3.1-70B-FP8", "Llama-3.1-70B"),
+        ("lmms-lab/llava-onevision-qwen2-7b-ov", "Qwen2-7B"), ("qwen3-235b", "Qwen3-235B-A22B"),
+    ],
+)  # fmt: skip
+def test_an_unknown_model_is_taken_for_its_base_or_for_one_of_its_size_and_says_so(name, taken):
     found = asked({**ROW, "model": name})
-    assert stem in found.deployment.model.id.lower() and "unknown model" in found.assumed
+    assert taken in found.deployment.model.id and "not in the catalog" in found.assumed
+    assert found.deployment.model.assumed == taken.startswith("generic")
+
+
+@pytest.mark.parametrize("name", ["tiiuae/falcon-mamba-7b", "llama-3.1-8b-eagle3", "flan-t5-11b", "gpt-unknown"])
+def test_what_is_no_decoder_or_tells_no_size_is_refused(name):
+    with pytest.raises(CatalogError):
+        asked({**ROW, "model": name})
+
+
+def test_a_short_name_is_its_makers_checkpoint_not_a_quantised_copy_of_the_same_name():
+    assert known("llama-3.1-8b-instruct").native.precision == "bf16"
+    assert known("nvidia/Llama-3.1-8B-Instruct").native.precision == "fp8"
 
 
 def test_a_row_without_a_gpu_is_answered_and_says_so():

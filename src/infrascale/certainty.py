@@ -83,6 +83,7 @@ def regime_of(candidate: Candidate) -> Regime:
         queued=False,
         known=deployment.gpu.architecture in KNOWN,
         seen=deployment.gpu.architecture in SEEN,
+        assumed=deployment.model.assumed,
     )
 
 

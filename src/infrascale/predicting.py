@@ -146,6 +146,7 @@ def predict(row: Asked, own: Own | None = None) -> Prediction:
             queued=queued,
             known=row.deployment.gpu.architecture in KNOWN,
             seen=row.deployment.gpu.architecture in SEEN,
+            assumed=row.deployment.model.assumed,
         ),
         reason="; ".join(part for part in (row.assumed, note) if part),
         tails=tails,

@@ -3,7 +3,8 @@
 In: a prediction and the Regime it was made in.    Out: its low and high ends.
 Idea: split conformal prediction. Within a regime, 5 % of the measured rows lay below the low ratio and 5 % above the
 high one; both ratios are widened until models left out of the count are covered too (`calibration.conformal`).
-A GPU without kernel tables, or one too few rows, falls back to a wider regime.
+A GPU without kernel tables, or one too few rows, falls back to a wider regime. A model of which only the size is known
+has the wider of its regime's interval and of the one of runs that were predicted from their model's size alone.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ COVERAGE = 0.9
 class Regime:
     """What tells intervals apart. `kind`: closed, pools, open, static, saturated. `queued`: more in flight than run.
 
-    `known`: the GPU's architecture has kernel tables; `seen`: it has at least published runs.
+    `known`: the GPU's architecture has kernel tables; `seen`: it has at least published runs. `assumed`: only the size
+    of the model is known.
     """
 
     kind: str
@@ -38,6 +40,7 @@ class Regime:
     queued: bool
     known: bool
     seen: bool = True
+    assumed: bool = False
 
     def keys(self, measure: str) -> tuple[str, ...]:
         """From particular to general; the first that the table has is used."""
@@ -50,6 +53,10 @@ class Regime:
             f"{measure}{tables}",
             measure,
         )
+
+    def assumed_keys(self, measure: str) -> tuple[str, ...]:
+        """Of runs that were predicted as if only the size of their model were known."""
+        return f"{measure}/{self.kind}/assumed", f"{measure}/assumed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +78,9 @@ class Intervals:
     def of(self, measure: str, regime: Regime) -> Spread:
         """The interval of the most particular regime with evidence."""
         found = next(self.spreads[key] for key in regime.keys(measure) if key in self.spreads)
+        if regime.assumed:
+            shape = next((self.spreads[key] for key in regime.assumed_keys(measure) if key in self.spreads), found)
+            found = replace(found, low=min(found.low, shape.low), high=max(found.high, shape.high))
         return found if regime.seen else replace(found, low=UNSEEN * found.low, high=UNSEEN * found.high)
 
     def bounds(self, measures: Mapping[str, float], regime: Regime) -> dict[str, tuple[float, float]]:

@@ -27,6 +27,10 @@ def spreads(residuals: Iterable[Residual]) -> dict[str, Spread]:
     """The interval of every regime, particular or general, with enough rows of enough models."""
     groups: dict[str, list[Residual]] = defaultdict(list)
     for residual in residuals:
+        if residual.regime.assumed:
+            for key in residual.regime.assumed_keys(residual.measure):
+                groups[key].append(residual)
+            continue
         for key in set(residual.regime.keys(residual.measure)):
             if residual.regime.known or key.endswith("/datasheet") or key == residual.measure:
                 groups[key].append(residual)

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 
 from infrascale import catalog
-from infrascale.deployment import PhysicsTimer
+from infrascale.deployment import Deployment, PhysicsTimer
 from infrascale.errors import InfraScaleError
 from infrascale.parsing.efficiencies import efficiency
+from infrascale.parsing.generic import PREFIX, generic
 from infrascale.parsing.measurements import Asked, Row, asked, number, read_rows
+from infrascale.parsing.quantization import stored_as
 from infrascale.predicting import Prediction, predict
 from infrascale.serving.steady_state import decode_batch
 from infrascale.uncertainty import Regime
@@ -148,8 +150,12 @@ def residuals(
     source: str,
     done: Callable[[], None] = lambda: None,
     left_out: Callable[[str], None] = lambda rule: None,
+    seen_as: Callable[[Asked], Asked] = lambda question: question,
 ) -> list[Residual]:
-    """All that can be compared in these rows; `done` is called once a row, `left_out` with its rule."""
+    """All that can be compared in these rows; `done` is called once a row, `left_out` with its rule.
+
+    `seen_as` may change what is predicted, not which rows are left out (`of_its_size`).
+    """
     found: list[Residual] = []
     for row in rows:
         done()
@@ -157,7 +163,7 @@ def residuals(
             rule = excluded(row)
             question = None if rule else asked(row)
             rule = rule or impossible(row, question)
-            prediction = None if rule else predict(question)
+            prediction = None if rule else predict(seen_as(question))
         except (InfraScaleError, ArithmeticError, ValueError):
             continue
         if prediction is None:
@@ -165,6 +171,19 @@ def residuals(
         else:
             found += _compared(row, prediction, source)
     return found
+
+
+def of_its_size(question: Asked) -> Asked:
+    """The same row, as if nobody knew more of its model than its size; the stored format stays."""
+    was = question.deployment
+    active = f"-a{was.model.active_params / 1e9:.2g}b" if was.model.is_moe else ""
+    model = generic(f"{PREFIX}{was.model.params / 1e9:.3g}b{active}")
+    stored = replace(was.quantization, parts=stored_as(model, was.quantization.precision).parts, also=None)
+
+    def as_if(deployment: Deployment) -> Deployment:
+        return replace(deployment, model=model, quantization=stored)
+
+    return replace(question, deployment=as_if(was), prefill=as_if(question.prefill) if question.prefill else None)
 
 
 def _compared(row: Row, prediction: Prediction, source: str) -> Iterator[Residual]:

@@ -28,21 +28,42 @@ def spelling(name: str) -> str:
 @cache
 def entries(kind: str) -> Mapping[str, Mapping[str, Any]]:
     """All entries of a kind by file name."""
-    found = {}
-    for path in sorted((DATA / kind).glob("*.toml")):
-        try:
-            found[path.stem] = tomllib.loads(path.read_text(encoding="utf-8"))
-        except tomllib.TOMLDecodeError as error:
-            raise CatalogError(f"{path.name} is not TOML", why=str(error), fix="mend the entry") from None
-    return found
+    return {path.stem: entry(kind, path.stem) for path in sorted((DATA / kind).glob("*.toml"))}
+
+
+@cache
+def entry(kind: str, stem: str) -> Mapping[str, Any]:
+    path = DATA / kind / f"{stem}.toml"
+    return _toml(path, path.read_text(encoding="utf-8"))
+
+
+@cache
+def _heads(kind: str) -> Mapping[str, Mapping[str, Any]]:
+    """What stands before the sources: names and figures. Looking up one entry then reads that one only."""
+    paths = sorted((DATA / kind).glob("*.toml"))
+    return {path.stem: _toml(path, path.read_text(encoding="utf-8").split("\n[sources]")[0]) for path in paths}
+
+
+def _toml(path: Path, text: str) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogError(f"{path.name} is not TOML", why=str(error), fix="mend the entry") from None
+
+
+def names(kind: str) -> Mapping[str, tuple[str, ...]]:
+    """Every name that means an entry, by file name."""
+    return {
+        stem: (stem, head.get("id", stem), *head.get("aliases", ()), *head.get("variants", ()))
+        for stem, head in _heads(kind).items()
+    }
 
 
 @cache
 def _index(kind: str) -> Mapping[str, str]:
     found: dict[str, str] = {}
-    for stem, entry in entries(kind).items():
-        names = (stem, entry.get("id", stem), *entry.get("aliases", ()), *entry.get("variants", ()))
-        for name in names:
+    for stem, known in names(kind).items():
+        for name in known:
             found.setdefault(spelling(name), stem)
             if "/" in name:
                 found.setdefault(spelling(name.split("/")[-1]), stem)
@@ -52,9 +73,17 @@ def _index(kind: str) -> Mapping[str, str]:
 @cache
 def _cores() -> Mapping[tuple[str, ...], list[str]]:
     """By core; without variants, whose format another name of the same core need not have."""
-    models = entries("models").values()
-    variants = {spelling(part) for entry in models for v in entry.get("variants", ()) for part in (v, v.split("/")[-1])}
+    heads = _heads("models").values()
+    variants = {spelling(part) for head in heads for v in head.get("variants", ()) for part in (v, v.split("/")[-1])}
     return spellings.cores([name for name in _index("models") if name not in variants])
+
+
+@cache
+def stems_by_core() -> Mapping[tuple[str, ...], tuple[str, str]]:
+    """Models by the words that make them: the file's name, and one spelling of those words."""
+    index = _index("models")
+    shortest = {words: min(known, key=len) for words, known in _cores().items() if words}
+    return {words: (index[known], known) for words, known in shortest.items()}
 
 
 def meant(kind: str, name: str) -> str | None:
@@ -78,10 +107,10 @@ def find(kind: str, name: str) -> tuple[str, Mapping[str, Any]]:
         other = " A model's config.json or its folder works too." if kind == "models" else ""
         raise CatalogError(
             f"unknown {what} {name[:80]!r}",
-            why=f"no entry of the catalog ({len(entries(kind))} {kind}) has this name",
+            why=f"no entry of the catalog ({len(_heads(kind))} {kind}) has this name",
             fix=f"{hint}See `infrascale catalog {kind}`.{other}",
         )
-    return stem, entries(kind)[stem]
+    return stem, entry(kind, stem)
 
 
 def near_names(kind: str, name: str, most: int = 4) -> list[str]:
@@ -89,7 +118,7 @@ def near_names(kind: str, name: str, most: int = 4) -> list[str]:
     word, index = spelling(name)[:80], _index(kind)
     near = get_close_matches(word, list(index), n=12, cutoff=0.55)
     near += [key for key in index if word and (word in key)][:8]
-    ids = [entries(kind)[index[key]].get("id", index[key]) for key in near]
+    ids = [_heads(kind)[index[key]].get("id", index[key]) for key in near]
     return list(dict.fromkeys(ids))[:most]
 
 

@@ -28,12 +28,23 @@ gptq bnb g32 g64 g128 g32s 128g autoround auto round hqq gguf ggml mlx exl2 q4 q
 static block kv cache quantized quant quantised quark pertensor per tensor channel perchannel token marlin
 modelopt compressed tensors smoothquant sq hf instruct it chat base preview meta dwq unsloth ptpc amd ocp
 model models main snapshot final release thinking exp w a qat unquantized terminus hq sxm w4afp8 mxmoe
-experts attn
+experts attn interactive edge datacenter offline mostly 1m reasoning
 """
 MODEL_NOISE = frozenset(_MODEL_PACKAGING.split())
 
 #: v0.1, the v2 of FP4-v2, and dates such as 2507 or 0528.
 RELEASE = re.compile(r"(?<![a-z0-9])v0[.]\d(?!\d)|(?<=fp4[-_])v\d\b|(?<![a-z0-9])(25\d\d|0[1-9][0-3]\d)(?![a-z0-9])")
+
+#: Other ways to write the same: `llama-v3p1`, `llama31-70b`, MLPerf's `llama2-70b-99.9`, llama.cpp's `Q4_K_M`.
+_WRITTEN = tuple(
+    (re.compile(pattern), meant)
+    for pattern, meant in (
+        (r"(?<=\d)p(?=\d)", "."),
+        (r"(?<=llama)[-_ ]?3([1-3])(?=[-_ ])", r"3.\1"),
+        (r"-99([.]9)?$", ""),
+        (r"(?<![a-z0-9])i?q\d(_[0-9a-z]+)*(?![a-z0-9])", ""),
+    )
+)
 
 
 def words(name: str) -> list[str]:
@@ -65,7 +76,9 @@ def gpu_meant(name: str, own: Iterable[str]) -> str | None:
 def core(name: str) -> tuple[str, ...]:
     """The words that make a model, without packaging, releases and dates; `qwen3` is two of them."""
     plain = RELEASE.sub("", name.lower())
-    kept = [word for word in words(plain) if word not in MODEL_NOISE]
+    for pattern, meant in _WRITTEN:
+        plain = pattern.sub(meant, plain)
+    kept = [re.sub(r"^v(?=\d)", "", word) for word in words(plain) if word not in MODEL_NOISE]
     return tuple(part for word in kept for part in re.findall(r"\d+|[a-z]+", word))
 
 

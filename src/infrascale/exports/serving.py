@@ -176,7 +176,7 @@ def _checkpoint(deployment: Deployment, asked: Question, options: Options) -> tu
     if asked.model.endswith(".json") or model.id.count("/") != 1:
         raise ExportError(
             f"nobody knows where the weights of {model.id} are",
-            why="the plan was made from a config.json of your own",
+            why="the plan was made from a size alone" if model.assumed else "the plan was made from a config.json",
             fix="add --checkpoint ORGANISATION/NAME or a path that the servers see",
         )
     sixteen = {"bf16", "fp16", "fp32"}

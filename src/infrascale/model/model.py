@@ -49,7 +49,10 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A model's architecture. `resident_params`: weights held but not run for text (a vision encoder)."""
+    """A model's architecture. `resident_params`: weights held but not run for text (a vision encoder).
+
+    `assumed`: only its size is known, its shape is that of most models of the size.
+    """
 
     id: str
     hidden: int
@@ -63,6 +66,7 @@ class Model:
     extra_embedding_params: int = 0  # per-layer embeddings and the like: held, looked up, never multiplied
     native: Quantization = field(default_factory=lambda: Quantization(precision="bf16"))
     head_bias: bool = False
+    assumed: bool = False
 
     @cached_property
     def layers(self) -> int:

@@ -221,6 +221,15 @@ FAMILIES: dict[str, Family] = {
     "longcat_flash": Family(max_model_len=131072),
     "lfm2": Family(qk_norm="head", tied=True, max_model_len=128000),
     "lfm2_moe": Family(qk_norm="head", tied=True, router_bias=True, max_model_len=128000),
+    "grok-1": Family(norms=4, tied=True, max_model_len=8192),
+    "grok-2": Family(norms=4, max_model_len=131072),
+    "arctic": Family(max_model_len=4096),
+    "dbrx": Family(max_model_len=2048),
+    "mllama_text_model": Family(max_model_len=131072),
+    "muse_glimmer_text": Family(norms=4, attention_gate=True, max_model_len=131072),
+    "laguna": Family(qk_norm="head", router_bias=True, max_model_len=131072),
+    "bailing_moe": Family(max_model_len=16384),
+    "bailing_moe_v2": Family(qk_norm="head", router_bias=True, max_model_len=32768),
     "step3p7": Family(qk_norm="head", router_bias=True, max_model_len=65536),
 }  # fmt: skip
 

@@ -23,7 +23,7 @@ from infrascale.parsing.families import LLAMA, Family, family_of
 from infrascale.parsing.feedforward import dense, expert_count, moe
 from infrascale.parsing.quantization import quantization
 from infrascale.parsing.reader import Reader
-from infrascale.parsing.special import BUILDERS, gemma_tables
+from infrascale.parsing.special import BUILDERS, gemma_tables, unrun_params
 from infrascale.parsing.vision import vision_params
 
 _TEXT = ("text_config", "llm_config", "language_config", "language_model_config")
@@ -38,13 +38,13 @@ _ENCODERS = (
 )  # fmt: skip
 #: Decoders that carry Llama's keys and mean something else by them.
 _NOT_LIKE_LLAMA = frozenset((
-    "doge", "hrm_text", "jais2", "jetmoe", "mllama", "mllama_text_model", "nanochat", "persimmon",
+    "doge", "hrm_text", "jais2", "jetmoe", "nanochat", "persimmon",
     "recurrent_gemma",
     "fuyu", "git", "rwkv", "xlstm", "zamba", "zamba2", "phi4_multimodal", "blt", "mamba", "mamba2",
     "falcon_mamba",
     "big_bird", "biogpt", "data2vec-text", "rembert", "roc_bert", "roformer", "xmod", "megatron-bert",
     "ernie",
-    "got_ocr2", "moshi", "ctrl", "cpmant", "xglm", "dbrx",
+    "got_ocr2", "moshi", "ctrl", "cpmant", "xglm",
 ))  # fmt: skip
 
 
@@ -63,6 +63,8 @@ def parse_config(config: Mapping[str, Any], *, id: str) -> Model:
     _refuse(outer)
     text = _text(outer)
     model_type = text.text("model_type") or outer.text("model_type")
+    if model_type == "git" and "residual_moe" in text:
+        model_type = "grok-2"  # its config.json borrows the name of an image captioner
     family = family_of(model_type)
     if family is None:
         family = _unknown(text, model_type)
@@ -207,7 +209,7 @@ def _assemble(
         heads=reader.size(*HEADS),
         kv_heads=1 if latent else kv_heads(reader),
         tied_embeddings=reader.flag("tie_word_embeddings", default=tied),
-        resident_params=vision_params(outer, hidden),
+        resident_params=vision_params(outer, hidden) + unrun_params(reader, rows[0]),
         extra_embedding_params=extra,
         native=quantization(reader, outer, len(rows)),
         head_bias=family.head_bias,

@@ -13,17 +13,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from math import isfinite, log
+from math import isfinite
 from pathlib import Path
 
-from infrascale import catalog
 from infrascale.deployment import Deployment, default_engine, memory_budget, runs, tensor_parallel_degrees
-from infrascale.errors import CatalogError, FileError, ScenarioError
+from infrascale.errors import FileError, ScenarioError
 from infrascale.hardware import Gpu
 from infrascale.hardware.efficiency import release_of
 from infrascale.model import Model, Quantization
 from infrascale.parsing.gpus import gpu
-from infrascale.parsing.models import model
+from infrascale.parsing.likeness import likened
 from infrascale.parsing.quantization import precision_in_name, stated_precision, stored_as
 from infrascale.parsing.recipes import as_set_up
 from infrascale.serving import Waves
@@ -102,7 +101,7 @@ def _degree(row: Row, key: str) -> int | None:
 
 def asked(row: Row) -> Asked:
     """The question a row answers."""
-    found, taken = _model(row.get("model", ""))
+    found, taken = likened(row.get("model", ""))
     card = gpu(row.get("gpu", "").strip() or DEFAULT_GPU)
     notes, engine_name = row.get("notes", ""), _engine_name(row.get("engine", ""))
     if "DISAGG" in notes and not row.get("tp"):
@@ -175,41 +174,6 @@ def asked(row: Row) -> Asked:
             if part
         ),
     )
-
-
-@cache
-def _model(name: str) -> tuple[Model, str]:
-    """The model, or where nobody knows it the catalog's nearest in size of its kind, and a word that says so."""
-    try:
-        return model(name), ""
-    except CatalogError:
-        stem = _nearest_in_size(name)
-        if stem is None:
-            raise
-    found = model(stem)
-    return found, f"unknown model: {found.id} taken, of about its size"
-
-
-def _nearest_in_size(name: str) -> str | None:
-    """By the parameters in the name, `13b`, `30b-a3b` or `8x7b`; sparse ones are compared in both sizes."""
-    word = name.lower().rsplit("/", 1)[-1]
-    sparse = re.search(r"(\d+(?:\.\d+)?)b[-_]?a(\d+(?:\.\d+)?)b", word)
-    parts = re.search(r"(\d+)x(\d+(?:\.\d+)?)b", word)
-    dense = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)b(?![a-z0-9])", word)
-    if sparse:
-        size, active = float(sparse[1]) * 1e9, float(sparse[2]) * 1e9
-    elif parts:  # experts share attention and embeddings; two of them are active
-        size, active = 0.85 * float(parts[1]) * float(parts[2]) * 1e9, 1.8 * float(parts[2]) * 1e9
-    elif dense and float(dense[1]) > 0:
-        size = active = float(dense[1]) * 1e9
-    else:
-        return None
-    kind = [
-        (abs(log(entry["params"] / size)) + abs(log(entry.get("active_params", entry["params"]) / active)), stem)
-        for stem, entry in catalog.entries("models").items()
-        if ("active_params" in entry) == bool(sparse or parts)
-    ]
-    return min(kind)[1]
 
 
 #: First release that runs on Blackwell: an older number there is another program's. Source: release notes of both.

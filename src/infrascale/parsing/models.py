@@ -15,6 +15,7 @@ from infrascale import catalog
 from infrascale.catalog import spelling
 from infrascale.errors import CatalogError, FileError, ScenarioError
 from infrascale.model import Model
+from infrascale.parsing.generic import PREFIX, generic, size_in_name
 from infrascale.parsing.huggingface import parse_config
 from infrascale.parsing.quantization import precision_in_name, stored_as
 
@@ -60,16 +61,31 @@ def _named(name: str) -> Model:
     try:
         return known(name)
     except CatalogError as unknown:
-        return _hub(name, unknown)
+        return _hub(name, _with_its_size(unknown, name))
+
+
+def _with_its_size(unknown: CatalogError, name: str) -> CatalogError:
+    """The same error; where the name tells a size, it also offers to assume what models of that size look like."""
+    size = size_in_name(name)
+    if size is None:
+        return unknown
+    fix = f"{unknown.fix} Or assume the usual architecture of its size: {PREFIX}{size}."
+    return CatalogError(unknown.what, why=unknown.why, fix=fix)
 
 
 def known(name: str) -> Model:
-    """The catalog's model of this name or spelling: no file of the caller's is read, nothing is fetched."""
+    """The catalog's model of this name or spelling: no file of the caller's is read, nothing is fetched.
+
+    `generic:13b` is the usual model of that size.
+    """
+    if name.lower().startswith(PREFIX):
+        return generic(name.lower())
     _, entry = catalog.find("models", name)
     found = parse_config(entry["config"], id=entry["id"])
     meant = catalog.meant("models", name)
+    own = {spelling(one.split("/")[-1]) for one in (entry["id"], *entry.get("aliases", ()))}
     for variant, precision in entry.get("variants", {}).items():
-        if meant in (spelling(variant), spelling(variant.split("/")[-1])):
+        if meant == spelling(variant) or (meant == spelling(variant.split("/")[-1]) and meant not in own):
             return replace(found, id=variant, native=stored_as(found, precision))
     stated = precision_in_name(name)
     if stated and meant != spelling(name) and stated != found.native.precision:

@@ -1,6 +1,6 @@
 """Families whose layers are not one mixer and one feed-forward.
 
-Nemotron-H, Nemotron NAS, Falcon-H1, Gemma 3n and 4, LongCat, MiMo-V2; DeepSeek V4 is refused.
+Nemotron-H, Nemotron NAS, Falcon-H1, Gemma 3n and 4, LongCat, MiMo-V2, DeepSeek V4, DBRX, Grok 2, Arctic.
 
 Each builder returns one tuple of blocks per layer.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from infrascale.model.blocks import Block, Dense, Gqa, Moe
+from infrascale.model.blocks import Block, Compressed, Dense, Gqa, Moe
 from infrascale.parsing.attention import (
     HEADS,
     HIDDEN,
@@ -181,11 +181,72 @@ def longcat(reader: Reader, family: Family, model_type: str) -> Layers:
 
 
 def deepseek_v4(reader: Reader, family: Family, model_type: str) -> Layers:
-    """Refused: keys of 4 or 128 tokens are compressed into one, which no block of ours describes."""
-    raise reader.fail(
-        "its attention compresses the keys of several tokens into one, which is not modelled yet",
-        "choose another model; this one needs its own kind of block in model/blocks",
+    """DeepSeek V4: each layer keeps a window, and every 4th or 128th entry of what lies before it."""
+    hidden, layers, heads = reader.size(*HIDDEN), layer_count(reader), reader.size(*HEADS)
+    ratios = reader.items("compress_ratios", int, layers) or []
+    if any(not 0 <= ratio <= 4096 for ratio in ratios) or len(ratios) < layers:
+        raise reader.fail("compress_ratios needs one ratio a layer, from 0 to 4096")
+    streams, q_rank, dim = reader.size("hc_mult", default=1), reader.size("q_lora_rank"), reader.size("head_dim")
+    mixing = 2 * ((streams * streams + 2 * streams) * (streams * hidden + 1) + 3) if streams > 1 else 0
+    made: dict[int, Compressed] = {}
+    for ratio in set(ratios):
+        picks = ratio == min((r for r in ratios if r), default=0)  # the finer of the two has an indexer
+        index_dim = reader.size("index_head_dim", default=128) if picks else 0
+        inner = q_rank + dim + heads + (dim + ratio * dim * (2 if picks else 1) if ratio else 0)
+        made[ratio] = Compressed(
+            hidden=hidden, heads=heads, head_dim=dim, q_lora_rank=q_rank,
+            o_lora_rank=reader.size("o_lora_rank"), o_groups=reader.size("o_groups"),
+            window=reader.size("sliding_window"), ratio=ratio, streams=streams, index_dim=index_dim,
+            index_heads=reader.size("index_n_heads") if picks else 0,
+            index_topk=reader.size("index_topk") if picks else 0,
+            norm_params=2 * hidden + mixing + inner + (index_dim + 2 * ratio * index_dim if picks else 0),
+        )  # fmt: skip
+    feed = moe(reader, family, model_type)
+    return [(made[ratio], feed) for ratio in ratios]
+
+
+def dbrx(reader: Reader, family: Family, model_type: str) -> Layers:
+    """DBRX says what its attention and its experts are in tables of their own."""
+    attention, ffn = reader.child("attn_config"), reader.child("ffn_config")
+    if attention is None or ffn is None:
+        raise reader.fail("attn_config or ffn_config is missing")
+    hidden = reader.size(*HIDDEN)
+    mixer = replace(
+        grouped_attention(reader, family, None, extra_norms=norms(reader, family)),
+        kv_heads=attention.size("kv_n_heads", most=reader.size(*HEADS)),
     )
+    experts = Moe(
+        hidden=hidden, experts=ffn.size("moe_num_experts"), experts_per_token=ffn.size("moe_top_k"),
+        intermediate=ffn.size("ffn_hidden_size"),
+    )  # fmt: skip
+    return [(mixer, experts)] * layer_count(reader)
+
+
+def mllama(reader: Reader, family: Family, model_type: str) -> Layers:
+    """Llama 3.2 Vision asked for text: layers that look at an image are skipped (`unrun_params` holds them)."""
+    layer = (grouped_attention(reader, family, None, extra_norms=norms(reader, family)), dense(reader, family))
+    return [layer] * (layer_count(reader) - len(_looking(reader)))
+
+
+def _looking(reader: Reader) -> list[int]:
+    found = reader.items("cross_attention_layers", int) or []
+    if len(found) >= layer_count(reader):
+        raise reader.fail("cross_attention_layers leaves no layer of its own")
+    return found
+
+
+def unrun_params(reader: Reader, layer: tuple[Block, ...]) -> int:
+    """Parameters of layers that a text alone does not pass: each as large as another layer."""
+    return len(_looking(reader)) * sum(block.params for block in layer) if "cross_attention_layers" in reader else 0
+
+
+def beside_experts(reader: Reader, family: Family, model_type: str) -> Layers:
+    """Grok 2 and Arctic: a dense feed-forward beside the experts; Arctic's is as wide as the model."""
+    hidden = reader.size(*HIDDEN)
+    mixer = grouped_attention(reader, family, None, extra_norms=norms(reader, family))
+    arctic = model_type == "arctic"
+    dense_one = Dense(hidden=hidden, intermediate=hidden if arctic else reader.size("intermediate_size"))
+    return [(mixer, dense_one, moe(reader, family, model_type))] * layer_count(reader)
 
 
 def mimo_flash(reader: Reader, family: Family, model_type: str) -> Layers:
@@ -219,5 +280,9 @@ BUILDERS: dict[str, Callable[[Reader, Family, str], Layers]] = {
     "longcat_flash": longcat,
     "deepseek_v4": deepseek_v4,
     "deepseek_ref": deepseek_v4,
+    "dbrx": dbrx,
+    "mllama_text_model": mllama,
+    "grok-2": beside_experts,
+    "arctic": beside_experts,
     "mimo_v2_flash": mimo_flash,
 }

@@ -203,6 +203,8 @@ def _asked(w: Words, scenario: Scenario, best: Candidate) -> list[str]:
     else:
         asked = w.say("plan.demand_in_flight", n=demand.in_flight_requests, **sizes)
     rows = [("model", f"{scenario.model.id}, {cut(best)}"), ("demand", asked)]
+    if scenario.model.assumed:
+        rows.append(("assumed", w.say("plan.assumed_model")))
     if scenario.headroom_fraction:
         rows.append(("headroom", w.say("plan.headroom_share", share=w.percent(scenario.headroom_fraction))))
     if scenario.requests_per_user_is_assumed and scenario.users:
