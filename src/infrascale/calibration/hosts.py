@@ -3,7 +3,7 @@
 In: closed-loop rows (deployment, workload, load, measured TPOT and TTFT).    Out: hosts and laws, with their errors on
 models and on GPUs that took no part.
 Kernel times stay at their measured tables: scaling those to the rows too fits them better and new models worse
-(docs/method.md). Fifteen constants, each held to its prior as if by `HELD` rows, by robust least squares (SciPy).
+(docs/method.md). Sixteen constants, each held to its prior as if by `HELD` rows, by robust least squares (SciPy).
 TensorRT-LLM's time for a sequence is held by its saturated runs, whose batches are large enough to show it.
 """
 
@@ -17,23 +17,26 @@ import numpy as np
 from infrascale.calibration.columns import Columns, Floats, columns
 from infrascale.calibration.residuals import excluded, warm_up
 from infrascale.errors import InfraScaleError
-from infrascale.hardware import Efficiency
+from infrascale.hardware import Efficiency, Scale
 from infrascale.hardware.efficiency import release_of
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.measurements import Row, asked
 from infrascale.serving import limits_of
 from infrascale.serving.steady_state import admission, step_batches
+from infrascale.work import Kind
 
 ENGINES = ("vllm", "sglang", "trtllm")
 #: Prior and its spread (log): step times from physics, the rest wide. A sequence: what transfers best to new models
 #: (6 µs ± 0.7: TPOT 10.8 / 8.7 %, 12 µs ± 0.3: 10.6 / 8.4, 20 µs: 10.4 / 8.2); smaller batches hardly show it.
 PRIORS: dict[str, tuple[float, float]] = {
     "vllm.step_s": (1.5e-3, 0.5), "vllm>=0.15.step_s": (0.8e-3, 0.5), "sglang.step_s": (1.2e-3, 0.5),
-    "trtllm.step_s": (1.2e-3, 0.5), "vllm.seq_s": (2e-5, 0.3), "trtllm.seq_s": (2e-6, 0.3),
+    "trtllm.step_s": (1.2e-3, 0.5), "vllm.seq_s": (2e-5, 0.3), "trtllm.seq_s": (2e-6, 0.3), "vllm<0.19.sorting": (30.0, 1.0),
     "vllm.request_s": (0.03, 0.5), "sglang.request_s": (0.03, 0.5), "trtllm.request_s": (0.03, 0.5),
     "vllm.prompt_token_s": (6e-6, 0.7), "sglang.prompt_token_s": (6e-6, 0.7), "trtllm.prompt_token_s": (6e-6, 0.7),
     "burst_residual_step": (1.0, 0.5), "burst_resync": (1.0, 0.5), "burst_front": (0.3, 0.7),
 }  # fmt: skip
+#: Sampling among the likeliest sorted the whole vocabulary for each sequence until vLLM 0.19; a factor of its time.
+SAMPLING = f"{Kind.ELEMENTWISE}/sampling"
 HELD = 64.0
 #: Errors beyond these (log) count less and less: TPOT, TTFT.
 SCALES = (0.08, 0.2)
@@ -48,6 +51,7 @@ class Rows:
     numbers: Mapping[str, Floats]
     engine: Floats
     new: Floats
+    sorting: Floats
     model: Floats
     gpu: Floats
 
@@ -60,6 +64,7 @@ class Rows:
     def predicted(self, values: Mapping[str, float]) -> tuple[Floats, Floats]:
         """TPOT and TTFT [s]: `serving.steady_state.closed_loop` in its burst regime, over all rows at once."""
         n, kernels = self.numbers, self.steps.kernels_s({})
+        kernels = kernels + (values["vllm<0.19.sorting"] - 1) * self.sorting
         host = self.of(values, "step_s") + self.of(values, "seq_s") * np.maximum(n["running"], 1)
         decode, mixed = kernels[0::3] + host, kernels[1::3] + host
         extra = np.maximum(0.0, n["chunks"] * (mixed - decode))
@@ -121,7 +126,8 @@ def rows_of(measured: Sequence[Row], curves: Efficiency) -> Rows:
         batches += [(found.deployment, batch) for batch in (step.decode, step.mixed, step.apart)]
         release = release_of(found.deployment.engine.version or "")
         engine = found.deployment.engine.name
-        engines.append((ENGINES.index(engine), engine == "vllm" and release >= (0, 15)))
+        vllm = engine == "vllm" and bool(release)
+        engines.append((ENGINES.index(engine), vllm and release >= (0, 15), vllm and release < (0, 19)))
         kept.append(row)
         names.append((row["model"].split("/")[-1], found.deployment.gpu.id))
         numbers.append(
@@ -142,12 +148,16 @@ def rows_of(measured: Sequence[Row], curves: Efficiency) -> Rows:
                 "ttft": float(row["ttft_mean_s"]),
             }
         )
+    steps = columns(batches, curves)
+    # What sampling takes with the shared curve, under the releases that sort the whole vocabulary: one part of a step.
+    sampling_s = steps.kernels_s({SAMPLING: Scale(moving=2.0)}) - steps.kernels_s({})
     return Rows(
         rows=tuple(kept),
-        steps=columns(batches, curves),
+        steps=steps,
+        sorting=np.where(np.repeat([old for _, _, old in engines], 3), sampling_s, 0.0),
         numbers={key: np.array([row[key] for row in numbers]) for key in numbers[0]},
-        engine=np.array([engine for engine, _ in engines]),
-        new=np.array([new for _, new in engines]),
+        engine=np.array([engine for engine, *_ in engines]),
+        new=np.array([new for _, new, _ in engines]),
         model=np.array([model for model, _ in names]),
         gpu=np.array([gpu for _, gpu in names]),
     )
@@ -191,5 +201,13 @@ def left_out(rows: Rows, names: Floats) -> tuple[Floats, Floats]:
 
 
 def unscaled() -> Efficiency:
-    """The shipped curves alone."""
-    return replace(efficiency(), scales={})
+    """The shipped curves alone, sampling as if nothing were sorted."""
+    found = efficiency()
+    curves = {key: value for key, value in found.curves.items() if not key.startswith(SAMPLING)}
+    return replace(found, curves=curves, scales={})
+
+
+def as_data(values: Mapping[str, float]) -> dict[str, dict]:
+    """What is no host constant or law of these, as an entry of the efficiency data."""
+    shared = unscaled().curves[Kind.ELEMENTWISE]["bytes_fraction"]
+    return {"curves": {f"{SAMPLING}:vllm<0.19": {"bytes_fraction": shared / values["vllm<0.19.sorting"]}}}

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import inf, log2
 
 from infrascale.hardware.gpu import Gpu, Link
@@ -206,13 +207,19 @@ class Efficiency:
         release = release_of(version or "")
         if not release:
             return (engine,)
-        late = {key: release_of(key.split(">=")[1]) for key in self.hosts if key.startswith(f"{engine}>=")}
-        early = {key: release_of(key.split("<")[1]) for key in self.hosts if key.startswith(f"{engine}<")}
+        late = {key: release_of(key.split(">=")[1]) for key in self.releases if key.startswith(f"{engine}>=")}
+        early = {key: release_of(key.split("<")[1]) for key in self.releases if key.startswith(f"{engine}<")}
         return (
             engine,
             *sorted((key for key in late if late[key] <= release), key=late.get),
             *sorted((key for key in early if release < early[key]), key=early.get, reverse=True),
         )
+
+    @cached_property
+    def releases(self) -> frozenset[str]:
+        """Names that stand for an engine's releases, `vllm<0.6`: of its hosts, and of curves that only they have."""
+        named = (key.split(":")[1] for key in (*self.curves, *self.collectives, *self.factors) if ":" in key)
+        return frozenset(self.hosts) | frozenset(named)
 
     def host(self, engine: str, version: str | None = None) -> Host:
         """The engine's own costs; of its most particular releases that are known, else its average."""

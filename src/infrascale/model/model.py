@@ -142,8 +142,12 @@ class Model:
                 yield _times(work, count)
             yield from self._around(block, count, rank, shard, numerics)
         yield self.head.work(max(rank.seqs, 1.0), shard.tp, numerics)
-        yield Work(  # sampling: logits in fp32, written once, read about three times
-            name="sample", kind=Kind.ELEMENTWISE, hbm_bytes=16.0 * self.vocab * rank.seqs, rows=rank.seqs
+        yield Work(  # logits in fp32, written once, read about three times; on every GPU, for the whole vocabulary
+            name="sample",
+            kind=Kind.ELEMENTWISE,
+            format="sampling",
+            hbm_bytes=16.0 * self.vocab * rank.seqs,
+            rows=rank.seqs,
         )
         if shard.pp > 1:
             hop = rank.tokens * self.hidden * numerics.activation_bytes / shard.tp

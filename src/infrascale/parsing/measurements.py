@@ -31,6 +31,8 @@ from infrascale.workload import Workload
 
 #: What a row that does not say its lengths or its GPU is taken for; the reason column says so.
 DEFAULT_ISL, DEFAULT_OSL, DEFAULT_GPU = 512.0, 256.0, "h100-sxm"
+#: Prompts of ML.ENERGY's tasks, whose lengths it does not export: what its dense models' runs fit best, in round numbers.
+TASK_ISL = {"lm-arena-chat": 250.0, "gpqa": 250.0, "sourcegraph-fim": 1500.0}
 Row = Mapping[str, str]
 
 
@@ -122,7 +124,8 @@ def asked(row: Row) -> Asked:
         found = _whole_attention(found)
     assumed = [k for k in ("isl", "osl") if not row.get(k)]
     drawn = _drawn_length_share(row)
-    isl_tokens = drawn * (number(row, "isl") or DEFAULT_ISL)
+    isl = number(row, "isl") or _task_isl(notes)
+    isl_tokens = drawn * isl
     repeated = "shared_prefix data" in notes or ("benchmark_latency" in notes and _caches_by_default(version))
     workload = Workload(
         isl_tokens=isl_tokens,
@@ -166,7 +169,7 @@ def asked(row: Row) -> Asked:
         assumed="; ".join(
             part
             for part in (
-                f"{' and '.join(assumed)} not given: {DEFAULT_ISL:g} and {DEFAULT_OSL:g} taken" if assumed else "",
+                f"{' and '.join(assumed)} not given: {isl:g} and {DEFAULT_OSL:g} taken" if assumed else "",
                 "" if row.get("gpu", "").strip() else f"GPU not given: {DEFAULT_GPU} taken",
                 taken,
                 changed,
@@ -224,6 +227,11 @@ def _knobs(notes: str) -> dict[str, int]:
     return {name: int(value) for name, value in found if int(value) > 0}
 
 
+def _task_isl(notes: str) -> float:
+    task = re.search(r"\btask=([\w-]+)", notes)
+    return TASK_ISL.get(task.group(1), DEFAULT_ISL) if task else DEFAULT_ISL
+
+
 def _drawn_length_share(row: Row) -> float:
     """Mean length over the length a row states. InferenceX draws both lengths evenly between 80 % and 100 %.
 
@@ -278,7 +286,7 @@ def _shard(row: Row, notes: str) -> Shard:
     corrected = re.search(r"corrected from tp=(\d+)[^(]*", notes)
     if corrected:
         notes = notes.replace(corrected.group(), "")
-    dp = int(found.group(1)) if (found := re.search(r"\b(?:attn_dp=|attention_dp=|mapping=DEP)(\d+)", notes)) else 1
+    dp = int(found.group(1)) if (found := re.search(r"\b(?:attn_dp=|attention_dp=|data_parallel=|mapping=DEP)(\d+)", notes)) else 1
     if tp and "template enables attention DP" in notes:
         dp = tp
     if corrected and int(corrected.group(1)) == gpus and _engine_name(row.get("engine", "")) == "vllm":

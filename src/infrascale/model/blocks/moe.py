@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from math import e
+from statistics import NormalDist
 
 from infrascale.model.blocks.block import linear_bytes_per_gpu
 from infrascale.work import Batch, Kind, Linear, Message, Numerics, Part, Shard, Work
@@ -20,6 +22,23 @@ def experts_hit(tokens: float, experts: int, experts_per_token: int) -> float:
     8 of 256 experts, 32 tokens: 256 · (1 − (1 − 1/32)^(32^0.95)) = 147; even routing (GROWTH 1) would reach 163.
     """
     return experts * (1 - (1 - experts_per_token / experts) ** tokens**ROUTING_GROWTH)
+
+
+def experts_hit_on_fullest(tokens: float, experts: int, experts_per_token: int, ep: int) -> float:
+    """Distinct experts that `tokens` reach on the rank where they are most, of `ep` ranks with E/ep experts each.
+
+        n · (1 − (1 − h) · exp(−z · √(h / ((1 − h) · n))))      h: share reached on average, n = E/ep
+
+    A layer waits for its slowest rank. To first order this is n·h + z·√(n·h·(1 − h)), a binomial's spread times z, the
+    expected largest of `ep` normal draws (Blom's formula); it never exceeds n. 8 of 256 experts on 8 ranks: 8 tokens
+    reach 9.6 where the mean is 6.5, 64 tokens 28.3 where it is 25.9.
+    """
+    if ep == 1:
+        return experts_hit(tokens, experts, experts_per_token)
+    own, hit = experts / ep, experts_hit(tokens, experts, experts_per_token) / experts
+    largest = NormalDist().inv_cdf((ep - 0.375) / (ep + 0.25))
+    spread = (hit / ((1 - hit) * own + 1e-12)) ** 0.5  # a large batch reaches them all: no division by zero
+    return own * (1 - (1 - hit) * e ** (-largest * spread))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +121,7 @@ class Moe:
             yield linear.work(rank.tokens, shard.tp, numerics)
         # Experts see the tokens of every attention rank.
         pairs = batch.tokens * self.experts_per_token / shard.ep
-        local = experts_hit(batch.tokens, self.experts, self.experts_per_token) / shard.ep
+        local = experts_hit_on_fullest(batch.tokens, self.experts, self.experts_per_token, shard.ep)
         params = self.params_per_expert / shard.moe_tp
         width = self.latent or self.hidden
         moved = pairs * (2 * width + 3 * self.intermediate / shard.moe_tp) * numerics.activation_bytes
