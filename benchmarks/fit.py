@@ -12,7 +12,7 @@ from types import ModuleType
 import numpy as np
 
 from infrascale.calibration import batches, saturated
-from infrascale.calibration.hosts import ENGINES, Rows, fit, left_out, rows_of, unscaled
+from infrascale.calibration.hosts import ENGINES, Rows, as_data, fit, left_out, rows_of, unscaled
 from infrascale.calibration.residuals import shipped_rows
 from infrascale.parsing.measurements import read_rows
 
@@ -33,6 +33,7 @@ def closed_loops(measured: list[dict[str, str]]) -> None:
     found = fit(rows, np.ones(len(rows.engine), bool))
     for name, value in found.items():
         print(f"{name:<24}{value:.3g}")
+    print("\n" + "\n".join(toml(as_data(found))))
     print(f"\n{len(rows.engine)} rows; MAPE / median error, %\n")
     heads = [f"{engine} {what}" for engine in (*ENGINES, "all") for what in ("TPOT", "TTFT")]
     print(f"{'':<24}" + "".join(f"{head:>14}" for head in heads))

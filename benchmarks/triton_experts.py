@@ -1,4 +1,4 @@
-"""Refit the experts of Blackwell under vLLM before 0.12, with errors left out.    python benchmarks/triton_experts.py FOLDER
+"""Refit Blackwell's experts under vLLM before 0.12, with errors left out.    python benchmarks/triton_experts.py FOLDER
 
 FOLDER holds mlenergy_v3.csv, whose licence allows no shipping. Two factors of time over the tables, of bytes and of
 arithmetic: Triton's kernels of that time were made for Hopper.

@@ -11,7 +11,7 @@ np = pytest.importorskip("numpy")
 
 from infrascale.calibration.columns import columns  # noqa: E402
 from infrascale.calibration.conformal import coverage_left_out, ends, spreads  # noqa: E402
-from infrascale.calibration.hosts import PRIORS, rows_of, unscaled  # noqa: E402
+from infrascale.calibration.hosts import PRIORS, as_data, rows_of, unscaled  # noqa: E402
 from infrascale.calibration.residuals import Residual, excluded, residuals, shipped_rows, warm_up  # noqa: E402
 from infrascale.deployment import PhysicsTimer  # noqa: E402
 from infrascale.hardware import Scale  # noqa: E402
@@ -40,10 +40,11 @@ def test_the_fits_formula_is_the_one_that_serves():
     values = {name: prior for name, (prior, _) in PRIORS.items()}
     found = rows_of(rows, unscaled())
     tpot, ttft = found.predicted(values)
+    sorting = replace(unscaled(), curves={**unscaled().curves, **as_data(values)["curves"]})
     assert len(found.rows) > 20 and set(found.engine) == {0, 1}
     for kept, row in enumerate(found.rows):
         question = asked(row)
-        timer = PhysicsTimer(deployment=question.deployment, efficiency=unscaled())
+        timer = PhysicsTimer(deployment=question.deployment, efficiency=sorting)
         new, name = bool(found.new[kept]), question.deployment.engine.name
         host = replace(
             timer.host,

@@ -13,9 +13,13 @@ from infrascale.calibration import batches  # noqa: E402
 from infrascale.calibration.residuals import impossible, shipped_rows, unlike, weights_read_s  # noqa: E402
 from infrascale.hardware import Collective, Host  # noqa: E402
 from infrascale.hardware.efficiency import release_of  # noqa: E402
+from infrascale.model.model import numerics  # noqa: E402
 from infrascale.parsing.efficiencies import efficiency  # noqa: E402
 from infrascale.parsing.gpus import gpu  # noqa: E402
 from infrascale.parsing.measurements import asked  # noqa: E402
+from infrascale.parsing.models import model  # noqa: E402
+from infrascale.parsing.sampling import samples_likeliest  # noqa: E402
+from infrascale.work import Batch, Shard  # noqa: E402
 
 BATCHES = [row for row in shipped_rows()["argonne_llm_inference_bench"] if row["e2e_mean_s"] and row["osl"]]
 ROW = dict(BATCHES[0], engine="vllm", engine_version="0.11.0", gpu="H100-SXM-80GB", concurrency="32", isl="512",
@@ -114,3 +118,27 @@ def test_a_paper_named_as_the_engine_tells_its_release():
         asked(row).deployment.engine.version == "0.2"
         and asked({**row, "engine": "vllm"}).deployment.engine.version is None
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("Qwen/Qwen3-32B", True), ("Qwen/Qwen2.5-7B-Instruct", True), ("mistralai/Mistral-Nemo-Instruct-2407", False),
+     ("meta-llama/Llama-3.1-8B-Instruct", True)],
+)  # fmt: skip
+def test_a_vocabulary_is_sorted_where_the_model_keeps_the_likeliest_and_the_release_is_early(name, kept):
+    found, early, late = model(name), ("vllm", "vllm<0.19"), ("vllm",)
+    assert found.samples_likeliest is kept
+    plain = numerics(found.native, {"bf16": 1e15}, 2.0)
+    sample = next(w for w in found.work(Batch(decode_seqs=64), Shard(), plain) if w.name == "sample")
+    slow, quick = (efficiency().curve(sample.kind, sample.format, gpu("h100-sxm"), names) for names in (early, late))
+    assert (slow.seconds(sample, gpu("h100-sxm")) > 5 * quick.seconds(sample, gpu("h100-sxm"))) is kept
+
+
+def test_models_before_instruction_tuning_keep_all_tokens():
+    assert not samples_likeliest("Qwen/Qwen2.5-7B") and not samples_likeliest("google/gemma-3-12b-base")
+
+
+def test_releases_are_known_by_their_curves_too():
+    assert efficiency().software("vllm", "0.11.1") == ("vllm", "vllm<0.19", "vllm<0.18", "vllm<0.12")
+    assert efficiency().software("vllm", "0.19.0") == ("vllm", "vllm>=0.15")
+    assert efficiency().host("vllm", "0.16.0") == efficiency().host("vllm", "0.20.0")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from infrascale.hardware import Host
-from infrascale.model.blocks.moe import experts_hit
+from infrascale.model.blocks.moe import ROUTING_GROWTH, experts_hit, experts_hit_on_fullest
 from infrascale.serving import Limits, Waves, closed_loop
 from infrascale.serving import Regime as Load
 from infrascale.serving.steady_state import admission, prompts_ahead
@@ -83,3 +84,23 @@ def test_prompts_pile_up_only_where_they_come_faster_than_they_are_read():
     assert prompts_ahead(64, 32) == 16
     assert prompts_ahead(64, 128) < prompts_ahead(64, 65) < 16
     assert prompts_ahead(1, 0) == 0
+
+
+@pytest.mark.parametrize(("experts", "each", "ep"), [(256, 8, 8), (128, 8, 64), (160, 8, 4), (8, 2, 2)])
+def test_the_fullest_rank_reads_more_than_the_mean_and_never_more_than_it_holds(experts, each, ep):
+    assert experts_hit_on_fullest(0, experts, each, ep) == 0
+    fullest = [experts_hit_on_fullest(tokens, experts, each, ep) for tokens in range(1, 4000)]
+    mean = [experts_hit(tokens, experts, each) / ep for tokens in range(1, 4000)]
+    assert all(m <= f <= experts / ep for m, f in zip(mean, fullest, strict=True))
+    assert fullest == sorted(fullest) and fullest[-1] == pytest.approx(experts / ep, rel=0.01)
+    assert experts_hit_on_fullest(64, experts, each, 1) == experts_hit(64, experts, each)
+
+
+def test_the_fullest_rank_is_what_routing_at_random_gives():
+    rng = np.random.default_rng(7)
+    for even in (4, 16, 64):  # tokens that meet no skew
+        picks = rng.random((400, even, 256)).argsort(2)[:, :, :8].reshape(400, -1)
+        hit = np.zeros((400, 256), bool)
+        hit[np.arange(400)[:, None], picks] = True
+        drawn = hit.reshape(400, 8, 32).sum(2).max(1).mean()
+        assert experts_hit_on_fullest(even ** (1 / ROUTING_GROWTH), 256, 8, 8) == pytest.approx(drawn, rel=0.05)

@@ -30,13 +30,14 @@ ENGINES = ("vllm", "sglang", "trtllm")
 #: (6 µs ± 0.7: TPOT 10.8 / 8.7 %, 12 µs ± 0.3: 10.6 / 8.4, 20 µs: 10.4 / 8.2); smaller batches hardly show it.
 PRIORS: dict[str, tuple[float, float]] = {
     "vllm.step_s": (1.5e-3, 0.5), "vllm>=0.15.step_s": (0.8e-3, 0.5), "sglang.step_s": (1.2e-3, 0.5),
-    "trtllm.step_s": (1.2e-3, 0.5), "vllm.seq_s": (2e-5, 0.3), "trtllm.seq_s": (2e-6, 0.3), "vllm<0.19.sorting": (30.0, 1.0),
+    "trtllm.step_s": (1.2e-3, 0.5), "vllm.seq_s": (2e-5, 0.3), "trtllm.seq_s": (2e-6, 0.3),
+    "vllm<0.19.sorting": (30.0, 1.0),
     "vllm.request_s": (0.03, 0.5), "sglang.request_s": (0.03, 0.5), "trtllm.request_s": (0.03, 0.5),
     "vllm.prompt_token_s": (6e-6, 0.7), "sglang.prompt_token_s": (6e-6, 0.7), "trtllm.prompt_token_s": (6e-6, 0.7),
     "burst_residual_step": (1.0, 0.5), "burst_resync": (1.0, 0.5), "burst_front": (0.3, 0.7),
 }  # fmt: skip
 #: Sampling among the likeliest sorted the whole vocabulary for each sequence until vLLM 0.19; a factor of its time.
-SAMPLING = f"{Kind.ELEMENTWISE}/sampling"
+SAMPLING = f"{Kind.ELEMENTWISE}/likeliest"
 HELD = 64.0
 #: Errors beyond these (log) count less and less: TPOT, TTFT.
 SCALES = (0.08, 0.2)

@@ -67,6 +67,7 @@ class Model:
     native: Quantization = field(default_factory=lambda: Quantization(precision="bf16"))
     head_bias: bool = False
     assumed: bool = False
+    samples_likeliest: bool = False  # its published generation settings keep the likeliest tokens only (top-k, top-p)
 
     @cached_property
     def layers(self) -> int:
@@ -145,7 +146,7 @@ class Model:
         yield Work(  # logits in fp32, written once, read about three times; on every GPU, for the whole vocabulary
             name="sample",
             kind=Kind.ELEMENTWISE,
-            format="sampling",
+            format="likeliest" if self.samples_likeliest else "bf16",
             hbm_bytes=16.0 * self.vocab * rank.seqs,
             rows=rank.seqs,
         )

@@ -23,6 +23,7 @@ from infrascale.parsing.families import LLAMA, Family, family_of
 from infrascale.parsing.feedforward import dense, expert_count, moe
 from infrascale.parsing.quantization import quantization
 from infrascale.parsing.reader import Reader
+from infrascale.parsing.sampling import samples_likeliest
 from infrascale.parsing.special import BUILDERS, gemma_tables, unrun_params
 from infrascale.parsing.vision import vision_params
 
@@ -213,4 +214,5 @@ def _assemble(
         extra_embedding_params=extra,
         native=quantization(reader, outer, len(rows)),
         head_bias=family.head_bias,
+        samples_likeliest=samples_likeliest(reader.id),
     )

@@ -31,7 +31,7 @@ from infrascale.workload import Workload
 
 #: What a row that does not say its lengths or its GPU is taken for; the reason column says so.
 DEFAULT_ISL, DEFAULT_OSL, DEFAULT_GPU = 512.0, 256.0, "h100-sxm"
-#: Prompts of ML.ENERGY's tasks, whose lengths it does not export: what its dense models' runs fit best, in round numbers.
+#: Prompts of ML.ENERGY's tasks, whose lengths it does not export: what its dense models' runs fit best, rounded.
 TASK_ISL = {"lm-arena-chat": 250.0, "gpqa": 250.0, "sourcegraph-fim": 1500.0}
 Row = Mapping[str, str]
 
@@ -123,6 +123,8 @@ def asked(row: Row) -> Asked:
     if engine_name == "trtllm" and version and release_of(version) < (1,):
         found = _whole_attention(found)
     assumed = [k for k in ("isl", "osl") if not row.get(k)]
+    if row.get("load_kind") in ("offline", "single"):
+        found = replace(found, samples_likeliest=False)  # engines' own benchmarks sample among all tokens
     drawn = _drawn_length_share(row)
     isl = number(row, "isl") or _task_isl(notes)
     isl_tokens = drawn * isl
@@ -286,7 +288,8 @@ def _shard(row: Row, notes: str) -> Shard:
     corrected = re.search(r"corrected from tp=(\d+)[^(]*", notes)
     if corrected:
         notes = notes.replace(corrected.group(), "")
-    dp = int(found.group(1)) if (found := re.search(r"\b(?:attn_dp=|attention_dp=|data_parallel=|mapping=DEP)(\d+)", notes)) else 1
+    ranks = re.search(r"\b(?:attn_dp=|attention_dp=|data_parallel=|mapping=DEP)(\d+)", notes)
+    dp = int(ranks.group(1)) if ranks else 1
     if tp and "template enables attention DP" in notes:
         dp = tp
     if corrected and int(corrected.group(1)) == gpus and _engine_name(row.get("engine", "")) == "vllm":

@@ -1,0 +1,21 @@
+"""How a model asks to be sampled, as far as it costs time.
+
+In: a model's name.    Out: whether its generation_config.json keeps the likeliest tokens only (top-k or top-p).
+Engines take these settings for every request that brings none of its own. A config.json does not tell them, so families
+are named here: those that publish top_k or top_p, as of November 2025. Mistral, Kimi, gpt-oss, Phi and others publish
+none.
+"""
+
+from __future__ import annotations
+
+import re
+
+_LIKELIEST = re.compile(r"qwen|qwq|llama-?[234]|deepseek|minimax|gemma-?[34]|nemotron")
+#: Models before instruction tuning, of the families whose plain name is not a chat model.
+_BASE = re.compile(r"-base\b|qwen(1\.5|2|2\.5)-\d+(\.\d+)?b$")
+
+
+def samples_likeliest(name: str) -> bool:
+    """Qwen3-32B: top_k 20 and top_p 0.95, so True; Mistral-Nemo: temperature only, False."""
+    word = name.lower().rsplit("/", 1)[-1]
+    return bool(_LIKELIEST.search(word)) and not _BASE.search(word)
