@@ -1,25 +1,27 @@
 """The loop closed on a real vLLM: profile this machine, load-test it, calibrate, predict loads that were not used.
 
-    python benchmarks/live_loop.py --vllm PATH/bin/vllm [--profile cpu.toml] [--rounds 12] [--out rows.json]
+    python benchmarks/live_loop.py --vllm PATH/bin/vllm [--profile cpu.toml] [--rounds 10] [--keep FOLDER]
+    python benchmarks/live_loop.py --again FOLDER        # the same judged again from the files kept, without a vLLM
 
 PATH is an environment with vLLM (its CPU build will do). Without --profile this environment needs PyTorch, and measures
 the machine first: the hardware entry that everything is predicted from. Learnt from: `vllm bench serve` at four loads,
-read back as any user's files. Held out: other numbers of clients, other lengths, and random arrivals. Printed: measured
-beside the general model and the calibrated one, with its 90 % interval.
-The machine should have nothing else to do.
+read back as any user's files. Held out: other numbers of clients, other lengths, and random arrivals. All loads are
+gone through twice, the second time backwards, so that a machine that slows down favours none. Printed: measured beside
+the general model and the calibrated one, with its 90 % interval. The machine should have nothing else to do.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, replace
+from math import exp
 from pathlib import Path
+from statistics import geometric_mean, mean
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -27,15 +29,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from real_vllm import HOST, MOST_SEQS, MOST_TOKENS, PORT, server
 
 from infrascale.calibration.cases import measured
-from infrascale.calibration.own import Calibration, Case, calibrate
-from infrascale.deployment import PhysicsTimer
-from infrascale.loadtests import read
+from infrascale.calibration.own import NAMES, Calibration, Case, Error, calibrate
+from infrascale.loadtests import Point, read
 from infrascale.parsing.efficiencies import efficiency
+from infrascale.parsing.gpus import gpu
 from infrascale.parsing.measurements import Asked, asked
 from infrascale.predicting import predict
-from infrascale.serving import Waves, limits_of
-from infrascale.serving.queueing import Loaded, Replica, steps_until_seen
-from infrascale.serving.routing import Arrivals
+from infrascale.serving import Waves
 from infrascale.verifying.design import expected
 
 BLOCKS = 4096
@@ -67,106 +67,108 @@ def profile_of_this_machine(place: Path) -> Path:
     return place
 
 
-def question(load: Load, model: Path, profile: Path, rate: float = 0.0, rounds: float = 12) -> Asked:
+def question(load: Load, folder: Path, point: Point | None = None, rate: float = 0.0) -> Asked:
+    """What is asked at a load; with a measured point: of the requests that it really sent."""
     row = {
-        "model": str(model), "gpu": str(profile), "tp": "1", "gpu_count": "1", "engine": "vllm", "isl": str(load.isl),
-        "osl": str(load.osl), "notes": f"max_num_seqs={MOST_SEQS} max_num_batched_tokens={MOST_TOKENS}",
-        "load_kind": "open" if rate else "closed", "concurrency": "" if rate else str(load.clients),
-        "request_rate": f"{rate:.4f}" if rate else "", "engine_version": "0.32",
+        "model": str(folder / "model"), "gpu": str(folder / "profile.toml"), "tp": "1", "gpu_count": "1",
+        "engine": "vllm", "isl": str(load.isl), "osl": str(load.osl), "engine_version": "0.32",
+        "notes": f"max_num_seqs={MOST_SEQS} max_num_batched_tokens={MOST_TOKENS}",
+        "load_kind": "open" if load.share else "closed", "concurrency": "" if load.share else str(load.clients),
+        "request_rate": f"{(point.request_per_s if point else None) or rate:.4f}" if load.share else "",
     }  # fmt: skip
-    return replace(asked(row), waves=Waves(count=rounds))
+    waves = Waves(count=point.waves or 1.0, one_length=point.one_length) if point else Waves()
+    return replace(asked(row), waves=waves)
 
 
-def bench(vllm: Path, model: Path, load: Load, rounds: int, out: Path, rate: float = 0.0):
-    """One run of vllm bench serve, read back."""
+def bench(vllm: Path, folder: Path, load: Load, rounds: int, out: Path, rate: float = 0.0) -> None:
+    """One run of vllm bench serve."""
     clients = load.clients or MOST_SEQS
     words = [vllm, "bench", "serve", "--backend", "vllm", "--base-url", f"http://{HOST}:{PORT}", "--model", "tiny"]
-    words += ["--tokenizer", model, "--dataset-name", "random", "--ignore-eos", "--num-prompts", clients * rounds]
-    words += ["--random-input-len", load.isl, "--random-output-len", load.osl, "--num-warmups", clients]
+    words += ["--tokenizer", folder / "model", "--dataset-name", "random", "--ignore-eos"]
+    words += ["--num-prompts", clients * rounds, "--num-warmups", clients]
+    words += ["--random-input-len", load.isl, "--random-output-len", load.osl]
     words += ["--save-result", "--save-detailed", "--disable-tqdm", "--result-filename", out]
     words += ["--request-rate", f"{rate:.4f}"] if rate else ["--max-concurrency", load.clients]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
     done = subprocess.run(list(map(str, words)), env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"vllm bench serve failed:\n{done.stderr[-2000:]}")
-    return read(str(out)).points[0]
 
 
-def most_per_s(load: Load, model: Path, profile: Path, own: Calibration) -> float:
+def most_per_s(load: Load, folder: Path, own: Calibration) -> float:
     """Requests a second with every place taken, as the calibrated model has it."""
-    full = question(replace(load, clients=MOST_SEQS), model, profile)
+    full = question(replace(load, clients=MOST_SEQS, share=0.0), folder)
     return predict(full, own).measures["output_tok_per_s_total"] / load.osl
 
 
-def ttft_p95_s(row: Asked, own: Calibration) -> float | None:
-    """Of random arrivals, by the queue."""
-    deployment = row.deployment
-    curves = own.efficiency(efficiency(), deployment.gpu, deployment.model)
-    timer = PhysicsTimer(deployment=deployment, efficiency=curves)
-    replica = Replica(
-        timer=timer,
-        workload=row.workload,
-        limits=limits_of(deployment, row.workload),
-        host=timer.host,
-        unseen_steps=steps_until_seen(deployment.engine),
-    )
-    found = replica.under(Arrivals(request_per_s=row.request_per_s or 0.0))
-    return found.spread(0).quantiles_s[0.95] if isinstance(found, Loaded) else None
+def record(vllm: Path, profile: Path | None, rounds: int, folder: Path) -> None:
+    """The machine's profile, the model, and what the tool wrote at each load on each pass, in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder / "profile.toml"
+    shutil.copy(profile, place) if profile else profile_of_this_machine(place)
+    with server(vllm, BLOCKS) as log:
+        shutil.copytree(Path(log).parent, folder / "model", dirs_exist_ok=True)
+        for n, load in enumerate(LEARNT):
+            bench(vllm, folder, load, rounds, folder / f"learnt{n}-0.json")
+        own, _ = learnt(folder, passes=1)
+        rates = [load.share * most_per_s(load, folder, own) if load.share else 0.0 for load in HELD_OUT]
+        for turn in (0, 1):
+            for n in range(len(HELD_OUT))[:: -1 if turn else 1]:
+                bench(vllm, folder, HELD_OUT[n], rounds, folder / f"held{n}-{turn}.json", rates[n])
+        for n in reversed(range(len(LEARNT))):
+            bench(vllm, folder, LEARNT[n], rounds, folder / f"learnt{n}-1.json")
 
 
-def measure(vllm: Path, profile: Path | None, rounds: int) -> dict[str, Any]:
-    """Everything measured and predicted, as one dictionary."""
-    with tempfile.TemporaryDirectory() as folder:
-        place = profile or profile_of_this_machine(Path(folder) / "profile.toml")
-        with server(vllm, BLOCKS) as log:
-            model = Path(log).parent
-            started = time.monotonic()
-            cases = []
-            for index, load in enumerate(LEARNT):
-                point = bench(vllm, model, load, rounds, Path(folder) / f"learnt{index}.json")
-                cases.append(Case(asked=question(load, model, place, 0.0, rounds), measured=measured(point, load.osl)))
-            own, errors = calibrate(cases, efficiency())
-            rows = []
-            for index, load in enumerate(HELD_OUT):
-                rate = load.share * most_per_s(load, model, place, own) if load.share else 0.0
-                point = bench(vllm, model, load, rounds, Path(folder) / f"held{index}.json", rate)
-                rows.append(_row(load, question(load, model, place, rate, rounds), point, own))
-            again = bench(vllm, model, LEARNT[1], rounds, Path(folder) / "again.json")
-            pace = (again.tpot.mean_s or 0.0) / cases[1].measured["tpot"]
-            return {
-                "gpu": cases[0].asked.deployment.gpu.name,
-                "seconds": time.monotonic() - started,
-                "pace": pace,
-                "multipliers": list(own.multipliers),
-                "learnt": [
-                    {
-                        "load": LEARNT[cases.index(e.case)].name,
-                        "measure": e.measure,
-                        "before": e.before,
-                        "after": e.after,
-                    }
-                    for e in errors
-                ],
-                "rows": rows,
-            }
+def points(folder: Path, name: str, passes: int = 2) -> list[Point]:
+    return [read(str(folder / f"{name}-{turn}.json")).points[0] for turn in range(passes)]
 
 
-def _row(load: Load, row: Asked, point, own: Calibration) -> dict[str, Any]:
-    seen = measured(point, load.osl)
-    general, found = predict(row).measures, predict(row, own).measures
+def learnt(folder: Path, passes: int = 2) -> tuple[Calibration, list[Error]]:
+    cases = [
+        Case(asked=question(load, folder, point), measured=measured(point, load.osl))
+        for n, load in enumerate(LEARNT)
+        for point in points(folder, f"learnt{n}", passes)
+    ]
+    return calibrate(cases, efficiency())
+
+
+def judged(folder: Path) -> dict[str, Any]:
+    """Everything measured and predicted, from the files of `record`."""
+    own, _ = learnt(folder)
+    rows = [_row(load, folder, points(folder, f"held{n}"), own) for n, load in enumerate(HELD_OUT)]
+    paces = []
+    for n in range(len(LEARNT)):
+        first, second = points(folder, f"learnt{n}")
+        paces.append((second.tpot.mean_s or 0.0) / (first.tpot.mean_s or 1.0))
+    return {
+        "gpu": gpu(str(folder / "profile.toml")).name,
+        "pace": geometric_mean(paces),
+        "multipliers": {name: exp(value) for name, value in zip(NAMES, own.multipliers, strict=True)},
+        "rows": rows,
+    }
+
+
+def _row(load: Load, folder: Path, passes: list[Point], own: Calibration) -> dict[str, Any]:
+    """A load beside its predictions; what was measured is the mean of the passes."""
+    asked_for = question(load, folder, passes[0])
+    seen = {key: mean(measured(point, load.osl)[key] for point in passes) for key in ("tpot", "ttft")}
+    general, found = predict(asked_for), predict(asked_for, own)
     told: dict[str, Any] = {"load": load.name}
-    for measure, (low, best, high) in expected(row, own).items():
+    for measure, (low, best, high) in expected(asked_for, own).items():
         ends = {"low": low, "own": best, "high": high}
-        told[measure] = {"measured": seen[measure], "general": general[f"{measure}_mean_s"], **ends}
+        told[measure] = {"measured": seen[measure], "general": general.measures[f"{measure}_mean_s"], **ends}
     key = "output_tok_per_s_total"
-    told["tokens"] = {"measured": point.output_token_per_s, "general": general[key], "own": found[key]}
-    if load.share:
-        told["ttft_p95"] = {"measured": point.ttft.quantiles_s[0.95], "own": ttft_p95_s(row, own)}
+    rate = mean(point.output_token_per_s or 0.0 for point in passes)
+    told["tokens"] = {"measured": rate, "general": general.measures[key], "own": found.measures[key]}
+    if "ttft_p95_s" in found.tails:
+        tail = mean(point.ttft.quantiles_s[0.95] for point in passes)
+        told["ttft_p95"] = {"measured": tail, "own": found.tails["ttft_p95_s"]}
     return told
 
 
 def screen(found: dict[str, Any]) -> list[str]:
-    lines = [f"{found['gpu']}: {found['seconds']:.0f} s; pace of the machine at the end × {found['pace']:.2f}", ""]
+    learnt_s = ", ".join(f"{name} × {value:.2f}" for name, value in found["multipliers"].items())
+    lines = [f"{found['gpu']}; the second pass took × {found['pace']:.2f} of the first", f"learnt: {learnt_s}", ""]
     lines.append(f"{'held out':<30}{'measured':>12}{'general':>10}{'own':>10}{'90 % interval':>18}")
     for row in found["rows"]:
         for measure, unit, scale in (
@@ -186,14 +188,22 @@ def screen(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-if __name__ == "__main__":
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm", type=Path, required=True)
+    parser.add_argument("--vllm", type=Path)
     parser.add_argument("--profile", type=Path)
-    parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--again", type=Path)
     given = parser.parse_args()
-    result = measure(given.vllm.absolute(), given.profile, given.rounds)
-    print("\n".join(screen(result)))
-    if given.out:
-        given.out.write_text(json.dumps(result, indent=2))
+    with tempfile.TemporaryDirectory() as passing:
+        folder = given.again or given.keep or Path(passing)
+        if given.again is None:
+            if given.vllm is None:
+                parser.error("name a vllm with --vllm, or files kept with --again")
+            record(given.vllm.absolute(), given.profile, given.rounds, folder.absolute())
+        print("\n".join(screen(judged(folder.absolute()))))
+
+
+if __name__ == "__main__":
+    main()

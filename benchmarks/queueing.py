@@ -21,8 +21,8 @@ from infrascale.deployment import PhysicsTimer
 from infrascale.errors import InfraScaleError
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.measurements import Asked, Row, asked, read_rows
-from infrascale.serving import Performance, limits_of
-from infrascale.serving.queueing import FRONT_S, Loaded, Replica, steps_until_seen
+from infrascale.serving import Performance, limits_of, steps_until_seen
+from infrascale.serving.queueing import FRONT_S, Loaded, Replica
 from infrascale.serving.routing import Arrivals, least_loaded
 from infrascale.serving.simulation.deployed import settings_of, table_of
 from infrascale.serving.simulation.fleet import Fleet, Requests, simulate_fleet

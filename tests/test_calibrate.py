@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from infrascale import api
 from infrascale.calibration.algebra import inverse, quadratic, solved
 from infrascale.calibration.cases import cases_of, weights_read_s
-from infrascale.calibration.own import NAMES, PRECISION, Case, calibrate, expected, scaled
+from infrascale.calibration.own import KINSHIP, NAMES, Case, calibrate, expected, precision, scaled
 from infrascale.calibration.saved import as_toml, read_calibration
 from infrascale.errors import InfraScaleError
 from infrascale.loadtests import LoadTest, Point, Stat
@@ -31,8 +31,10 @@ LLAMA, MISTRAL = "meta-llama/Llama-3.1-8B-Instruct", "mistralai/Mistral-Small-24
 TRUTH = {"weights": 1.2, "arithmetic": 0.9, "cache": 1.4, "links": 1.0, "step": 1.6, "seq": 1.3, "request": 2.0}
 
 
-def question(clients: float, isl: float = 1000, osl: float = 300, name: str = LLAMA, card: str = "h100-pcie"):
-    row = {"model": name, "gpu": card, "tp": "1", "gpu_count": "1", "engine": "vllm", "load_kind": "closed"}
+def question(
+    clients: float, isl: float = 1000, osl: float = 300, name: str = LLAMA, card: str = "h100-pcie", tp: int = 1
+):
+    row = {"model": name, "gpu": card, "tp": str(tp), "gpu_count": str(tp), "engine": "vllm", "load_kind": "closed"}
     return asked(row | {"isl": f"{isl:g}", "osl": f"{osl:g}", "concurrency": f"{clients:g}"})
 
 
@@ -74,7 +76,8 @@ def test_three_points_help_and_more_points_narrow():
     unseen = measured(question(24, 200), truth())
     assert off(unseen, scaled(efficiency(), few.multipliers)) < off(unseen, efficiency())
     for index in range(len(NAMES)):
-        assert 0 < many.covariance[index][index] <= few.covariance[index][index] * 1.01 <= 1.02 / PRECISION[index]
+        most = 1.02 / precision(gpu("h100-pcie"))[index]
+        assert 0 < many.covariance[index][index] <= few.covariance[index][index] * 1.01 <= most
     low, _, high = many.interval(unseen.asked, efficiency())["tpot"]
     wide_low, _, wide_high = few.interval(unseen.asked, efficiency())["tpot"]
     assert high / low < wide_high / wide_low and low < unseen.measured["tpot"] < high
@@ -86,7 +89,7 @@ def test_what_was_not_measured_is_not_learnt():
     for name in ("links", "request"):
         index = NAMES.index(name)
         assert found.multipliers[index] == pytest.approx(0, abs=1e-6)
-        assert found.covariance[index][index] == pytest.approx(1 / PRECISION[index])
+        assert found.covariance[index][index] == pytest.approx(1 / precision(gpu("h100-pcie"))[index])
 
 
 def test_one_wild_point_moves_little():
@@ -117,12 +120,51 @@ def test_left_out_error_is_what_leaving_out_gives():
 def test_kin_take_over_less_and_know_less():
     found, _ = calibrate(cases(1, 8, 64), efficiency())
     own = model(LLAMA), gpu("h100-pcie")
-    kin = [found.posterior(card, name) for card, name in (
-        (own[1], own[0]), (own[1], model(MISTRAL)), (gpu("h200-sxm"), own[0]), (gpu("l40s"), own[0]))]  # fmt: skip
-    sizes = [abs(theta[NAMES.index("step")]) for theta, _ in kin]
-    spreads = [covariance[0][0] for _, covariance in kin]
-    assert sizes == sorted(sizes, reverse=True) and sizes[-1] == 0
-    assert spreads == sorted(spreads) and spreads[-1] == pytest.approx(1 / PRECISION[0])
+    same, other = found.posterior(own[1], own[0]), found.posterior(gpu("l40s"), model(MISTRAL))
+    assert same == (list(found.multipliers), found.covariance)
+    assert other[0] == [0.0] * len(NAMES) and other[1][0][0] == pytest.approx(1 / precision(gpu("l40s"))[0])
+    for kin in ((own[1], model(MISTRAL)), (gpu("h200-sxm"), own[0]), (gpu("h200-sxm"), model(MISTRAL))):
+        theta, covariance = found.posterior(*kin)
+        before = precision(kin[0])
+        for index, most in enumerate(found.multipliers):
+            assert abs(theta[index]) <= abs(most)
+            assert before[index] * covariance[index][index] >= precision(own[1])[index] * found.covariance[index][index]
+
+
+def test_more_in_common_is_more_taken_over():
+    found, _ = calibrate(cases(1, 8, 64), efficiency())
+    kin = {found.kinship(card, name) for card in (gpu("h100-pcie"), gpu("h200-sxm"), gpu("l40s"))
+           for name in (model(LLAMA), model(MISTRAL))}  # fmt: skip
+    assert kin == {"same", "card", "model", "generation", "other"}
+    assert KINSHIP["same"] == 1 > KINSHIP["cut"] > KINSHIP["card"] > KINSHIP["model"] > KINSHIP["generation"] > 0
+    assert KINSHIP["engine"] == KINSHIP["other"] == 0
+
+
+def test_replicas_of_another_size_are_less_sure(tmp_path):
+    found, _ = calibrate(cases(1, 8, 64), efficiency())
+    own = gpu("h100-pcie"), model(LLAMA)
+    assert found.gpus == (1,) and found.kinship(*own, "vllm", 2) == "cut"
+    for measure in ("tpot", "ttft"):
+        low, _, high = found.interval(question(8), efficiency())[measure]
+        wide_low, _, wide_high = found.interval(question(8, tp=2), efficiency())[measure]
+        assert wide_high / wide_low > high / low
+    place = tmp_path / "ours.toml"
+    place.write_text(as_toml(found, made="2026-11-24", data_sha256="00", files=[]))
+    assert read_calibration(str(place)).gpus == (1,)
+    place.write_text(place.read_text().replace("gpus = [1]\n", ""))  # as written before
+    assert read_calibration(str(place)).kinship(*own, "vllm", 2) == "same"
+
+
+def test_what_one_engine_taught_says_nothing_of_another():
+    found, _ = calibrate(cases(1, 8, 64), efficiency())
+    own = gpu("h100-pcie"), model(LLAMA)
+    assert found.kinship(*own, "vllm") == "same" and found.kinship(*own, "trtllm") == "engine"
+    assert found.efficiency(efficiency(), *own, "trtllm").hosts == efficiency().hosts
+
+
+def test_links_over_pcie_are_the_servers_and_less_sure():
+    links = NAMES.index("links")
+    assert precision(gpu("h100-pcie"))[links] < precision(gpu("h100-sxm"))[links]
 
 
 def test_an_interval_widens_with_the_distance_from_what_was_measured():
@@ -271,7 +313,7 @@ def test_rows_are_predicted_with_the_calibration(tmp_path):
     found, _ = calibrate(cases(1, 8, 32, 128), efficiency())
     seen = measured(question(24, 500), truth())
     text = "model,gpu,tp,isl,osl,concurrency,load_kind\n"
-    text += "".join(f"{LLAMA},{card},1,500,300,24,closed\n" for card in ("h100-pcie", "l40s"))
+    text += f"{LLAMA},h100-pcie,1,500,300,24,closed\n{MISTRAL},a100-sxm-80gb,1,500,300,24,closed\n"
     (tmp_path / "rows.csv").write_text(text)
     tables = []
     for own in (None, found):

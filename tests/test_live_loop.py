@@ -33,10 +33,12 @@ def found(tmp_path_factory):
     module = importlib.util.module_from_spec(spec)
     sys.modules["live_loop"] = module
     spec.loader.exec_module(module)
-    result = module.measure(Path(vllm).absolute(), Path(profile) if profile else None, 12)
+    folder = tmp_path_factory.mktemp("loop")
+    module.record(Path(vllm).absolute(), Path(profile) if profile else None, 10, folder)
+    result = module.judged(folder)
     print("\n".join(module.screen(result)))
     if not 0.93 < result["pace"] < 1.07:
-        pytest.skip(f"the machine ran at {result['pace']:.2f} of the time at which it was learnt")
+        pytest.skip(f"the second pass took {result['pace']:.2f} of the first: the machine had other things to do")
     return result
 
 
@@ -48,8 +50,7 @@ def test_loads_not_used_are_predicted(found):
     for row in found["rows"]:
         assert abs(off(row, "tpot")) < 0.10, row
         assert abs(off(row, "tokens")) < 0.10, row
-        if "ttft_p95" in row:
-            assert abs(off(row, "ttft_p95")) < 0.25, row
+        assert abs(off(row, "ttft_p95")) < 0.25, row
 
 
 def test_the_intervals_hold(found):

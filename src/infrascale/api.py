@@ -88,7 +88,7 @@ def curves(calibration: str | Calibration | None, asked: Scenario) -> Efficiency
         raise ScenarioError(
             f"a calibration for {len(asked.gpus)} GPU kinds", why="it was measured on one", fix="name one --gpu"
         )
-    return _read(calibration).efficiency(efficiency(), asked.gpus[0], asked.model)
+    return _read(calibration).efficiency(efficiency(), asked.gpus[0], asked.model, asked.knobs.engine)
 
 
 def _read(calibration: str | Calibration) -> Calibration:

@@ -24,14 +24,16 @@ from infrascale.serving import (
     Limits,
     Performance,
     Pool,
+    Spread,
     closed_loop,
     disaggregated,
     limits_of,
     steps,
+    steps_until_seen,
     tpot_s,
 )
 from infrascale.serving import Regime as Load
-from infrascale.serving.queueing import Loaded, Replica, steps_until_seen
+from infrascale.serving.queueing import Loaded, Replica
 from infrascale.serving.routing import Arrivals
 from infrascale.serving.steady_state import decode_batch
 from infrascale.uncertainty import KNOWN, SEEN, Intervals, Regime, intervals
@@ -40,7 +42,8 @@ from infrascale.workload import Workload
 
 MEASURES = ("ttft_mean_s", "tpot_mean_s", "e2e_mean_s", "output_tok_per_s_total")
 COLUMNS = tuple(f"pred_{m}{end}" for m in MEASURES for end in ("", "_low", "_high"))
-#: Percentiles, where the load is open and steady; no measurements tell how sure they are.
+#: Percentiles, where the load is open and steady; of a closed loop the TTFT, where all answers have one length. No
+#: measurements tell how sure they are.
 TAILS = tuple(f"{name}_p{share}_s" for name in ("ttft", "tpot", "e2e") for share in (50, 90, 95, 99))
 COLUMNS += (*(f"pred_{name}" for name in TAILS), "pred_power_w", "status", "reason")
 Found = dict[str, float | str]
@@ -62,7 +65,9 @@ class Prediction:
 class Own(Protocol):
     """What load tests of one's own make of the general model (`calibration.own.Calibration`)."""
 
-    def efficiency(self, general: Efficiency, gpu: Gpu, model: Model) -> Efficiency: ...
+    def efficiency(
+        self, general: Efficiency, gpu: Gpu, model: Model, engine: str | None = None, gpus: int | None = None
+    ) -> Efficiency: ...
 
     def intervals(self, asked: Asked, general: Efficiency) -> Intervals: ...
 
@@ -119,7 +124,8 @@ def predict(row: Asked, own: Own | None = None) -> Prediction:
     Raises CatalogError where the weights do not fit, ValueError where a number is not finite.
     """
     limits = limits_of(row.deployment, row.workload)
-    curves = own.efficiency(efficiency(), row.deployment.gpu, row.deployment.model) if own else efficiency()
+    of = row.deployment
+    curves = own.efficiency(efficiency(), of.gpu, of.model, of.engine.name, of.shard.gpus) if own else efficiency()
     timer = PhysicsTimer(deployment=row.deployment, efficiency=curves)
     if limits.running < 1:
         budget = memory_budget(row.deployment)
@@ -168,7 +174,14 @@ def kind_of(row: Asked) -> str:
 def _closed(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
     laws = dict(timer.efficiency.laws)
     p = closed_loop(timer, row.workload, limits, timer.host, laws, row.concurrency or 1.0, Load.BURST, row.waves)
-    return _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, p.output_token_per_s, p.running_seqs)
+    cells = _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, p.output_token_per_s, p.running_seqs)
+    return cells | _tails({"ttft": p.ttft_s})
+
+
+def _tails(felt: dict[str, Spread]) -> Found:
+    """Percentiles, as far as they are known."""
+    every = {f"{name}_p{q * 100:.0f}_s": v for name, spread in felt.items() for q, v in spread.quantiles_s.items()}
+    return {name: value for name, value in every.items() if name in TAILS}
 
 
 def _cells(ttft: float, tpot: float, e2e: float, rate: float, running: float) -> Found:
@@ -267,9 +280,7 @@ def _open(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
     total = _over_the_run(row, timer, limits, p.output_token_per_s, p.running_seqs)
     if isinstance(found, Loaded):
         cells = _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, total, p.running_seqs)
-        felt = {"ttft": p.ttft_s, "tpot": p.tpot_s, "e2e": p.e2e_s}
-        tails = {f"{name}_p{q * 100:.0f}_s": v for name, spread in felt.items() for q, v in spread.quantiles_s.items()}
-        return cells | {name: value for name, value in tails.items() if name in TAILS}
+        return cells | _tails({"ttft": p.ttft_s, "tpot": p.tpot_s, "e2e": p.e2e_s})
     most = found.request_per_s
     wait = (row.requests or 0.0) / row.replicas / 2 * max(0.0, 1 / most - KNEE / offered)
     cells = _cells(p.ttft_s.mean_s + wait, p.tpot_s.mean_s, p.e2e_s.mean_s + wait, total, p.running_seqs)

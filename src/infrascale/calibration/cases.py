@@ -16,6 +16,8 @@ from infrascale.loadtests.reading import MOST_FAILED
 from infrascale.parsing.measurements import asked
 from infrascale.serving import Waves
 
+#: The engine's own settings that decide what runs together.
+KNOBS = ("max_num_seqs", "max_num_batched_tokens")
 #: Why a point cannot be used; `calibrate.left_NAME` of the locale says it.
 FASTER, FAILED, NO_LENGTHS, NO_LOAD = "faster", "failed", "no_lengths", "no_load"
 
@@ -71,11 +73,13 @@ def _case(point: Point, facts: Mapping[str, str]) -> Case:
         "request_rate": f"{point.request_per_s:g}" if point.request_per_s else "",
     }
     question = asked(row)
-    if facts.get("max_num_seqs"):
-        engine = replace(question.deployment.engine, max_num_seqs=int(facts["max_num_seqs"]))
-        question = replace(question, deployment=replace(question.deployment, engine=engine))
+    knobs = {name: int(facts[name]) for name in KNOBS if facts.get(name)}
+    if knobs:
+        deployment = replace(question.deployment, engine=replace(question.deployment.engine, **knobs))
+        question = replace(question, deployment=deployment)
     if point.waves:
-        question = replace(question, waves=Waves(count=max(1.0, point.waves)))
+        waves = Waves(count=max(1.0, point.waves), one_length=point.one_length)
+        question = replace(question, waves=waves)
     return Case(asked=question, measured=measured(point, question.workload.osl_tokens))
 
 

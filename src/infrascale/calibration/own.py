@@ -6,8 +6,9 @@ logarithms of TPOT and TTFT, errors beyond two noises counting less (Huber); the
 
     (JᵀWJ + P)·δ = JᵀW·r − P·θ          Σ = (JᵀWJ + P)⁻¹          J = ∂ log predicted / ∂ log multiplier
 
-What the points cannot tell stays at the general model. Another model on the same GPU takes `KINSHIP` of it, another GPU
-of the generation less; what is not taken over counts as not known: mean s·θ, covariance s²·Σ + (1 − s²)·P⁻¹.
+What the points cannot tell stays at the general model. Kin (replicas of another size, the model on another GPU,
+another model on the same) takes over a share s, `KINSHIP`; the rest counts as not known:
+mean s·θ, covariance s²·Σ + (1 − s²)·P⁻¹.
 Assumes an engine that keeps its version and settings. Knows no files: see `saved`.
 """
 
@@ -18,7 +19,7 @@ from dataclasses import dataclass, replace
 from math import exp, inf, isfinite, log, sqrt
 
 from infrascale.calibration.algebra import Matrix, inverse, quadratic, solved
-from infrascale.deployment import PhysicsTimer
+from infrascale.deployment import Deployment, PhysicsTimer
 from infrascale.hardware import Efficiency, Gpu, Scale
 from infrascale.model import Model
 from infrascale.parsing.measurements import Asked
@@ -38,13 +39,23 @@ PRIOR_SPREADS = {
     "request": 1.0,  # and a request: the floor of TTFT, gateway included
 }
 NAMES = tuple(PRIOR_SPREADS)
-PRECISION = tuple(spread**-2 for spread in PRIOR_SPREADS.values())
+#: Of `links` over PCIe, where the server decides (peer access, switches, bridges) and not the card: three kinds of
+#: server measured took 0.7 (L40S, TensorRT-LLM), 1 (RTX PRO 6000, the table) and 2.3 times (the French state's H100).
+PCIE_SPREAD = 0.6
 #: Noise (log) of a repeated point before it is learnt, and how many points that belief is worth.
 NOISES = {"tpot": 0.04, "ttft": 0.12}
 BELIEF_POINTS = 6.0
 ROBUST_NOISES = 2.0
-#: How much of what one deployment taught another takes over: our judgement, the first checked on published runs.
-KINSHIP = {"same": 1.0, "model": 0.7, "generation": 0.4, "other": 0.0}
+#: How much of what one deployment taught holds for its kin: the share that predicts published ones best (60 deployments
+#: of vLLM, each pair of one release; benchmarks/transfer.py). Most of what is odd about a deployment is its own.
+KINSHIP = {"same": 1.0, "cut": 0.3, "card": 0.2, "model": 0.15, "generation": 0.1, "engine": 0.0, "other": 0.0}
+#: Least log-spread of TPOT and TTFT there: 1.48 × the median difference between the mean errors of two such.
+KIN_SPREADS = {
+    "cut": {"tpot": 0.07, "ttft": 0.19},
+    "card": {"tpot": 0.07, "ttft": 0.24},
+    "model": {"tpot": 0.17, "ttft": 0.29},
+    "generation": {"tpot": 0.18, "ttft": 0.29},
+}
 #: Log-spread added for each e-fold that a question lies outside what was measured.
 SPREAD_OUTSIDE = 0.1
 Z_90 = 1.645
@@ -62,7 +73,7 @@ class Case:
 class Calibration:
     """The posterior, with what it rests on.
 
-    `region`: least and most of isl, osl and concurrency (of a replica) that were measured.
+    `region`: least and most of isl, osl and concurrency (of a replica) that were measured; `gpus`: of a replica.
     """
 
     gpu: str
@@ -74,24 +85,41 @@ class Calibration:
     covariance: Matrix
     noises: Mapping[str, float]
     region: Mapping[str, tuple[float, float]]
+    gpus: tuple[int, ...] = ()
 
-    def kinship(self, gpu: Gpu, model: Model) -> str:
-        if gpu.id == self.gpu:
-            return "same" if model.id == self.model else "model"
-        return "generation" if gpu.architecture == self.architecture else "other"
+    def kinship(self, gpu: Gpu, model: Model, engine: str | None = None, gpus: int | None = None) -> str:
+        """`engine`, `gpus` of a replica: the question's, where it says them."""
+        if engine not in (None, self.engine):
+            return "engine"
+        if gpu.id != self.gpu:
+            return (
+                "card" if model.id == self.model else "generation" if gpu.architecture == self.architecture else "other"
+            )
+        if model.id != self.model:
+            return "model"
+        return "same" if gpus is None or not self.gpus or gpus in self.gpus else "cut"
 
-    def posterior(self, gpu: Gpu, model: Model) -> tuple[list[float], Matrix]:
+    def posterior(
+        self, gpu: Gpu, model: Model, engine: str | None = None, gpus: int | None = None
+    ) -> tuple[list[float], Matrix]:
         """Log-multipliers for this GPU and model, and their covariance."""
-        share = KINSHIP[self.kinship(gpu, model)]
+        share, held = KINSHIP[self.kinship(gpu, model, engine, gpus)], precision(gpu)
         left = 1 - share**2
         covariance = [
-            [share**2 * v + (left / PRECISION[i] if i == j else 0.0) for j, v in enumerate(row)]
+            [share**2 * v + (left / held[i] if i == j else 0.0) for j, v in enumerate(row)]
             for i, row in enumerate(self.covariance)
         ]
         return [share * v for v in self.multipliers], covariance
 
-    def efficiency(self, general: Efficiency, gpu: Gpu, model: Model) -> Efficiency:
-        return scaled(general, self.posterior(gpu, model)[0])
+    def at(self, deployment: Deployment) -> tuple[list[float], Matrix]:
+        """`posterior` for all that a deployment says of itself."""
+        return self.posterior(deployment.gpu, deployment.model, deployment.engine.name, deployment.shard.gpus)
+
+    def efficiency(
+        self, general: Efficiency, gpu: Gpu, model: Model, engine: str | None = None, gpus: int | None = None
+    ) -> Efficiency:
+        """The general curves as these load tests correct them; without `gpus`, for replicas of any size."""
+        return scaled(general, self.posterior(gpu, model, engine, gpus)[0])
 
     def outside(self, **asked: float) -> float:
         """How far a question lies from what was measured: the sum of e-folds over lengths and concurrency."""
@@ -102,8 +130,9 @@ class Calibration:
         return far
 
     def intervals(self, asked: Asked, general: Efficiency) -> Intervals:
-        """The same as ratios, for whoever takes the shipped table; on another generation of GPU that table itself."""
-        if self.kinship(asked.deployment.gpu, asked.deployment.model) == "other":
+        """The same as ratios, for whoever takes the shipped table; on what is no kin that table itself."""
+        deployment = asked.deployment
+        if self.kinship(deployment.gpu, deployment.model, deployment.engine.name) in ("engine", "other"):
             return shipped()
         return Intervals(
             spreads={
@@ -114,8 +143,10 @@ class Calibration:
 
     def interval(self, asked: Asked, general: Efficiency) -> dict[str, tuple[float, float, float]]:
         """Low, best and high of each measure, 90 % [s]."""
-        theta, covariance = self.posterior(asked.deployment.gpu, asked.deployment.model)
+        theta, covariance = self.at(asked.deployment)
         best, slopes = slopes_at(asked, general, theta)
+        of = asked.deployment
+        apart = KIN_SPREADS.get(self.kinship(of.gpu, of.model, of.engine.name, of.shard.gpus), {})
         far = self.outside(
             isl=asked.workload.isl_tokens,
             osl=asked.workload.osl_tokens,
@@ -123,7 +154,7 @@ class Calibration:
         )
         found = {}
         for measure, value in best.items():
-            known = quadratic(slopes[measure], covariance)
+            known = max(quadratic(slopes[measure], covariance), apart.get(measure, 0.0) ** 2)
             spread = sqrt(known + self.noises[measure] ** 2 + (SPREAD_OUTSIDE * far) ** 2)
             found[measure] = (exp(value - Z_90 * spread), exp(value), exp(value + Z_90 * spread))
         return found
@@ -138,6 +169,12 @@ class Error:
     before: float
     after: float
     left_out: float
+
+
+def precision(gpu: Gpu) -> tuple[float, ...]:
+    """1 / spread² of each multiplier on this card before any load test."""
+    spreads = PRIOR_SPREADS | ({"links": PCIE_SPREAD} if gpu.link.kind == "pcie" else {})
+    return tuple(spread**-2 for spread in spreads.values())
 
 
 def scaled(general: Efficiency, theta: Sequence[float]) -> Efficiency:
@@ -204,6 +241,7 @@ def slopes_at(
 def calibrate(cases: Sequence[Case], general: Efficiency, steps: int = 12) -> tuple[Calibration, list[Error]]:
     """The posterior of these points, which ran on one deployment or its kin, and each point's errors."""
     theta, noises = [0.0] * len(NAMES), dict(NOISES)
+    held = precision(cases[0].asked.deployment.gpu)
     before: list[float] = []
     for _ in range(steps):
         rows = _rows(cases, general, theta)
@@ -211,17 +249,17 @@ def calibrate(cases: Sequence[Case], general: Efficiency, steps: int = 12) -> tu
         before = before or residuals
         weights = [_weight(row[2], noises[row[1]]) for row in rows]
         right = [
-            sum(w * row[3][i] * row[2] for w, row in zip(weights, rows, strict=True)) - PRECISION[i] * theta[i]
+            sum(w * row[3][i] * row[2] for w, row in zip(weights, rows, strict=True)) - held[i] * theta[i]
             for i in range(len(NAMES))
         ]
-        moves = solved(_normal(rows, weights), right)
+        moves = solved(_normal(rows, weights, held), right)
         theta = [t + max(-0.5, min(0.5, move)) for t, move in zip(theta, moves, strict=True)]
         noises = _noises(rows, noises)
         if max(map(abs, moves)) < 1e-3:
             break
     rows = _rows(cases, general, theta)
     weights = [_weight(row[2], noises[row[1]]) for row in rows]
-    covariance = inverse(_normal(rows, weights))
+    covariance = inverse(_normal(rows, weights, held))
     errors = []
     for (case, measure, residual, slopes), weight, first in zip(rows, weights, before, strict=True):
         leverage = min(0.95, weight * quadratic(slopes, covariance))
@@ -239,6 +277,7 @@ def calibrate(cases: Sequence[Case], general: Efficiency, steps: int = 12) -> tu
             covariance=covariance,
             noises=noises,
             region=_region(cases),
+            gpus=tuple(sorted({case.asked.deployment.shard.gpus for case in cases})),
         ),
         errors,
     )
@@ -274,12 +313,11 @@ def _noises(rows: Sequence[Row], noises: Mapping[str, float]) -> dict[str, float
     return found
 
 
-def _normal(rows: Sequence[Row], weights: Sequence[float]) -> Matrix:
+def _normal(rows: Sequence[Row], weights: Sequence[float], held: Sequence[float]) -> Matrix:
     size = range(len(NAMES))
     return [
         [
-            sum(w * row[3][i] * row[3][j] for w, row in zip(weights, rows, strict=True))
-            + (PRECISION[i] if i == j else 0)
+            sum(w * row[3][i] * row[3][j] for w, row in zip(weights, rows, strict=True)) + (held[i] if i == j else 0)
             for j in size
         ]
         for i in size

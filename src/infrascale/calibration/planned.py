@@ -25,6 +25,7 @@ def asked_at(
     concurrency: float | None = None,
     request_per_s: float | None = None,
     waves: float | None = None,
+    one_length: bool = False,
 ) -> Asked:
     """A load on the planned replicas, started as planned: so many in flight over all, or a rate."""
     engine = replace(best.deployment.engine, max_num_seqs=max(1, round(best.max_batch / best.deployment.shard.dp)))
@@ -37,7 +38,7 @@ def asked_at(
         replicas=best.replicas,
         requests=None,
         arrival_scv=1.0,
-        waves=Waves(count=max(1.0, waves)) if waves else Waves(),
+        waves=Waves(count=max(1.0, waves), one_length=one_length) if waves else Waves(),
         assumed="",
     )
 
@@ -56,11 +57,12 @@ def rest_of(found: Calibration, scenario: Scenario, best: Candidate | None) -> R
     asked = {"isl": scenario.workload.isl_tokens, "osl": scenario.workload.osl_tokens}
     if best is not None:
         asked["concurrency"] = max(1.0, best.load * best.max_batch)
-    gpu = best.deployment.gpu if best else scenario.gpus[0]
+    of = best.deployment if best else None
+    gpu = of.gpu if of else scenario.gpus[0]
     return Rest(
         points=found.points,
         model=found.model,
         gpu=found.gpu,
-        kinship=found.kinship(gpu, scenario.model),
+        kinship=found.kinship(gpu, scenario.model, scenario.knobs.engine, of.shard.gpus if of else None),
         outside=exp(found.outside(**asked)),
     )

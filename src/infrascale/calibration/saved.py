@@ -38,6 +38,7 @@ class _Saved(BaseModel):
     log_multipliers: dict[str, Log]
     noises: dict[str, Spread]
     region: dict[str, tuple[Size, Size]]
+    gpus: list[Annotated[int, Field(ge=1, le=1 << 20)]] = []  # files before this key: any number
     covariance: list[list[Annotated[float, Field(ge=-100, le=100)]]]
 
 
@@ -53,7 +54,13 @@ def as_toml(found: Calibration, *, made: str, data_sha256: str, files: list[str]
         f"files = {json.dumps(files)}",
     ]
     lines += [f"{key} = {json.dumps(getattr(found, key))}" for key in ("gpu", "architecture", "model", "engine")]
-    lines += [f"points = {found.points}", f"covariance = {json.dumps(found.covariance)}", "", "[log_multipliers]"]
+    lines += [
+        f"points = {found.points}",
+        f"gpus = {list(found.gpus)}",
+        f"covariance = {json.dumps(found.covariance)}",
+        "",
+        "[log_multipliers]",
+    ]
     lines += [f"{k} = {v!r}  # × {exp(v):.3f}" for k, v in zip(NAMES, found.multipliers, strict=True)]
     lines += ["", "[noises]", *(f"{k} = {v!r}" for k, v in found.noises.items())]
     lines += ["", "[region]", *(f"{k} = {list(v)}" for k, v in found.region.items())]
@@ -97,6 +104,7 @@ def parsed(path: str, text: str) -> Calibration:
         covariance=saved.covariance,
         noises=saved.noises,
         region=saved.region,
+        gpus=tuple(saved.gpus),
     )
 
 

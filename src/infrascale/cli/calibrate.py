@@ -27,18 +27,19 @@ def calibrate(
     isl: Annotated[float | None, typer.Option(help="Input tokens, where the files do not say.", min=1)] = None,
     osl: Annotated[float | None, typer.Option(help="Output tokens, where the files do not say.", min=2)] = None,
     max_num_seqs: Annotated[int | None, typer.Option(help="As the server was started.", min=1)] = None,
+    max_num_batched_tokens: Annotated[int | None, typer.Option(help="As the server was started.", min=1)] = None,
     out: Annotated[str, typer.Option("--out", "-o", help="The calibration file to write.")] = "calibration.toml",
     plot: Annotated[str | None, typer.Option(help="Draw predicted against measured into this PNG or SVG.")] = None,
 ) -> None:
     """Learn your own engine and cards from load tests, on top of the general model."""
-    from infrascale.calibration.cases import cases_of
+    from infrascale.calibration.cases import KNOBS, cases_of
     from infrascale.calibration.own import calibrate as fitted
     from infrascale.errors import ScenarioError
     from infrascale.loadtests import read_all
     from infrascale.parsing.efficiencies import efficiency
     from infrascale.writing import write
 
-    words = ("gpu", "model", "tp", "gpu_count", "engine", "engine_version", "precision", "isl", "osl", "max_num_seqs")
+    words = ("gpu", "model", "tp", "gpu_count", "engine", "engine_version", "precision", "isl", "osl", *KNOBS)
     given = {key: str(value) for key, value in locals().items() if key in words and value is not None}
     tests = read_all(results)
     cases, left_out = cases_of(tests, given)

@@ -52,6 +52,7 @@ class Point:
     e2e: Stat = UNKNOWN
     output_token_per_s: float | None = None
     in_flight: float | None = None  # mean seen, where the tool or its requests tell
+    one_length: bool = False  # every answer has the same number of tokens
     facts: Mapping[str, str] = field(default_factory=dict)  # of this point: gpu, tp, model …, where they differ
 
     @property

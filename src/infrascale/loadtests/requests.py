@@ -74,6 +74,7 @@ def point(
         e2e=stat([r.e2e_s for r in requests]),
         output_token_per_s=sum(outputs) / duration_s if outputs and duration_s else None,
         in_flight=sum(r.e2e_s for r in requests) / duration_s if duration_s else None,
+        one_length=len(outputs) > 1 and len(set(outputs)) == 1,
     )
 
 

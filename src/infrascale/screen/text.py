@@ -324,7 +324,7 @@ def _rest(w: Words, rest: Rest) -> str:
     """What is owed to a calibration, and how far the question lies from what was measured."""
     model = rest.model.split("/")[-1]
     owed = w.say(f"calibrate.rests_{rest.kinship}", n=rest.points, model=model, gpu=rest.gpu)
-    if rest.kinship == "other":
+    if rest.kinship in ("engine", "other"):
         return owed
     far = "calibrate.inside" if rest.outside < 1.1 else "calibrate.outside"
     return f"{owed} {w.say(far, times=w.number(rest.outside, 1))}"

@@ -11,6 +11,7 @@ from infrascale.serving.steady_state import (
     limits_of,
     open_loop,
     steps,
+    steps_until_seen,
     tpot_s,
 )
 
@@ -28,5 +29,6 @@ __all__ = [
     "limits_of",
     "open_loop",
     "steps",
+    "steps_until_seen",
     "tpot_s",
 ]

@@ -30,9 +30,7 @@ from math import ceil, exp, gamma, inf, log, sqrt
 from statistics import NormalDist
 
 from infrascale.deployment import StepTimer
-from infrascale.deployment.engine import Engine
 from infrascale.hardware import Host
-from infrascale.hardware.efficiency import release_of
 from infrascale.serving.birth_death import Stationary, found_by_arrivals, stationary
 from infrascale.serving.performance import Performance, Saturated, Spread
 from infrascale.serving.routing import Arrivals
@@ -45,16 +43,6 @@ POINTS, STATES = 512, 24
 #: vLLM's front end under spread-out arrivals: HTTP, tokeniser's start, hand-over, first chunk back. Median of what
 #: 2.5 steps leave of the TTFT in 20 runs of vLLM 0.15.1 whose prompts were all cached (5 to 13 ms).
 FRONT_S = 0.0060
-
-
-def steps_until_seen(engine: Engine) -> float:
-    """Whole steps that pass before a new request is in one, after the step under way.
-
-    With async scheduling step k + 1 is composed while k runs, so who arrives during k enters k + 2.
-    Source: vLLM 0.14.0 (2026-01-17) turns it on by default, not for pipelines; before, the next step is free.
-    """
-    release = release_of(engine.version) if engine.version else ()
-    return 1.0 if engine.name == "vllm" and (not release or release >= (0, 14)) else 0.0
 
 
 @cache

@@ -13,12 +13,15 @@ Assumes mean lengths; tails come from the simulator. Knows nothing of GPUs or FL
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from math import ceil, hypot
+from math import ceil, floor, hypot
 
 from infrascale.deployment import Deployment, StepTimer, requests_that_fit
+from infrascale.deployment.engine import Engine
 from infrascale.hardware import Host
+from infrascale.hardware.efficiency import release_of
+from infrascale.serving.lockstep import Groups
 from infrascale.serving.performance import Performance, Saturated, Spread
 from infrascale.work import Batch
 from infrascale.workload import Workload
@@ -33,22 +36,28 @@ class Regime(StrEnum):
 class Waves:
     """A benchmark's closed loop: `count` requests a client, one after the other, all clients started at once.
 
-    `length_spread` is the width of the output lengths over their mean: what pulls the waves apart.
+    `length_spread` is the width of the output lengths over their mean: what pulls the waves apart. `one_length`: every
+    answer has the same number of tokens, so that clients keep step (`lockstep`).
     """
 
     count: float = 6.0
     length_spread: float = 0.0
+    one_length: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one replica may do at once: sequences that run, sequences that the cache holds, tokens a step."""
+    """What one replica may do at once: sequences that run, sequences that the cache holds, tokens a step.
+
+    `unseen_steps`: whole steps already scheduled when a request comes.
+    """
 
     max_num_seqs: float
     cached_seqs: float
     step_tokens: float
     prompts_first: bool = False
     admission_wait_steps: float = 0.0
+    unseen_steps: float = 0.0
 
     @property
     def running(self) -> float:
@@ -63,7 +72,18 @@ def limits_of(deployment: Deployment, workload: Workload) -> Limits:
         step_tokens=engine.max_num_batched_tokens * deployment.shard.dp,
         prompts_first=engine.prompts_first,
         admission_wait_steps=engine.admission_wait_steps,
+        unseen_steps=steps_until_seen(engine),
     )
+
+
+def steps_until_seen(engine: Engine) -> float:
+    """Whole steps that pass before a new request is in one, after the step under way.
+
+    With async scheduling step k + 1 is composed while k runs, so who arrives during k enters k + 2.
+    Source: vLLM 0.14.0 (2026-01-17) turns it on by default, not for pipelines; before, the next step is free.
+    """
+    release = release_of(engine.version) if engine.version else ()
+    return 1.0 if engine.name == "vllm" and (not release or release >= (0, 14)) else 0.0
 
 
 def decode_batch(running: float, workload: Workload) -> Batch:
@@ -154,11 +174,15 @@ def closed_loop(
     prompt's host time, `burst_front`, passes through one process: the first wave queues there too.
     """
     running = min(in_flight, limits.running)
+    waves = waves or Waves()
+    if regime is Regime.BURST and waves.one_length and not limits.prompts_first and in_flight <= limits.running:
+        groups = groups_of(timer, workload, limits, host, laws, running)
+        spread, token_s = groups.first_token_s(waves.count), groups.token_s(workload.osl_tokens, waves.count)
+        return _performance(spread, token_s, workload, running, 0.0, limits)
     found = steps(timer, workload, limits, running)
     if regime is Regime.BURST and limits.prompts_first:
-        token_s, first_s = prompts_first_s(timer, workload, limits, host, laws, running, waves or Waves())
+        token_s, first_s = prompts_first_s(timer, workload, limits, host, laws, running, waves)
     elif regime is Regime.BURST:
-        waves = waves or Waves()
         token_s = tpot_s(found, workload, running * (1 - 0.5 / waves.count))
         alone_s = _own_s(found, workload, host) + laws["burst_residual_step"] * found.decode_s * min(1.0, running - 1)
         alone_s += laws["burst_front"] * _host_s(workload, host) * max(0.0, running - 1) / 2 / waves.count
@@ -171,7 +195,40 @@ def closed_loop(
     residence_s = first_s + max(0.0, workload.osl_tokens - 1) * token_s
     waiting = in_flight - running
     waits_s = waiting / running * residence_s
-    return _performance(first_s + waits_s, token_s, workload, running, waiting, limits)
+    return _performance(Spread(mean_s=first_s + waits_s), token_s, workload, running, waiting, limits)
+
+
+def groups_of(
+    timer: StepTimer, workload: Workload, limits: Limits, host: Host, laws: dict[str, float], running: float
+) -> Groups:
+    """Clients of answers of one length, in groups of as many prompts as a step has room for."""
+    batches = step_batches(workload, limits, running)
+    room = max(16.0, limits.step_tokens - running)
+    each = max(1.0, min(running, float(floor(room / workload.new_tokens))))
+    alone_s = batches.chunks * timer(batches.mixed)
+    return Groups(
+        clients=max(1.0, running),
+        each=each,
+        chunks=batches.chunks,
+        decode_s=timer(batches.decode),
+        alone_s=batches.chunks * timer(replace(batches.mixed, decode_seqs=0.0, context_tokens=0.0)),
+        together_s=timer(_group(workload, each, running)) if each > 1 else alone_s,
+        host_s=_host_s(workload, host),
+        front_s=laws["burst_front"] * _host_s(workload, host),
+        unseen_steps=limits.unseen_steps,
+    )
+
+
+def _group(workload: Workload, each: float, running: float) -> Batch:
+    """A step that reads `each` prompts while the others decode."""
+    beside = max(0.0, running - each)
+    return Batch(
+        prefill_tokens=each * workload.new_tokens,
+        prefill_seqs=each,
+        prefill_past_tokens=workload.cached_tokens,
+        decode_seqs=beside,
+        context_tokens=beside * workload.mean_context_tokens,
+    )
 
 
 def _own_s(found: Steps, workload: Workload, host: Host) -> float:
@@ -317,16 +374,16 @@ def open_loop(
         middle = (low + high) / 2
         low, high = (middle, high) if surplus(middle) > 0 else (low, middle)
     first, token = residence(high)
-    return _performance(first, token, workload, high, 0.0, limits)
+    return _performance(Spread(mean_s=first), token, workload, high, 0.0, limits)
 
 
 def _performance(
-    first_s: float, token_s: float, workload: Workload, running: float, waiting: float, limits: Limits
+    first: Spread, token_s: float, workload: Workload, running: float, waiting: float, limits: Limits
 ) -> Performance:
-    e2e_s = first_s + max(0.0, workload.osl_tokens - 1) * token_s
+    e2e_s = first.mean_s + max(0.0, workload.osl_tokens - 1) * token_s
     request_per_s = (running + waiting) / e2e_s
     return Performance(
-        ttft_s=Spread(mean_s=first_s),
+        ttft_s=first,
         tpot_s=Spread(mean_s=token_s),
         e2e_s=Spread(mean_s=e2e_s),
         request_per_s=request_per_s,

@@ -16,8 +16,8 @@ from infrascale.errors import ScenarioError
 from infrascale.hardware import Efficiency
 from infrascale.planning import Candidate, Scenario
 from infrascale.planning.evaluate import Judge
-from infrascale.serving import Performance, Saturated, limits_of
-from infrascale.serving.queueing import FRONT_S, Replica, steps_until_seen
+from infrascale.serving import Performance, Saturated, limits_of, steps_until_seen
+from infrascale.serving.queueing import FRONT_S, Replica
 from infrascale.serving.routing import ROUTERS, Arrivals, at_random
 from infrascale.serving.simulation.deployed import settings_of, table_of
 from infrascale.serving.simulation.fleet import Change, Fleet, Records, Requests, Scaler, simulate_fleet

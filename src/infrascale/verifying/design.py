@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from math import exp, log, sqrt
 
 from infrascale.calibration.algebra import Matrix, quadratic
-from infrascale.calibration.own import NAMES, NOISES, PRECISION, Z_90, Calibration, slopes_at
+from infrascale.calibration.own import NAMES, NOISES, Z_90, Calibration, precision, slopes_at
 from infrascale.calibration.planned import asked_at
 from infrascale.deployment import longest_request_tokens
 from infrascale.errors import InfraScaleError
@@ -108,9 +108,9 @@ def _feasible(plan: Plan) -> Candidate:
 def _known(best: Candidate, own: Calibration | None) -> tuple[list[float], Matrix]:
     """Multipliers and their covariance before the test."""
     if own is not None:
-        return own.posterior(best.deployment.gpu, best.deployment.model)
-    size = range(len(NAMES))
-    return [0.0] * len(NAMES), [[1 / PRECISION[i] if i == j else 0.0 for j in size] for i in size]
+        return own.at(best.deployment)
+    size, held = range(len(NAMES)), precision(best.deployment.gpu)
+    return [0.0] * len(NAMES), [[1 / held[i] if i == j else 0.0 for j in size] for i in size]
 
 
 def _shipped(goal: Asked) -> dict[str, float]:
@@ -138,7 +138,7 @@ def _candidates(plan: Plan, best: Candidate) -> Iterator[tuple[bool, Asked]]:
             clients = max(best.replicas, min(round(share * peak), best.max_batch * best.replicas))
             if (isl, osl, clients) not in seen:
                 seen.add((isl, osl, clients))
-                yield False, asked_at(best, workload, concurrency=clients, waves=ROUNDS)
+                yield False, asked_at(best, workload, concurrency=clients, waves=ROUNDS, one_length=True)
 
 
 def _evenly(plan: Plan, best: Candidate, points: int) -> Iterator[Asked]:
@@ -146,7 +146,7 @@ def _evenly(plan: Plan, best: Candidate, points: int) -> Iterator[Asked]:
     peak = max(1.0, best.load * best.max_batch * best.replicas)
     for turn in range(1, points + 1):
         clients = max(best.replicas, round(peak * turn / points))
-        yield asked_at(best, plan.scenario.workload, concurrency=clients, waves=ROUNDS)
+        yield asked_at(best, plan.scenario.workload, concurrency=clients, waves=ROUNDS, one_length=True)
 
 
 def _nats(load: _Load, covariance: Matrix, noises: dict[str, float]) -> float:

@@ -95,6 +95,7 @@ def _judged(path: str, point: Point, plan: Plan, best: Candidate, own: Calibrati
         concurrency=point.concurrency if closed else None,
         request_per_s=None if closed else point.request_per_s,
         waves=point.waves,
+        one_length=point.one_length,
     )
     predicted = expected(asked, own)
     return [

@@ -52,8 +52,13 @@ def read(document: Document) -> LoadTest:
         e2e=e2e,
         output_token_per_s=tokens / seconds if tokens and seconds else _mean(top, "output_token_throughput"),
         in_flight=_mean(top, "effective_concurrency"),
+        one_length=_one_length(top.table("usage_completion_tokens" if usage else "output_sequence_length")),
     )
     return LoadTest(path=document.path, format=NAME, points=(found,), notes=tuple(notes), facts=_facts(top))
+
+
+def _one_length(tokens: Table) -> bool:
+    return tokens.number("std") == 0 and tokens.count("count") > 1
 
 
 def _mean(top: Table, name: str) -> float | None:

@@ -54,6 +54,7 @@ def _point(one: Table) -> Point:
         e2e=_stat(metrics, "request_latency", 1.0),
         output_token_per_s=metrics.table("output_tokens_per_second", "successful").number("mean"),
         in_flight=in_flight,
+        one_length=completed > 1 and metrics.table("output_token_count", "successful").number("std_dev") == 0,
     )
 
 
