@@ -63,6 +63,11 @@ class Limits:
     def running(self) -> float:
         return min(self.max_num_seqs, self.cached_seqs)
 
+    @property
+    def takes_any_step(self) -> bool:
+        """Whether prompts join the answers under way in any step, as vLLM has it."""
+        return not self.prompts_first and not self.admission_wait_steps
+
 
 def limits_of(deployment: Deployment, workload: Workload) -> Limits:
     engine = deployment.engine
@@ -175,7 +180,7 @@ def closed_loop(
     """
     running = min(in_flight, limits.running)
     waves = waves or Waves()
-    if regime is Regime.BURST and waves.one_length and not limits.prompts_first and in_flight <= limits.running:
+    if regime is Regime.BURST and waves.one_length and limits.takes_any_step and in_flight <= limits.running:
         groups = groups_of(timer, workload, limits, host, laws, running)
         spread, token_s = groups.first_token_s(waves.count), groups.token_s(workload.osl_tokens, waves.count)
         return _performance(spread, token_s, workload, running, 0.0, limits)
