@@ -34,7 +34,7 @@ def test_the_cache_counts_grouped_heads_and_every_layer():
     """8 of 32 heads, 32 layers: 2 · 32 · 8 · 128 · 2 bytes, a quarter of 2 · layers · hidden · 2."""
     llama = model("llama-3.1-8b")
     assert llama.kv_bytes_per_token() == 2 * 32 * 8 * 128 * 2 == 2 * llama.layers * llama.hidden * 2 / 4
-    mean, _ = judge_of()._cache_bytes
+    mean, *_ = judge_of()._cache_bytes
     assert mean == pytest.approx(1200 * 131072, rel=0.01)
 
 
@@ -78,7 +78,7 @@ def test_two_gpus_are_as_fast_as_their_links_allow():
     def gain(gpu_id):
         asked = ask(**{**BASE, "gpu": [gpu_id]})
         ways = [way for way in deployments(asked, gpu(gpu_id)) if way.shard.gpus in (1, 4) and way.shard.pp == 1]
-        one, four = (Judge(scenario=asked, deployment=way, efficiency=efficiency()).performance(32, 5) for way in ways)
+        one, four = (Judge(scenario=asked, deployment=way, efficiency=efficiency()).performance(32, 32) for way in ways)
         return one.tpot_s.mean_s / four.tpot_s.mean_s
 
     for generation in ("h100-{}", "a100-{}-80gb"):
@@ -111,7 +111,7 @@ def test_every_question_gets_a_plan_that_keeps_it_or_what_stands_in_the_way():
 def test_a_question_that_one_request_alone_can_keep_is_never_refused():
     """The original refused 41 % of feasible questions at its check of the TTFT."""
     for gpu_id in ("h100-sxm", "l40s", "mi300x"):
-        alone = judge_of(gpu=[gpu_id]).performance(1.0, 0)
+        alone = judge_of(gpu=[gpu_id]).performance(1.0, 1)
         keys = {"gpu": [gpu_id], "ttft": alone.ttft_s.mean_s * 1.001}
         assert plan(**{**BASE, **keys, "tokens_per_s": alone.token_per_s_per_request * 0.999}).best is not None
 
@@ -129,7 +129,7 @@ def test_the_answer_does_not_depend_on_threads():
 
 def test_requests_that_queue_do_not_slow_those_that_run():
     judge = judge_of()
-    tpots = {judge.performance(requests, 5).tpot_s.mean_s for requests in (32, 64, 320)}
+    tpots = {judge.performance(requests, 32).tpot_s.mean_s for requests in (32, 64, 320)}
     assert max(tpots) == pytest.approx(min(tpots))
 
 

@@ -22,7 +22,7 @@ from infrascale.parsing.plans import command
 from infrascale.parsing.scenarios import question, scenario
 from infrascale.planning import plan
 from infrascale.planning.evaluate import Judge
-from infrascale.planning.exact import held_exponents
+from infrascale.planning.exact import held_batches
 from infrascale.serving import Limits, Saturated
 from infrascale.serving.birth_death import found_by_arrivals, stationary
 from infrascale.serving.queueing import (
@@ -386,7 +386,7 @@ def planned(rate=400.0, ttft_s=0.2, **knobs):
 def brute_force(judge: Judge) -> int:
     """The fewest replicas by trying 1, 2, 3, … with every batch that fits."""
     for replicas in range(1, 200):
-        if any(judge.outcome(replicas, exponent).keeps for exponent in held_exponents(judge)):
+        if any(judge.outcome(replicas, batch).keeps for batch in held_batches(judge)):
             return replicas
     raise AssertionError("none found")
 
@@ -415,7 +415,7 @@ def test_a_plan_whose_mean_is_fine_and_whose_p95_is_not():
     by_share = plan(planned(ttft_s=0.12, ttft_share=0.95, **lengths), efficiency()).best
     asked = planned(ttft_s=0.12, ttft_share=0.95, **lengths)
     judge = Judge(scenario=asked, deployment=by_mean.deployment, efficiency=efficiency())
-    at_mean = judge.outcome(by_mean.replicas, by_mean.batch_exponent)
+    at_mean = judge.outcome(by_mean.replicas, by_mean.max_batch)
     assert by_mean.performance.ttft_s.mean_s <= 0.12
     assert not at_mean.keeps and at_mean.checks[2].needed > 0.12  # what those GPUs give one request in twenty
     assert by_share.gpus > by_mean.gpus

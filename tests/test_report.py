@@ -103,7 +103,7 @@ def test_the_promise_holds_just_up_to_where_the_report_says(name):
     most = facts.holds_up_to(found, best)
     assert most >= 1 + found.scenario.headroom_fraction - 1e-6
     for nudge, keeps in ((1 - 1e-3, True), (1 + 1e-3, False)):
-        outcome = facts.judge_of(found, best, most * nudge).outcome(best.replicas, best.batch_exponent)
+        outcome = facts.judge_of(found, best, most * nudge).outcome(best.replicas, best.max_batch)
         fast = outcome.performance.token_per_s_per_request >= promise.token_per_s * (1 - 1e-9)
         assert (fast and outcome.performance.ttft_s.mean_s <= promise.ttft_s) is keeps
 
@@ -118,11 +118,11 @@ def test_a_promise_for_a_share_of_the_requests_bends_at_its_percentile_and_not_a
     best, promise = found.best, found.scenario.promise
     most, stairs, curve = facts.holds_up_to(found, best), facts.staircase(found, best), facts.load_curve(found, best)
     for nudge, keeps in ((1 - 2e-3, True), (1 + 4e-3, False)):
-        held = facts.judge_of(found, best, most * nudge).outcome(best.replicas, best.batch_exponent)
+        held = facts.judge_of(found, best, most * nudge).outcome(best.replicas, best.max_batch)
         assert held.keeps is keeps
     assert next(gpus for share, gpus in stairs if share >= 1) == best.gpus
     assert next(p for p in curve if p.share == 1.0).ttft_s == pytest.approx(promise.ttft_of(best.performance), rel=1e-6)
-    beyond = facts.judge_of(found, best, most * 1.005).outcome(best.replicas, best.batch_exponent).performance
+    beyond = facts.judge_of(found, best, most * 1.005).outcome(best.replicas, best.max_batch).performance
     assert beyond.ttft_s.mean_s <= asked.ttft and beyond.tpot_s.mean_s <= 1 / promise.token_per_s
 
 

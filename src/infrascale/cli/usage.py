@@ -64,13 +64,13 @@ class _bar:
 
         columns = (TextColumn("{task.description:<32.32}"), BarColumn(24), TextColumn("{task.percentage:>3.0f}%"))
         self._progress = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
-        self._progress.start()
         self._step, self._task = "", None
         return self._tell
 
     def _tell(self, step: str, percent: float) -> None:
         if not step:
             return
+        self._progress.start()  # not before: a file that cannot be read leaves no empty line
         if step != self._step:
             if self._task is not None:
                 self._progress.remove_task(self._task)

@@ -32,15 +32,6 @@ def remembered(timer: StepTimer) -> StepTimer:
     return step_s
 
 
-class _Asked:
-    """Stands in for a Work or a Message, filled anew each time: what curves read and nothing else."""
-
-    __slots__ = ("depth", "dtype", "flop", "format", "gpus", "hbm_bytes", "kind", "message_bytes", "pattern", "rows")
-
-    def __init__(self, of: Operator) -> None:
-        self.kind, self.dtype, self.format, self.pattern, self.gpus = of.kind, of.dtype, of.format, of.pattern, of.gpus
-
-
 @dataclass(frozen=True, kw_only=True)
 class PhysicsTimer:
     """A StepTimer from operators and efficiency curves. Operators come as closed forms where they can be recorded."""
@@ -74,7 +65,7 @@ class PhysicsTimer:
         return forms_of(deployment.model, deployment.shard, deployment.numerics)
 
     @cached_property
-    def _asked(self) -> dict[Region, list[tuple[_Asked, Curve | Collective, Link | None]]]:
+    def _bound_laws(self) -> dict[Region, list[Callable[..., float]]]:
         return {}
 
     def works(self, batch: Batch) -> list[Work]:
@@ -123,22 +114,17 @@ class PhysicsTimer:
         if found is None:
             return self.plain_kernels_s(batch)
         region, amounts = found
-        gpu, total = self.deployment.gpu, 0.0
-        for (asked, law, link), row in zip(self._bound(region), amounts, strict=True):
-            if link is not None:
-                asked.message_bytes = row[1]
-                total += row[0] * law.seconds(asked, link)
-            else:
-                _, asked.flop, asked.hbm_bytes, asked.rows, asked.depth = row
-                total += row[0] * law.seconds(asked, gpu)
-        return total
+        return sum(row[0] * law(*row[1:]) for law, row in zip(self._bound(region), amounts, strict=True))
 
-    def _bound(self, region: Region) -> list[tuple[_Asked, Curve | Collective, Link | None]]:
-        """The operators of a region with this GPU's curve or link for each."""
-        bound = self._asked.get(region)
-        if bound is None:
-            bound = self._asked[region] = [
-                (_Asked(of), *(self._link(of.pattern, of.gpus) if of.gpus else (self._curve(of.kind, of.format), None)))
-                for of in region.operators
-            ]
-        return bound
+    def _bound(self, region: Region) -> list[Callable[..., float]]:
+        """Seconds of each operator of a region by its amounts, with this GPU's curve or link."""
+        laws = self._bound_laws.get(region)
+        if laws is None:
+            laws = self._bound_laws[region] = [self._law(of) for of in region.operators]
+        return laws
+
+    def _law(self, of: Operator) -> Callable[..., float]:
+        if of.gpus:
+            collective, link = self._link(of.pattern, of.gpus)
+            return collective.bound(of.pattern, of.gpus, link)
+        return self.efficiency.law(of.kind, of.format, of.dtype, self.deployment.gpu, self._software)

@@ -15,10 +15,11 @@ measurements (`calibration`); the arithmetic works on floats and on NumPy arrays
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf, log2
+from weakref import WeakKeyDictionary
 
 from infrascale.hardware.gpu import Gpu, Link
 from infrascale.work import Batch, Kind, Message, Work
@@ -77,11 +78,35 @@ class Curve:
         """What an execution costs before bytes and arithmetic [s]."""
         return self.launch_s + self.row_s * work.rows + self.element_s * work.rows * work.depth
 
+    def bound(self, gpu: Gpu, dtype: str) -> Law:
+        """`seconds` of flop, hbm_bytes, rows and depth on one chip in one format: what it costs to ask a million times.
+
+        That both say the same is tested where steps are compared operator by operator.
+        """
+        launch_s, row_s, element_s, depth_s = self.launch_s, self.row_s, self.element_s, self.depth_s
+        half, rows_half, p, root = self.bytes_half, self.rows_half, self.exponent, 1 / self.exponent
+        moved_s = 1 / min(self.bytes_fraction * gpu.hbm_bytes_per_s, self.most_bytes_per_s)
+        computed_s = 1 / (self.flop_fraction * gpu.rate(dtype))
+
+        def seconds(flop: float, hbm_bytes: float, rows: float, depth: float) -> float:
+            moving, overhead_s = (hbm_bytes + half) * moved_s, launch_s + rows * (row_s + element_s * depth)
+            if not flop:
+                return overhead_s + moving
+            stretched = flop * (1 + rows_half / rows) if rows_half else flop
+            computing = stretched * computed_s + depth_s * depth
+            return overhead_s + (moving + computing if p == 1 else (moving**p + computing**p) ** root)
+
+        return seconds
+
     def seconds(self, work: Work, gpu: Gpu) -> float:
         """Time of one execution [s]."""
         moving, computing = self.walls(work, gpu)
         p = self.exponent
         return self.overhead_s(work) + (moving**p + computing**p) ** (1 / p)
+
+
+#: Seconds of one execution by its flop, hbm_bytes, rows and depth.
+Law = Callable[[float, float, float, float], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +125,11 @@ class Collective:
             latency_s={n: seconds * scale.launch for n, seconds in self.latency_s.items()},
             bus_fraction={n: share / scale.moving for n, share in self.bus_fraction.items()},
         )
+
+    def bound(self, pattern: str, gpus: int, link: Link) -> Callable[[float], float]:
+        """`seconds` of a message's bytes, for one pattern and group: a straight line."""
+        latency_s, byte_s = self.walls(Message(pattern=pattern, message_bytes=1.0, gpus=gpus), link)
+        return lambda message_bytes: latency_s + message_bytes * byte_s
 
     def walls(self, message: Message, link: Link) -> tuple[float, float]:
         """Latency, and seconds that the bytes take on the links."""
@@ -164,6 +194,17 @@ class Efficiency:
     )  # the card that an architecture's curves are of
     laws: Mapping[str, float] = field(default_factory=dict)  # of queueing at arrival and of power, see `serving`
     origin: str = ""
+    _known: WeakKeyDictionary[Gpu, dict[tuple[object, ...], Law]] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
+
+    def law(self, kind: Kind, format: str, dtype: str, gpu: Gpu, software: tuple[str, ...] = ()) -> Law:
+        """Seconds of one operator by its amounts on one chip, remembered: deployments of a GPU share them."""
+        known = self._known.setdefault(gpu, {})
+        key = (kind, format, dtype, software)
+        if key not in known:
+            known[key] = self.curve(kind, format, gpu, software).bound(gpu, dtype)
+        return known[key]
 
     def curve(self, kind: Kind, format: str, gpu: Gpu, software: Sequence[str] = ()) -> Curve:
         """The most particular curve there is, each key refining the more general ones; last what was measured of it."""

@@ -41,7 +41,7 @@ class Best(BaseModel):
     gpus_per_replica: int
     replicas: int
     spare_replicas: int
-    batch_exponent: int
+    max_batch: int
     tp: int
     pp: int
     dp: int
@@ -179,7 +179,7 @@ def best_of(found: Plan) -> Best | None:
         gpus_per_replica=best.gpus_per_replica,
         replicas=best.replicas,
         spare_replicas=best.spare_replicas,
-        batch_exponent=best.batch_exponent,
+        max_batch=best.max_batch,
         tp=shard.tp,
         pp=shard.pp,
         dp=shard.dp,
@@ -193,7 +193,7 @@ def _short(best: Best | None) -> str:
         return "no feasible plan"
     spare = f" + {best.spare_replicas} spare" if best.spare_replicas else ""
     return (
-        f"{best.gpus} × {best.gpu} ({best.replicas}{spare} × TP {best.tp} PP {best.pp}, 2^{best.batch_exponent}, "
+        f"{best.gpus} × {best.gpu} ({best.replicas}{spare} × TP {best.tp} PP {best.pp}, batch {best.max_batch}, "
         f"{best.precision})"
     )
 

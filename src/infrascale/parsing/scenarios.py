@@ -83,6 +83,9 @@ class Question(BaseModel):
 _PERCENTILE = re.compile(r"\s*p(\d{1,2})\s*=\s*([^\s=]+?)\s*(?:s|tokens/s)?\s*")
 
 
+_PROMISED = {"ttft": "p95=2s (p50, p90, p95 or p99)", "tokens_per_s": "p5=15 (p50, p10, p5 or p1)"}
+
+
 def _percentiles(values: dict[str, Any]) -> dict[str, Any]:
     """`ttft = "p95=2s"` as two keys; a plain number stays a promise of the mean."""
     found = dict(values)
@@ -101,6 +104,8 @@ def question(values: Mapping[str, Any]) -> Question:
         key = ".".join(str(part) for part in first["loc"])
         known = ", ".join(sorted(Question.model_fields))
         fix = f"known keys: {known}" if first["type"] == "extra_forbidden" else f"give {key} another value"
+        if key in _PROMISED:
+            fix = f"a number for the mean, or a percentile: {_PROMISED[key]}"
         given = str(first.get("input"))[:40]
         raise ScenarioError(f"{key} = {given} cannot be", why=first["msg"], fix=fix) from None
 

@@ -1,15 +1,16 @@
 """One way of serving, judged: a deployment, a number of replicas and a batch give performance and four checks.
 
-In: Scenario, Deployment, replicas N, batch exponent B.    Out: Outcome: load Q, Performance, the constraints.
+In: Scenario, Deployment, replicas N, batch.    Out: Outcome: load Q, Performance, the constraints.
 
-    1 memory      weights + activations + runtime + cache of 2^B requests  ≤  usable memory of a GPU
-    2 throughput  target  ≤  tokens/s of one request while min(Q, 1)·2^B run
-    3 capacity    requests in flight  ≤  N · Q · 2^B
+    1 memory      weights + activations + runtime + cache of a full batch  ≤  usable memory of a GPU
+    2 throughput  target  ≤  tokens/s of one request while min(Q, 1)·b run
+    3 capacity    requests in flight  ≤  N · Q · b
     4 wait        target  ≥  TTFT + max(0, Q − 1) · time of one batch
 
-Q is the load of one replica: its requests in flight over 2^B. Capacity ties the demand to it and takes two readings,
-both kept: at the answer Q is the load there is, so 2 and 4 are judged at it; what N replicas may carry is N · Q* · 2^B,
-with Q* the largest load that keeps 2 and 4, and that is what the demand is checked against. Either way the same N do.
+b is the batch: 2^B, or what the cache or max_num_seqs leaves of it. Q is the load of one replica: its requests in
+flight over b. Capacity ties the demand to it and takes two readings, both kept: at the answer Q is the load there is,
+so 2 and 4 are judged at it; what N replicas may carry is N · Q* · b, with Q* the largest load that keeps 2 and 4, and
+that is what the demand is checked against. Either way the same N do.
 A promise for a share of the requests is held against quantiles under random arrivals (`serving.queueing`) at the rate
 that Little's law gives the load; a full batch is then saturated, so Q stays below 1.
 Knows no catalog and no words.
@@ -20,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import inf
+from math import floor, inf
 
 from infrascale.deployment import (
     Deployment,
@@ -41,6 +42,8 @@ from infrascale.workload import in_flight
 
 #: Relative width that a promise is kept to: what floating point leaves.
 TOLERANCE = 1e-9
+#: Standard deviations of a full batch's cache that must fit beside its mean: beyond, vLLM evicts and computes anew.
+DEVIATIONS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,28 +82,49 @@ class Judge:
         return dict(self.efficiency.laws)
 
     @cached_property
-    def _performances(self) -> dict[tuple[float, int], Performance]:
+    def _performances(self) -> dict[tuple[float, float], Performance]:
         return {}
 
     @cached_property
-    def _cache_bytes(self) -> tuple[float, float]:
-        """Cache of a request of average length; of the longest that must fit: one whole, or max_model_len if given."""
+    def _cache_bytes(self) -> tuple[float, float, float]:
+        """Cache of a request on average and its deviation; of the longest that must fit, or of max_model_len."""
         workload, fixed = self.scenario.workload, self.scenario.knobs.max_model_len or 0
+        mean, spread = workload.mean_context_tokens, workload.sd_context_tokens
+        if self.deployment.engine.reserves_output:
+            mean = workload.max_context_tokens
         longest = max(workload.max_context_tokens, fixed)
-        return (
-            cache_bytes_per_request(self.deployment, workload.mean_context_tokens),
-            cache_bytes_per_request(self.deployment, longest),
+        average, wider, whole = (
+            cache_bytes_per_request(self.deployment, tokens) for tokens in (mean, mean + spread, longest)
         )
+        return average, wider - average, whole
 
-    def memory_check(self, exponent: int) -> Check:
-        """Cache of 2^B requests, each as long as it is on average, and never less than one of the longest."""
-        mean, longest = self._cache_bytes
+    def memory_check(self, batch: float) -> Check:
+        """The cache of a full batch beside everything else."""
         return Check(
             constraint=Constraint.MEMORY,
-            needed=self.memory.needed_bytes + max(2**exponent / self.deployment.shard.dp * mean, longest),
+            needed=self.memory.needed_bytes + self._batch_bytes(batch),
             available=self.memory.total_bytes - self.memory.reserved_bytes,
             unit="bytes",
         )
+
+    def _batch_bytes(self, batch: float) -> float:
+        """Cache that a full batch needs but for one moment in forty, and never less than one of the longest."""
+        mean, spread, longest = self._cache_bytes
+        each = batch / self.deployment.shard.dp
+        return max(each * mean + DEVIATIONS * each**0.5 * spread, longest) if each > 1 else longest
+
+    def most_held(self) -> int:
+        """The largest batch whose cache fits, as many requests on every attention rank; 0 where not even one does."""
+        room, most = self.memory.kv_cache_bytes, self.deployment.engine.max_num_seqs
+        mean, spread, longest = self._cache_bytes
+        if longest > room:
+            return 0
+        aside = DEVIATIONS * spread
+        root = ((aside**2 + 4 * mean * room) ** 0.5 - aside) / (2 * mean) if mean > 0 else inf
+        each = max(1, floor(min(most, root**2)))
+        while each > 1 and self._batch_bytes(each * self.deployment.shard.dp) > room:
+            each -= 1  # a rounding away
+        return each * self.deployment.shard.dp
 
     @property
     def least(self) -> float:
@@ -111,59 +135,58 @@ class Judge:
     def alone(self) -> Performance:
         """A replica that has hardly anything to do, and a place for all who come."""
         engine = self.deployment.engine
-        places = (engine.max_num_seqs * self.deployment.shard.dp).bit_length() - 1
-        return self.performance(self.least, places if self.scenario.promise.is_of_shares else 0)
+        places = engine.max_num_seqs * self.deployment.shard.dp
+        return self.performance(self.least, places if self.scenario.promise.is_of_shares else 1)
 
-    def _limits(self, exponent: int) -> Limits:
-        batch = float(2**exponent)
+    def _limits(self, batch: float) -> Limits:
         step_tokens = self.deployment.engine.max_num_batched_tokens * self.deployment.shard.dp
         return Limits(max_num_seqs=batch, cached_seqs=batch, step_tokens=step_tokens)
 
-    def performance(self, requests: float, exponent: int) -> Performance:
-        """A replica with `requests` in flight on average, at least `least`, of which at most 2^B run."""
-        found = self._mean(requests, exponent)
+    def performance(self, requests: float, batch: float) -> Performance:
+        """A replica with `requests` in flight on average, at least `least`, of which at most `batch` run."""
+        found = self._mean(requests, batch)
         if not self.scenario.promise.is_of_shares:
             return found
-        key = (max(self.least, requests), exponent)
+        key = (max(self.least, requests), batch)
         spread = self._spreads.get(key)
         if spread is None:
-            spread = self._spreads[key] = self._spread(found, key[0] / found.e2e_s.mean_s, exponent)
+            spread = self._spreads[key] = self._spread(found, key[0] / found.e2e_s.mean_s, batch)
         return spread
 
-    def _mean(self, requests: float, exponent: int) -> Performance:
+    def _mean(self, requests: float, batch: float) -> Performance:
         """The same in the mean: what ties loads to rates, by Little's law."""
-        key = (max(1.0, requests), exponent)
+        key = (max(1.0, requests), batch)
         found = self._performances.get(key)
         if found is None:
-            limits, host = self._limits(exponent), self.timer.host
+            limits, host = self._limits(batch), self.timer.host
             found = self._performances[key] = closed_loop(
                 self._step_s, self.scenario.workload, limits, host, self._laws, key[0], Regime.STEADY
             )
         return found
 
     @cached_property
-    def _spreads(self) -> dict[tuple[float, int], Performance]:
+    def _spreads(self) -> dict[tuple[float, float], Performance]:
         return {}
 
     @cached_property
-    def _replicas(self) -> dict[int, Replica]:
+    def _replicas(self) -> dict[float, Replica]:
         return {}
 
-    def _spread(self, found: Performance, request_per_s: float, exponent: int) -> Performance:
+    def _spread(self, found: Performance, request_per_s: float, batch: float) -> Performance:
         """The same replica under random arrivals at this rate, with quantiles; infinite where it is saturated.
 
         The mean of E2E stays that of the closed loop, which ties loads to rates and replicas to demands.
         """
-        if exponent not in self._replicas:
-            self._replicas[exponent] = Replica(
+        if batch not in self._replicas:
+            self._replicas[batch] = Replica(
                 timer=self._step_s,
                 workload=self.scenario.workload,
-                limits=self._limits(exponent),
+                limits=self._limits(batch),
                 host=self.timer.host,
                 unseen_steps=steps_until_seen(self.deployment.engine),
             )
         arrivals = Arrivals(request_per_s=request_per_s, scv=self.scenario.arrival_cv**2)
-        loaded = self._replicas[exponent].under(arrivals)
+        loaded = self._replicas[batch].under(arrivals)
         if isinstance(loaded, Saturated):
             never = dict.fromkeys(PROBABILITIES, inf)
             return replace(
@@ -180,17 +203,16 @@ class Judge:
         quick = 1 - promise.token_per_s * promise.tpot_of(found)
         return min(quick, 1 - promise.ttft_of(found) / promise.ttft_s)
 
-    def replicas_for(self, requests: float, exponent: int) -> float:
+    def replicas_for(self, requests: float, batch: float) -> float:
         """Replicas, not rounded, that leave `requests` in flight in each (Little's law where a rate is asked)."""
-        stays_s = self._mean(requests, exponent).e2e_s.mean_s
+        stays_s = self._mean(requests, batch).e2e_s.mean_s
         return in_flight(self.scenario.demand, stays_s) * (1 + self.scenario.headroom_fraction) / requests
 
-    def beyond(self, exponent: int) -> float:
+    def beyond(self, batch: float) -> float:
         """Requests in one replica of which the last waits longer than the promise allows, whatever else."""
-        batch = float(2**exponent)
-        return batch * (1 + self.scenario.promise.ttft_s / self._mean(batch, exponent).e2e_s.mean_s)
+        return batch * (1 + self.scenario.promise.ttft_s / self._mean(batch, batch).e2e_s.mean_s)
 
-    def requests_per_replica(self, replicas: float, exponent: int) -> float:
+    def requests_per_replica(self, replicas: float, batch: float) -> float:
         """Requests in flight in one replica: given, or where Little's law and the replica's speed meet.
 
         Where more arrives than is ever served they pile up; twice what the promise bears is then returned.
@@ -198,21 +220,21 @@ class Judge:
         demand = self.scenario.demand
         if demand.in_flight_requests is not None:
             return demand.in_flight_requests * (1 + self.scenario.headroom_fraction) / replicas
-        alone = self.replicas_for(self.least, exponent) / replicas
+        alone = self.replicas_for(self.least, batch) / replicas
         if alone <= 1:
             return alone * self.least
-        most = max(2.0, 2 * self.beyond(exponent))
-        if self.replicas_for(most, exponent) > replicas:
+        most = max(2.0, 2 * self.beyond(batch))
+        if self.replicas_for(most, batch) > replicas:
             return most
-        low, high = crossing(lambda requests: self.replicas_for(requests, exponent) / replicas - 1, self.least, most)
+        low, high = crossing(lambda requests: self.replicas_for(requests, batch) / replicas - 1, self.least, most)
         return (low + high) / 2
 
-    def outcome(self, replicas: float, exponent: int) -> Outcome:
+    def outcome(self, replicas: float, batch: float) -> Outcome:
         promise = self.scenario.promise
-        requests = self.requests_per_replica(replicas, exponent)
-        found = self.performance(requests, exponent)
+        requests = self.requests_per_replica(replicas, batch)
+        found = self.performance(requests, batch)
         checks = (
-            self.memory_check(exponent),
+            self.memory_check(batch),
             Check(
                 constraint=Constraint.THROUGHPUT,
                 needed=promise.token_per_s,
@@ -221,15 +243,15 @@ class Judge:
             ),
             Check(constraint=Constraint.WAIT, needed=promise.ttft_of(found), available=promise.ttft_s, unit="s"),
         )
-        return Outcome(load=requests / 2**exponent, performance=found, checks=checks)
+        return Outcome(load=requests / batch, performance=found, checks=checks)
 
-    def capacity_check(self, replicas: int, exponent: int, requests: float, bracket: tuple[float, float]) -> Check:
-        """What the demand puts in flight, and what N replicas that keep the promise at it could carry: N · Q* · 2^B.
+    def capacity_check(self, replicas: int, batch: float, requests: float, bracket: tuple[float, float]) -> Check:
+        """What the demand puts in flight, and what N replicas that keep the promise at it could carry: N · Q* · b.
 
-        Found from below, to a hundredth, within the `bracket` known to hold Q* · 2^B.
+        Found from below, to a hundredth, within the `bracket` known to hold Q* · b.
         """
         most, _ = crossing(
-            lambda load: self.comfort(self.performance(load, exponent)) + TOLERANCE,
+            lambda load: self.comfort(self.performance(load, batch)) + TOLERANCE,
             max(requests, bracket[0]),
             max(requests, bracket[1]),
             lambda low, high: high - low <= 1e-2 * high,

@@ -1,12 +1,13 @@
 """The exact solver: the fewest GPUs, proven by monotonicity and enumeration.
 
 In: Judge (one deployment).    Out: its cheapest Candidate, or the Rejection that says why there is none.
-Idea: the larger a replica's load, the slower it answers, so for each batch 2^B there is one largest load within the
+Idea: the larger a replica's load, the slower it answers, so for each batch there is one largest load within the
 promise, whatever the demand; the fewest replicas follow from it by Little's law. Their number is proven when the
 bracket around that load leaves no other integer: at one replica fewer each would carry more than it can.
 
-Of the batches: a larger one than holds the whole load is that same load. A smaller one queues, and carries at most
-2^B · (1 + promised TTFT / time of one request alone): where even that needs more replicas, none below is looked at.
+Batches are powers of two, and the largest that the cache and the engine allow. One larger than the whole load is that
+same load. A smaller one queues, and carries at most b · (1 + promised TTFT / time of one request alone): where even
+that needs more replicas, none below is looked at.
 """
 
 from __future__ import annotations
@@ -20,18 +21,19 @@ from infrascale.planning.plan import Candidate, Constraint, Rejection
 from infrascale.workload import in_flight
 
 
-def exponents(judge: Judge) -> range:
-    """Batches the engine may be given: powers of two up to max_num_seqs of all attention ranks."""
-    return range((judge.deployment.engine.max_num_seqs * judge.deployment.shard.dp).bit_length())
+def batches(judge: Judge) -> list[int]:
+    """Batches the engine may be given: powers of two up to max_num_seqs of all attention ranks, and that itself."""
+    return _powers_up_to(judge.deployment.engine.max_num_seqs * judge.deployment.shard.dp)
 
 
-def held_exponents(judge: Judge) -> range:
-    """Those of them whose cache fits: a larger batch never needs less."""
-    low, high = 0, len(exponents(judge))
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (middle + 1, high) if judge.memory_check(middle).slack_fraction >= 0 else (low, middle)
-    return range(low)
+def held_batches(judge: Judge) -> list[int]:
+    """Those of them whose cache fits, and the most that fit."""
+    held = judge.most_held()
+    return _powers_up_to(held) if held else []
+
+
+def _powers_up_to(most: int) -> list[int]:
+    return [*(2**exponent for exponent in range((most - 1).bit_length())), most]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,58 +41,57 @@ class Found:
     """The fewest replicas at one batch. `bracket` holds the most requests one replica bears within the promise."""
 
     replicas: int
-    exponent: int
+    batch: int
     outcome: Outcome
     bracket: tuple[float, float]
 
     @property
     def requests(self) -> float:
         """In flight in one replica."""
-        return self.outcome.load * 2**self.exponent
+        return self.outcome.load * self.batch
 
 
-def fewest_replicas(judge: Judge, exponent: int) -> Found | None:
-    """The smallest N that keeps the promise with batch 2^B, or None."""
+def fewest_replicas(judge: Judge, batch: int) -> Found | None:
+    """The smallest N that keeps the promise with this batch, or None."""
 
     def spare(requests: float) -> float:
-        return judge.comfort(judge.performance(requests, exponent)) + TOLERANCE
+        return judge.comfort(judge.performance(requests, batch)) + TOLERANCE
 
     def replicas(requests: float) -> int:
-        return max(1, ceil(judge.replicas_for(requests, exponent) * (1 - 1e-12)))
+        return max(1, ceil(judge.replicas_for(requests, batch) * (1 - 1e-12)))
 
-    if judge.memory_check(exponent).slack_fraction < 0 or spare(judge.least) < 0:
+    if judge.memory_check(batch).slack_fraction < 0 or spare(judge.least) < 0:
         return None
-    batch = float(2**exponent)
     if spare(batch) >= 0:
-        low, high = batch, judge.beyond(exponent)
+        low, high = batch, judge.beyond(batch)
     else:
         low, high = batch / 2 if batch > 2 and spare(batch / 2) >= 0 else judge.least, batch
     low, high = crossing(
         spare, low, high, lambda low, high: high - low <= 1e-13 * high or replicas(low) == replicas(high)
     )
     fewest = replicas(low)
-    found = judge.outcome(fewest, exponent)
+    found = judge.outcome(fewest, batch)
     while not found.keeps:  # a rounding away
         fewest += 1
-        found = judge.outcome(fewest, exponent)
-    return Found(replicas=fewest, exponent=exponent, outcome=found, bracket=(low, high))
+        found = judge.outcome(fewest, batch)
+    return Found(replicas=fewest, batch=batch, outcome=found, bracket=(low, high))
 
 
-def most_requests(judge: Judge, exponent: int) -> int:
-    """The most whole requests in flight in one replica with batch 2^B within the promise; 0 where one is too many."""
+def most_requests(judge: Judge, batch: int) -> int:
+    """The most whole requests in flight in one replica with this batch within the promise; 0 where one is too many."""
 
     def spare(requests: float) -> float:
-        return judge.comfort(judge.performance(requests, exponent)) + TOLERANCE
+        return judge.comfort(judge.performance(requests, batch)) + TOLERANCE
 
     if spare(1.0) < 0:
         return 0
-    low, _ = crossing(spare, 1.0, max(1.0, judge.beyond(exponent)), lambda low, high: floor(low) == floor(high))
+    low, _ = crossing(spare, 1.0, max(1.0, judge.beyond(batch)), lambda low, high: floor(low) == floor(high))
     return floor(low)
 
 
 def solve(judge: Judge) -> Candidate | Rejection:
     """The cheapest N and B of one deployment; equal N: the batch whose tightest promise has the most slack."""
-    held = held_exponents(judge)
+    held = held_batches(judge)
     if not held or judge.comfort(judge.alone) < -TOLERANCE:
         return rejection(judge)
     alone_s = judge.alone.e2e_s.mean_s
@@ -99,30 +100,30 @@ def solve(judge: Judge) -> Candidate | Rejection:
     best: Found | None = None
 
     def order(found: Found) -> tuple[int, float, int]:
-        return found.replicas, -judge.comfort(found.outcome.performance), found.exponent
+        return found.replicas, -judge.comfort(found.outcome.performance), found.batch
 
-    for exponent in candidates(judge, held):
-        if best is not None and least > best.replicas * 2**exponent * stretch:
+    for batch in candidates(judge, held):
+        if best is not None and least > best.replicas * batch * stretch:
             break
-        if best is not None and judge.scenario.promise.is_of_shares and fewer_never(judge, exponent, best.replicas):
+        if best is not None and judge.scenario.promise.is_of_shares and fewer_never(judge, batch, best.replicas):
             break
-        if best is not None and best.replicas == 1 and exponent > smallest_holding(best.requests):
+        if best is not None and best.replicas == 1 and batch > smallest_holding(held, best.requests):
             continue  # holds the same requests as the last
-        found = fewest_replicas(judge, exponent)
+        found = fewest_replicas(judge, batch)
         if found is not None and (best is None or order(found) < order(best)):
             best = found
     return candidate_of(judge, best) if best else rejection(judge)
 
 
-def fewer_never(judge: Judge, exponent: int, replicas: int) -> bool:
-    """Whether not even full batches of 2^B, which random arrivals cannot keep, would do with fewer replicas.
+def fewer_never(judge: Judge, batch: int, replicas: int) -> bool:
+    """Whether not even full batches, which random arrivals cannot keep, would do with fewer replicas.
 
     Smaller batches serve fewer requests a second, so neither would they.
     """
-    return ceil(judge.replicas_for(2.0**exponent, exponent) * (1 - 1e-12)) >= replicas
+    return ceil(judge.replicas_for(batch, batch) * (1 - 1e-12)) >= replicas
 
 
-def candidates(judge: Judge, held: range) -> list[int]:
+def candidates(judge: Judge, held: list[int]) -> list[int]:
     """Batches worth a look, largest first: up to the first that cannot be full within the promise.
 
     A promise for a share of the requests leaves places free for the busy moments, so any batch may be best.
@@ -132,23 +133,23 @@ def candidates(judge: Judge, held: range) -> list[int]:
     low, high = 0, len(held) - 1
     while low < high:
         middle = (low + high) // 2
-        full = judge.comfort(judge.performance(2.0**middle, middle)) >= -TOLERANCE
+        full = judge.comfort(judge.performance(held[middle], held[middle])) >= -TOLERANCE
         low, high = (middle + 1, high) if full else (low, middle)
-    return list(range(low, -1, -1))
+    return list(reversed(held[: low + 1]))
 
 
-def smallest_holding(requests: float) -> int:
-    """The smallest B whose batch 2^B holds them all."""
-    return max(0, ceil(requests) - 1).bit_length()
+def smallest_holding(of: list[int], requests: float) -> int:
+    """The smallest of these batches that holds them all, or the largest there is."""
+    return next((batch for batch in of if batch >= requests), of[-1])
 
 
 def raised(judge: Judge, planned: Candidate, replicas: int) -> Candidate | Rejection:
     """The same way with more replicas than it was found to need."""
-    exponent = planned.batch_exponent
-    outcome = judge.outcome(replicas, exponent)
-    requests = outcome.load * 2**exponent
-    bracket = (requests, judge.beyond(exponent))
-    return candidate_of(judge, Found(replicas=replicas, exponent=exponent, outcome=outcome, bracket=bracket))
+    batch = planned.max_batch
+    outcome = judge.outcome(replicas, batch)
+    requests = outcome.load * batch
+    bracket = (requests, judge.beyond(batch))
+    return candidate_of(judge, Found(replicas=replicas, batch=batch, outcome=outcome, bracket=bracket))
 
 
 def candidate_of(judge: Judge, found: Found) -> Candidate | Rejection:
@@ -169,35 +170,36 @@ def candidate_of(judge: Judge, found: Found) -> Candidate | Rejection:
             deployment=judge.deployment, constraint=Constraint.POWER, needed=kw, available=scenario.most_kw, unit="kw"
         )
     memory, throughput, wait = outcome.checks
-    capacity = judge.capacity_check(found.replicas, found.exponent, found.requests, found.bracket)
+    capacity = judge.capacity_check(found.replicas, found.batch, found.requests, found.bracket)
     return Candidate(
         deployment=judge.deployment,
         replicas=found.replicas,
         spare_replicas=scenario.redundancy,
-        batch_exponent=found.exponent,
+        max_batch=found.batch,
         load=outcome.load,
         performance=outcome.performance,
         memory=judge.memory,
         checks=(memory, throughput, capacity, wait),
-        binds=binding(judge, found.replicas, found.exponent, outcome),
+        binds=binding(judge, found.replicas, found.batch, outcome),
     )
 
 
-def binding(judge: Judge, replicas: int, exponent: int, outcome: Outcome) -> Constraint:
+def binding(judge: Judge, replicas: int, batch: int, outcome: Outcome) -> Constraint:
     """What stops one replica fewer, at the batch that comes nearest; for a single replica, the least slack.
 
     A batch that would do but for its cache is stopped by memory. Where no batch the engine allows holds them all, and
     only the wait for a place breaks the promise, it is capacity.
     """
     if replicas > 1:
-        tried = [exponent, exponent + 1, smallest_holding(judge.requests_per_replica(replicas - 1, exponent))]
-        most = len(exponents(judge)) - 1
-        fewer = [judge.outcome(replicas - 1, min(most, one)) for one in sorted(set(tried))]
+        every = batches(judge)
+        holding = smallest_holding(every, judge.requests_per_replica(replicas - 1, batch))
+        tried = {batch, smallest_holding(every, batch + 1), holding}
+        fewer = [judge.outcome(replicas - 1, one) for one in sorted(tried)]
         outcome = max(fewer, key=lambda one: judge.comfort(one.performance))
     tightest = min(outcome.checks, key=lambda check: check.slack_fraction).constraint
     if tightest is Constraint.WAIT and outcome.load > 1 and replicas > 1:
         unqueued = outcome.performance.running_seqs
-        if judge.comfort(judge.performance(unqueued, len(exponents(judge)) - 1)) >= 0:
+        if judge.comfort(judge.performance(unqueued, batches(judge)[-1])) >= 0:
             return Constraint.CAPACITY
     return tightest
 
@@ -210,7 +212,7 @@ def rejection(judge: Judge) -> Rejection:
             deployment=judge.deployment, constraint=constraint, needed=needed, available=available, unit=unit
         )
 
-    memory = judge.memory_check(0)
+    memory = judge.memory_check(1)
     if memory.slack_fraction < 0:
         return refused(Constraint.MEMORY, memory.needed, memory.available, "bytes")
     promise, found = judge.scenario.promise, judge.alone

@@ -44,9 +44,9 @@ def nearest(scenario: Scenario, judges: list[Judge], solve: Solve, elsewhere: tu
 
 def _broken(scenario: Scenario, judges: list[Judge], solve: Solve) -> list[Nearest]:
     """The promise, or the number of GPUs, that would have to give; of memory only what is missing."""
-    held = [judge for judge in judges if judge.memory_check(0).slack_fraction >= 0]
+    held = [judge for judge in judges if judge.memory_check(1).slack_fraction >= 0]
     if not held:
-        short = [(judge.memory_check(0), judge) for judge in judges]
+        short = [(judge.memory_check(1), judge) for judge in judges]
         if not short:
             return []
         check, judge = max(short, key=lambda pair: pair[0].slack_fraction)

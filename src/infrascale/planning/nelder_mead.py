@@ -8,10 +8,10 @@ how far above the exact answer it stays.
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil
+from math import ceil, log2
 
 from infrascale.planning.evaluate import Judge
-from infrascale.planning.exact import candidate_of, exponents, fewest_replicas, rejection
+from infrascale.planning.exact import batches, candidate_of, fewest_replicas, rejection
 from infrascale.planning.plan import Candidate, Rejection
 
 STARTS = ((0.0, 2.0), (0.0, 6.0), (3.0, 4.0), (6.0, 8.0), (10.0, 6.0))
@@ -22,11 +22,12 @@ def solve(judge: Judge) -> Candidate | Rejection:
     """A good N and B of one deployment, not proven best; needs SciPy."""
     from scipy.optimize import minimize
 
-    most = max(exponents(judge))
+    every = batches(judge)
+    most = log2(every[-1])
 
     def cost(point: tuple[float, float]) -> float:
-        replicas, exponent = 2 ** min(40.0, max(0.0, point[0])), min(float(most), max(0.0, point[1]))
-        checks = judge.outcome(replicas, exponent).checks
+        replicas, exponent = 2 ** min(40.0, max(0.0, point[0])), min(most, max(0.0, point[1]))
+        checks = judge.outcome(replicas, 2**exponent).checks
         broken = sum(max(0.0, -check.slack_fraction) for check in checks)
         outside = abs(point[0] - min(40.0, max(0.0, point[0]))) + abs(point[1] - exponent)
         return max(0.0, point[0]) + PENALTY * (min(broken, 1e6) + outside)
@@ -34,13 +35,14 @@ def solve(judge: Judge) -> Candidate | Rejection:
     options = {"maxiter": 200, "xatol": 1e-3, "fatol": 1e-3}
     found = min((minimize(cost, start, method="Nelder-Mead", options=options) for start in STARTS), key=lambda r: r.fun)
     replicas = max(1, ceil(2 ** min(40.0, max(0.0, found.x[0])) - 1e-6))
-    around = {min(most, max(0, round(found.x[1]) + step)) for step in (-1, 0, 1)}
-    fewest = [found for exponent in sorted(around) if (found := fewest_replicas(judge, exponent))]
+    nearest = min(range(len(every)), key=lambda i: abs(log2(every[i]) - found.x[1]))
+    around = every[max(0, nearest - 1) : nearest + 2]
+    fewest = [found for batch in around if (found := fewest_replicas(judge, batch))]
     if not fewest:
         return rejection(judge)
     kept = [found for found in fewest if found.replicas <= replicas]
     if not kept:  # repair: the fewest replicas at the batches around the point
         return candidate_of(judge, min(fewest, key=lambda found: found.replicas))
     last = kept[-1]
-    outcome = judge.outcome(replicas, last.exponent)
+    outcome = judge.outcome(replicas, last.batch)
     return candidate_of(judge, replace(last, replicas=replicas, outcome=outcome))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import log2
 
 from infrascale.deployment import Deployment, MemoryBudget
 from infrascale.planning.scenario import Scenario
@@ -48,13 +49,14 @@ class Check:
 class Candidate:
     """A way to serve the demand. S = `gpus_per_replica`, N = `replicas`, B = `batch_exponent`, Q = `load`.
 
-    Q is requests in flight over the batch 2^B, per replica; above 1, requests queue.
+    `max_batch` = 2^B; B is whole but where the cache or max_num_seqs ends the batch between two powers. Q is requests
+    in flight over it, per replica; above 1, requests queue.
     """
 
     deployment: Deployment
     replicas: int
     spare_replicas: int
-    batch_exponent: int
+    max_batch: int
     load: float
     performance: Performance
     memory: MemoryBudget
@@ -66,8 +68,10 @@ class Candidate:
         return self.deployment.shard.gpus
 
     @property
-    def max_batch(self) -> int:
-        return 2**self.batch_exponent
+    def batch_exponent(self) -> float:
+        """B, so that the batch is 2^B: a whole number but where something else ends the batch."""
+        exponent = self.max_batch.bit_length() - 1
+        return exponent if self.max_batch == 2**exponent else log2(self.max_batch)
 
     @property
     def gpus(self) -> int:

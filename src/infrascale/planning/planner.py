@@ -10,7 +10,7 @@ from infrascale.deployment import Deployment, default_engine, runs, shards
 from infrascale.hardware import Efficiency, Gpu
 from infrascale.model import LAYER_PARTS, Quantization
 from infrascale.planning.evaluate import Judge
-from infrascale.planning.exact import Found, candidate_of, held_exponents, most_requests, solve
+from infrascale.planning.exact import Found, candidate_of, held_batches, most_requests, solve
 from infrascale.planning.nearest import nearest
 from infrascale.planning.plan import Candidate, Nearest, Plan, Rejection
 from infrascale.planning.scenario import Scenario
@@ -110,15 +110,15 @@ def most_served(judge: Judge, gpus: int) -> tuple[Candidate, float] | None:
     A replica's own limit, in whole requests, is the largest of any batch; replicas multiply it.
     """
     replicas = gpus // judge.deployment.shard.gpus - judge.scenario.redundancy
-    limits = [(most_requests(judge, exponent), -exponent) for exponent in held_exponents(judge)]
+    limits = [(most_requests(judge, batch), -batch) for batch in held_batches(judge)]
     if replicas < 1 or not limits or max(limits)[0] < 1:
         return None
-    each, exponent = max(limits)[0], -max(limits)[1]
+    each, batch = max(limits)[0], -max(limits)[1]
     demand = Demand(in_flight_requests=float(each * replicas))
     unlimited = replace(judge.scenario, demand=demand, headroom_fraction=0.0, most_gpus=None, most_kw=None)
     judge = replace(judge, scenario=unlimited)
-    outcome = judge.outcome(replicas, exponent)
-    point = Found(replicas=replicas, exponent=exponent, outcome=outcome, bracket=(each, each + 1))
+    outcome = judge.outcome(replicas, batch)
+    point = Found(replicas=replicas, batch=batch, outcome=outcome, bracket=(each, each + 1))
     candidate = candidate_of(judge, point)
     assert isinstance(candidate, Candidate)  # nothing limits its GPUs
     return candidate, each * replicas

@@ -13,7 +13,7 @@ from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.scenarios import Question, scenario
 from infrascale.planning import Candidate, Check, Plan, plan
 from infrascale.planning.evaluate import TOLERANCE, Judge, Outcome, crossing
-from infrascale.planning.exact import held_exponents
+from infrascale.planning.exact import held_batches
 
 #: Load in the plots, as shares of the demand asked.
 SHARES = tuple(i / 20 for i in range(1, 41))
@@ -62,12 +62,12 @@ def demand_of_one(found: Plan, best: Candidate, law: Efficiency | None = None) -
     For each batch the most requests in flight are sought; Little's law turns them into the form of the demand.
     """
     judge = _judge(found, best, law)
-    return max(1 / best.replicas, *(_share_of_one(judge, exponent) for exponent in held_exponents(judge)))
+    return max(1 / best.replicas, *(_share_of_one(judge, batch) for batch in held_batches(judge)))
 
 
 def holds_up_to(found: Plan, best: Candidate, law: Efficiency | None = None) -> float:
     """Share of the demand asked up to which the planned replicas and batch keep the promise."""
-    share = max(1 / best.replicas, _share_of_one(_judge(found, best, law), best.batch_exponent))
+    share = max(1 / best.replicas, _share_of_one(_judge(found, best, law), best.max_batch))
     return best.replicas * share * (1 + found.scenario.headroom_fraction)
 
 
@@ -75,17 +75,17 @@ def _judge(found: Plan, best: Candidate, law: Efficiency | None) -> Judge:
     return Judge(scenario=found.scenario, deployment=best.deployment, efficiency=law or efficiency())
 
 
-def _share_of_one(judge: Judge, exponent: int) -> float:
+def _share_of_one(judge: Judge, batch: int) -> float:
     """The promise as it was made, in the mean or for a share of the requests; 0 where not even one is served so."""
 
     def spare(requests: float) -> float:
-        return judge.comfort(judge.performance(requests, exponent)) + TOLERANCE
+        return judge.comfort(judge.performance(requests, batch)) + TOLERANCE
 
-    if judge.memory_check(exponent).slack_fraction < 0 or spare(judge.least) < 0:
+    if judge.memory_check(batch).slack_fraction < 0 or spare(judge.least) < 0:
         return 0.0
     width = 1e-3 if judge.scenario.promise.is_of_shares else 1e-7
-    low, _ = crossing(spare, judge.least, judge.beyond(exponent), lambda low, high: high - low <= width * high)
-    return 1 / judge.replicas_for(low, exponent)
+    low, _ = crossing(spare, judge.least, judge.beyond(batch), lambda low, high: high - low <= width * high)
+    return 1 / judge.replicas_for(low, batch)
 
 
 def staircase(
@@ -110,7 +110,7 @@ def load_curve(found: Plan, best: Candidate, law: Efficiency | None = None) -> l
     """How the planned replicas answer when fewer or more come than was asked."""
     promise, points = found.scenario.promise, []
     for share in SHARES:
-        outcome = judge_of(found, best, share, law).outcome(best.replicas, best.batch_exponent)
+        outcome = judge_of(found, best, share, law).outcome(best.replicas, best.max_batch)
         ttft_s, tpot_s = promise.ttft_of(outcome.performance), promise.tpot_of(outcome.performance)
         points.append(Point(share=share, ttft_s=ttft_s, token_per_s=1 / tpot_s))
     return points
@@ -121,7 +121,7 @@ def one_fewer(found: Plan, best: Candidate) -> tuple[Outcome, Check] | None:
     if best.replicas == 1:
         return None
     judge = _judge(found, best, None)
-    outcome = judge.outcome(best.replicas - 1, best.batch_exponent)
+    outcome = judge.outcome(best.replicas - 1, best.max_batch)
     broken = min(outcome.checks, key=lambda check: check.slack_fraction)
     return (outcome, broken) if not outcome.keeps else None
 

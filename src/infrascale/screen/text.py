@@ -119,7 +119,7 @@ def answer_sentences(w: Words, plan: Plan, best: Candidate, sure: Certainty | No
     replicas = w.quantity(best.replicas, "replicas")
     size = w.quantity(best.gpus_per_replica, "gpus")
     batch = w.say("plan.batch", n=best.max_batch)
-    letters = w.say("plan.letters", b=best.batch_exponent, load=w.number(best.load, 2))
+    letters = w.say("plan.letters", b=w.typed(round(best.batch_exponent, 2)), load=w.number(best.load, 2))
     proof, why = proof_and_limit(w, plan, best)
     counts = {"gpus": best.gpus, "gpu": best.deployment.gpu.name, "replicas": replicas, "size": size, "proof": proof}
     spare = best.spare_replicas

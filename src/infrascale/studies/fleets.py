@@ -18,7 +18,7 @@ from infrascale.parsing.inventories import Inventory, inventory
 from infrascale.parsing.scenarios import Question, scenario
 from infrascale.planning import Candidate, Scenario
 from infrascale.planning.evaluate import Judge
-from infrascale.planning.exact import held_exponents
+from infrascale.planning.exact import held_batches
 from infrascale.planning.fleet import (
     Need,
     Problem,
@@ -109,11 +109,11 @@ def _served(
     to, which errs on the safe side where the wait for others is part of it.
     """
     judge = Judge(scenario=asked, deployment=deployment, efficiency=efficiency())
-    if kinds and held_exponents(judge):
+    if kinds and held_batches(judge):
         mean_s, promises_s = judge.alone.ttft_s.mean_s, [asked.promise.ttft_s]
         for kind in kinds:
             own = Judge(scenario=kind, deployment=deployment, efficiency=efficiency())
-            if not held_exponents(own):
+            if not held_batches(own):
                 return None
             promises_s.append(kind.promise.ttft_s * mean_s / own.alone.ttft_s.mean_s)
         promise = replace(asked.promise, ttft_s=min(promises_s))

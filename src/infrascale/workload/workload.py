@@ -36,5 +36,15 @@ class Workload:
         return self.isl_tokens + self.osl_tokens / 2 * (1 + self.osl_cv**2)
 
     @property
+    def sd_context_tokens(self) -> float:
+        """Standard deviation of the same: lengths as lognormal, a request met anywhere in its answer.
+
+        √( (isl·cv_i)² + osl²·((1 + cv_o²)³/3 − (1 + cv_o²)²/4) )
+        """
+        longer = 1 + self.osl_cv**2
+        answer = self.osl_tokens**2 * (longer**3 / 3 - longer**2 / 4)
+        return ((self.isl_tokens * self.isl_cv) ** 2 + answer) ** 0.5
+
+    @property
     def max_context_tokens(self) -> float:
         return self.isl_tokens + self.osl_tokens
