@@ -121,7 +121,6 @@ def _share(w: Words, scenario: Scenario) -> str:
 def _gpus(w: Words, plan: Plan, best: Candidate, sure: Certainty | None) -> Origin:
     counts = {"n": best.replicas, "spare": best.spare_replicas, "s": best.gpus_per_replica, "gpus": best.gpus}
     each = w.number(best.load * best.max_batch, 1)
-    b = w.typed(round(best.batch_exponent, 2))
     lines = [
         w.say("origin.gpus", **counts),
         w.say(
