@@ -110,11 +110,11 @@ def test_points_without_load_or_with_failures_are_left_out_and_none_is_an_error(
 def test_a_calibration_narrows_what_the_verdict_allows():
     from tests.test_calibrate import measured, question
 
+    plan = api.plan(**PLAN | {"users": 1000})
     tp = plan.best.deployment.shard.tp
     asked = [question(clients, 1000, 400, card="h100-sxm", tp=tp) for clients in (1, 8, 32, 128, 256)]
     cases = [measured(one, [0.0] * len(NAMES)) for one in asked]
     own, _ = calibrate(cases, efficiency())
-    plan = api.plan(**PLAN | {"users": 1000})
     general, sure = (expected(planned_load(plan.scenario, plan.best), one)["tpot"] for one in (None, own))
     assert sure[2] / sure[0] < general[2] / general[0]
     assert design(plan, own).before["tpot"] < design(plan).before["tpot"]
