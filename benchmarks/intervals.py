@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from math import exp
 from statistics import median
 
 from infrascale import catalog
-from infrascale.calibration.conformal import coverage_left_out, spreads, widening
+from infrascale.calibration.conformal import alike, coverage_left_out, model_of, spreads, widening
 from infrascale.calibration.residuals import Residual, of_its_size, residuals, shipped_rows
+from infrascale.calibration.withheld import CELLS, NeverMeasured
 from infrascale.parsing.gpus import gpu
 from infrascale.parsing.models import model
+from infrascale.uncertainty import MAKERS
 
 HEAD = """# 90 % intervals by regime, from benchmarks/intervals.py: log ratios of measured over predicted, from the
 # shipped measurements, widened until models left out are covered (calibration/conformal.py).
@@ -26,14 +29,31 @@ origin = "{rows} comparisons of {sets} published sets"
 
 def main() -> None:
     sets = shipped_rows()
-    compared = [residual for name, rows in sets.items() for residual in residuals(rows, name)]
+    compared = [as_told(residual) for name, rows in sets.items() for residual in residuals(rows, name)]
     sized = [found for name, rows in sets.items() for found in residuals(rows, name, seen_as=of_its_size)]
+    less_told = list(withheld(sets))
     lines = [HEAD.format(rows=len(compared), sets=len(sets)) + "[spreads]"]
-    for key, spread in sorted((spreads(compared) | spreads(sized)).items()):
+    for key, spread in sorted((spreads([*compared, *less_told]) | spreads(sized)).items()):
         lines.append(f'"{key}" = {{ low = {spread.low:.4f}, high = {spread.high:.4f}, rows = {spread.rows} }}')
     (catalog.DATA / "intervals.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     evidence(compared)
-    print("\n".join([*coverage(compared), "", *cost_of_not_knowing(compared, sized)]))
+    print("\n".join([*coverage([*compared, *less_told]), "", *cost_of_not_knowing(compared, sized)]))
+
+
+def as_told(residual: Residual) -> Residual:
+    """A published row that leaves out its format is evidence of the native one, which it is taken for."""
+    return replace(residual, regime=replace(residual.regime, untold=""))
+
+
+def withheld(sets: Mapping[str, list[dict[str, str]]]) -> Iterator[Residual]:
+    """The same rows as if nobody had measured a chip of their kind, and with a cell of theirs left blank."""
+    for name, rows in sets.items():
+        for residual in residuals(rows, name, own=NeverMeasured()):
+            kin = gpu(residual.gpu).vendor in MAKERS
+            yield replace(residual, regime=replace(residual.regime, known=False, seen=False, kin=kin, untold=""))
+        for untold, cells in CELLS.items():
+            blank = (r for r in residuals(rows, name, blank=cells) if r.regime.untold == untold)
+            yield from (replace(residual, regime=replace(residual.regime, known=True, seen=True)) for residual in blank)
 
 
 #: Regimes of fewer rows are in the file, not in the table.
@@ -41,7 +61,10 @@ LEAST_SHOWN = 50
 
 
 def coverage(compared: list[Residual]) -> Iterator[str]:
-    """The most particular regimes: the interval, and the share of rows covered when their model or GPU took no part."""
+    """The most particular regimes: the interval, and the share of rows covered when their model or GPU took no part.
+
+    Of chips as if never measured, whole architectures take no part.
+    """
     groups: dict[str, list[Residual]] = defaultdict(list)
     for residual in compared:
         groups[residual.regime.keys(residual.measure)[0]].append(residual)
@@ -51,9 +74,9 @@ def coverage(compared: list[Residual]) -> Iterator[str]:
     for key, group in sorted(groups.items()):
         if key not in found or len(group) < LEAST_SHOWN:
             continue
-        taken = widening(group)
-        plain, models = (coverage_left_out(group, lambda r: r.model, factor) for factor in (1.0, taken))
-        cards = coverage_left_out(group, lambda r: r.gpu, taken)
+        taken = widening(group, alike(key))
+        plain, models = (coverage_left_out(group, model_of, factor) for factor in (1.0, taken))
+        cards = coverage_left_out(group, alike(key)[1] if "/unseen" in key else lambda r: r.gpu, taken)
         ends = f"{exp(found[key].low):.2f}–{exp(found[key].high):.2f}"
         shares = f"{plain:.0%} | {taken:.2f} | {models:.0%} | {cards:.0%}"
         yield f"| {key} | {len(group)} | {ends} | {shares} |"

@@ -13,13 +13,17 @@ from infrascale.calibration.columns import columns  # noqa: E402
 from infrascale.calibration.conformal import coverage_left_out, ends, spreads  # noqa: E402
 from infrascale.calibration.hosts import PRIORS, as_data, rows_of, unscaled  # noqa: E402
 from infrascale.calibration.residuals import Residual, excluded, residuals, shipped_rows, warm_up  # noqa: E402
+from infrascale.calibration.withheld import without  # noqa: E402
 from infrascale.deployment import PhysicsTimer  # noqa: E402
-from infrascale.hardware import Scale  # noqa: E402
+from infrascale.hardware import Host, Scale  # noqa: E402
+from infrascale.parsing.efficiencies import efficiency  # noqa: E402
+from infrascale.parsing.gpus import gpu  # noqa: E402
 from infrascale.parsing.measurements import asked  # noqa: E402
+from infrascale.predicting import predict_row  # noqa: E402
 from infrascale.serving import Regime as Load  # noqa: E402
 from infrascale.serving import closed_loop, limits_of  # noqa: E402
 from infrascale.uncertainty import Regime, intervals  # noqa: E402
-from infrascale.work import Batch  # noqa: E402
+from infrascale.work import Batch, Shard  # noqa: E402
 
 SILICON = shipped_rows()["aic_silicon"]
 SOME = SILICON[::97]
@@ -140,3 +144,44 @@ def test_a_run_that_compiles_inside_its_measured_part_has_warm_up_in_its_first_t
     cold = [row for row in rows if warm_up(row)]
     assert len(cold) > 40 and all("measured=2025" in row["notes"] for row in cold)
     assert not any(warm_up(row) for row in rows_like("vllm", "Llama-3.1-70B"))
+
+
+def test_a_chip_never_measured_has_no_curve_of_its_kind_and_keeps_all_others():
+    general, hopper = efficiency(), gpu("h200-sxm")
+    left = without(general, hopper)
+    gone = set(general.curves) - set(left.curves)
+    assert gone and all("@hopper" in key or "@h" in key for key in gone)
+    assert not any("@hopper" in key for key in (*left.curves, *left.collectives)) and "hopper" not in left.tables
+    assert left.hosts == general.hosts and any("@blackwell" in key for key in left.curves)
+    assert not any("@amd" in key or "@cdna3" in key for key in without(general, gpu("mi300x")).curves)
+
+
+def test_what_nobody_measured_and_what_a_row_leaves_out_is_less_sure_by_measured_errors():
+    def width(measure: str, **differs) -> float:
+        told = Regime(kind="closed", engine="vllm", queued=False, known=True)
+        spread = intervals().of(measure, replace(told, **differs))
+        return spread.high - spread.low
+
+    for measure in ("tpot_mean_s", "ttft_mean_s"):
+        assert width(measure) < width(measure, untold="format") < width(measure, untold="gpu")
+        assert width(measure) < width(measure, known=False, seen=False)
+        assert width(measure, known=False, seen=False) < width(measure, known=False, seen=False, kin=False)
+
+
+def test_a_blank_cell_is_told_in_the_regime_and_the_interval_is_the_wider_one():
+    row = dict(rows_like("vllm", "Llama-3.1-70B", gpu="H200-SXM-141GB", weight_precision="fp8")[0])
+    blank = asked({**row, "gpu": ""}), asked({**row, "weight_precision": ""})
+    assert [question.untold for question in (asked(row), *blank)] == ["", "gpu", "format"]
+
+    def ratio(cells: dict[str, str]) -> float:
+        found = predict_row({**row, **cells})
+        return float(found["pred_tpot_mean_s_high"]) / float(found["pred_tpot_mean_s_low"])
+
+    assert ratio({}) < ratio({"weight_precision": ""}) < ratio({"gpu": ""})
+
+
+def test_ranks_schedule_their_own_sequences_unless_one_of_them_gathers_all():
+    batch = Batch(decode_seqs=320, context_tokens=320_000)
+    own, gathered = (Host(step_s=1e-3, seq_s=1e-5, gathers=g) for g in (False, True))
+    assert own.of_step_s(batch, Shard(dp=32)) == pytest.approx(1e-3 + 1e-4)
+    assert own.of_step_s(batch, Shard(tp=32)) == gathered.of_step_s(batch, Shard(dp=32)) == pytest.approx(1e-3 + 3.2e-3)

@@ -18,7 +18,7 @@ from math import exp
 from infrascale import catalog
 from infrascale.hardware import Efficiency
 from infrascale.planning import Candidate, Constraint, Objective, Plan, Scenario, capacity, plan
-from infrascale.uncertainty import COVERAGE, KNOWN, SEEN, Intervals, Regime, intervals
+from infrascale.uncertainty import COVERAGE, KNOWN, MAKERS, SEEN, Intervals, Regime, intervals
 from infrascale.workload import Demand
 
 
@@ -84,6 +84,7 @@ def regime_of(candidate: Candidate) -> Regime:
         known=deployment.gpu.architecture in KNOWN,
         seen=deployment.gpu.architecture in SEEN,
         assumed=deployment.model.assumed,
+        kin=deployment.gpu.vendor in MAKERS,
     )
 
 

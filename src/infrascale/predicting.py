@@ -36,7 +36,7 @@ from infrascale.serving import Regime as Load
 from infrascale.serving.queueing import Loaded, Replica
 from infrascale.serving.routing import Arrivals
 from infrascale.serving.steady_state import decode_batch
-from infrascale.uncertainty import KNOWN, SEEN, Intervals, Regime, intervals
+from infrascale.uncertainty import KNOWN, MAKERS, SEEN, Intervals, Regime, intervals
 from infrascale.work import Batch
 from infrascale.workload import Workload
 
@@ -153,6 +153,8 @@ def predict(row: Asked, own: Own | None = None) -> Prediction:
             known=row.deployment.gpu.architecture in KNOWN,
             seen=row.deployment.gpu.architecture in SEEN,
             assumed=row.deployment.model.assumed,
+            kin=row.deployment.gpu.vendor in MAKERS,
+            untold=row.untold,
         ),
         reason="; ".join(part for part in (row.assumed, note) if part),
         tails=tails,

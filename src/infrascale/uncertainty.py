@@ -21,9 +21,10 @@ from infrascale import catalog
 KNOWN = frozenset({"ampere", "ada", "hopper", "blackwell", "blackwell-rtx"})
 #: Architectures without tables of which end-to-end runs were measured: their spread is in the table as "datasheet".
 SEEN = KNOWN | {"cdna3", "xe-hpc"}
-#: How much wider, in logarithms, where not one run was measured. Our judgement: nothing published bounds it, and the
-#: first runs of the two architectures above were further off than twice their spread of today.
-UNSEEN = 2.0
+#: Makers of the architectures with tables. With one architecture of theirs withheld, errors hardly grow; other
+#: makers' chips, withheld, are two to five times slower than predicted.
+MAKERS = frozenset({"nvidia"})
+TIMES = frozenset({"ttft_mean_s", "tpot_mean_s"})
 COVERAGE = 0.9
 
 
@@ -31,8 +32,9 @@ COVERAGE = 0.9
 class Regime:
     """What tells intervals apart. `kind`: closed, pools, open, static, saturated. `queued`: more in flight than run.
 
-    `known`: the GPU's architecture has kernel tables; `seen`: it has at least published runs. `assumed`: only the size
-    of the model is known.
+    `known`: the GPU's architecture has kernel tables; `seen`: it has at least published runs; `kin`: others of its
+    maker have tables. `untold`: what a row leaves out, gpu or format. The spreads of the unseen and the untold are
+    those of measured rows with just that withheld. `assumed`: only the size of the model is known.
     """
 
     kind: str
@@ -41,16 +43,32 @@ class Regime:
     known: bool
     seen: bool = True
     assumed: bool = False
+    kin: bool = True
+    untold: str = ""
+
+    @property
+    def told(self) -> str:
+        """Why it is less sure than of a chip with tables whose row tells all; empty where it is not."""
+        if self.untold:
+            return f"no {self.untold}"
+        if not self.seen:
+            return "unseen" if self.kin else "unseen maker"
+        return "" if self.known else "datasheet"
 
     def keys(self, measure: str) -> tuple[str, ...]:
-        """From particular to general; the first that the table has is used."""
-        tables = "" if self.known else "/datasheet"
+        """From particular to general; the first that the table has is used.
+
+        Of makers without tables only ends of batches were measured: they speak for each token too.
+        """
+        told = f"/{self.told}" if self.told else ""
         state = "/queued" if self.queued else ""
+        ends = (f"e2e_mean_s{told}",) if self.told == "unseen maker" and measure in TIMES else ()
         return (
-            f"{measure}/{self.kind}/{self.engine}{state}{tables}",
-            f"{measure}/{self.kind}{state}{tables}",
-            f"{measure}/{self.kind}{tables}",
-            f"{measure}{tables}",
+            f"{measure}/{self.kind}/{self.engine}{state}{told}",
+            f"{measure}/{self.kind}{state}{told}",
+            f"{measure}/{self.kind}{told}",
+            f"{measure}{told}",
+            *ends,
             measure,
         )
 
@@ -81,7 +99,7 @@ class Intervals:
         if regime.assumed:
             shape = next((self.spreads[key] for key in regime.assumed_keys(measure) if key in self.spreads), found)
             found = replace(found, low=min(found.low, shape.low), high=max(found.high, shape.high))
-        return found if regime.seen else replace(found, low=UNSEEN * found.low, high=UNSEEN * found.high)
+        return found
 
     def bounds(self, measures: Mapping[str, float], regime: Regime) -> dict[str, tuple[float, float]]:
         """Low and high end of every measure.

@@ -15,6 +15,7 @@ from math import ceil
 from statistics import median
 
 from infrascale.calibration.residuals import Residual
+from infrascale.parsing.gpus import gpu
 from infrascale.uncertainty import COVERAGE, Spread
 
 #: Rows and models below which a regime takes its interval from a wider one.
@@ -31,29 +32,43 @@ def spreads(residuals: Iterable[Residual]) -> dict[str, Spread]:
             for key in residual.regime.assumed_keys(residual.measure):
                 groups[key].append(residual)
             continue
-        for key in set(residual.regime.keys(residual.measure)):
-            if residual.regime.known or key.endswith("/datasheet") or key == residual.measure:
-                groups[key].append(residual)
+        own = {key for key in residual.regime.keys(residual.measure) if key.startswith(residual.measure)}
+        if residual.regime.told not in ("", "datasheet"):
+            own.discard(residual.measure)  # the most general speaks for those that tell all
+        for key in own:
+            groups[key].append(residual)
     return {
-        key: spread(group)
+        key: spread(group, alike(key))
         for key, group in sorted(groups.items())
         if len(group) >= LEAST_ROWS and (len({r.model for r in group}) >= LEAST_MODELS or key.count("/") == 0)
     }
 
 
-def spread(group: Sequence[Residual]) -> Spread:
-    low, high = ends([-r.log_ratio for r in group], widening(group))
+Of = Callable[[Residual], str]
+
+
+def model_of(residual: Residual) -> str:
+    return residual.model
+
+
+def alike(key: str) -> tuple[Of, ...]:
+    """Whose rows resemble each other and are left out together: a model's; of chips unseen an architecture's too."""
+    return (model_of, lambda r: gpu(r.gpu).architecture) if "/unseen" in key else (model_of,)
+
+
+def spread(group: Sequence[Residual], alike: Sequence[Of] = (model_of,)) -> Spread:
+    low, high = ends([-r.log_ratio for r in group], widening(group, alike))
     return Spread(low=min(low, 0.0), high=max(high, 0.0), rows=len(group))  # what is predicted lies inside
 
 
-def widening(group: Sequence[Residual]) -> float:
-    """The least whose left-out models are covered; where none covers them, the least beyond which no more are.
+def widening(group: Sequence[Residual], alike: Sequence[Of] = (model_of,)) -> float:
+    """The least with which all left out are covered; where none covers them, the least beyond which no more are.
 
     None at all where a quarter of the rows stays outside at any width: those models differ in kind, not in degree.
     """
     most, best = 0.0, WIDENINGS[0]
     for factor in WIDENINGS:
-        covered = coverage_left_out(group, lambda r: r.model, factor)
+        covered = min(coverage_left_out(group, of, factor) for of in alike)
         if covered > most + 1e-9:
             most, best = covered, factor
         if covered >= COVERAGE:
@@ -61,7 +76,7 @@ def widening(group: Sequence[Residual]) -> float:
     return best if most >= 0.75 else WIDENINGS[0]
 
 
-def coverage_left_out(group: Sequence[Residual], of: Callable[[Residual], str], widening: float) -> float:
+def coverage_left_out(group: Sequence[Residual], of: Of, widening: float) -> float:
     """Share of rows inside the interval that the rows of all others give; 1 where there are no others."""
     inside = 0
     for name in {of(r) for r in group}:

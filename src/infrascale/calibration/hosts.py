@@ -66,7 +66,7 @@ class Rows:
         """TPOT and TTFT [s]: `serving.steady_state.closed_loop` in its burst regime, over all rows at once."""
         n, kernels = self.numbers, self.steps.kernels_s({})
         kernels = kernels + (values["vllm<0.19.sorting"] - 1) * self.sorting
-        host = self.of(values, "step_s") + self.of(values, "seq_s") * np.maximum(n["running"], 1)
+        host = self.of(values, "step_s") + self.of(values, "seq_s") * np.maximum(n["running"], 1) / n["ranks"]
         decode, mixed = kernels[0::3] + host, kernels[1::3] + host
         extra = np.maximum(0.0, n["chunks"] * (mixed - decode))
         tpot = decode + n["running"] * (1 - 0.5 / n["waves"]) / n["osl"] * extra
@@ -85,7 +85,7 @@ class Rows:
         wait = (first_wave + values["burst_resync"] * later) / n["waves"]
         wait = wait + (1 - 1 / n["waves"]) * (n["waited"] * decode + n["beside"] / 2 * extra)
         ttft = own + values["burst_residual_step"] * decode * others + wait
-        apart = kernels[2::3] + self.of(values, "step_s") + self.of(values, "seq_s") * n["prompts"]
+        apart = kernels[2::3] + self.of(values, "step_s") + self.of(values, "seq_s") * n["prompts"] / n["ranks"]
         first = self._prompts_first(values, decode, n["apart_each"] * apart)
         apart = n["prompts_first"] > 0
         return np.where(apart, first[0], tpot), np.where(apart, first[1], ttft)
@@ -137,6 +137,7 @@ def rows_of(measured: Sequence[Row], curves: Efficiency) -> Rows:
                 "chunks": step.chunks,
                 "apart_each": step.apart_each,
                 "prompts": step.apart.prefill_seqs,
+                "ranks": curves.host(engine, found.deployment.engine.version).ranks(found.deployment.shard),
                 "isl": found.workload.isl_tokens,
                 "osl": found.workload.osl_tokens,
                 "step_tokens": limits.step_tokens,

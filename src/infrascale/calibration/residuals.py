@@ -8,7 +8,7 @@ time that no hardware can reach.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import log
 
@@ -19,7 +19,7 @@ from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.generic import PREFIX, generic
 from infrascale.parsing.measurements import Asked, Row, asked, number, read_rows
 from infrascale.parsing.quantization import stored_as
-from infrascale.predicting import Prediction, predict
+from infrascale.predicting import Own, Prediction, predict
 from infrascale.serving.steady_state import decode_batch
 from infrascale.uncertainty import Regime
 from infrascale.work import Batch, Kind, Work
@@ -35,6 +35,9 @@ SHIPPED = {
     "surajssd_llm_k8s": "Apache-2.0",
     "trtllm_perf_overview": "Apache-2.0",
 }
+
+
+NO_GPU = "no GPU is told"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,7 @@ def excluded(row: Row) -> str:
     if deepseek and "R1" in row.get("model", "") and "DISAGG" in notes:
         return "speculative decoding is likely and not marked (disaggregated DeepSeek-R1)"
     if not row.get("gpu"):
-        return "no GPU is told"
+        return NO_GPU
     if "DISAGG" in notes and "num_workers" not in notes:
         return "how many engines each pool has is not told"
     if row.get("load_kind") == "closed" and not row.get("concurrency"):
@@ -151,19 +154,25 @@ def residuals(
     done: Callable[[], None] = lambda: None,
     left_out: Callable[[str], None] = lambda rule: None,
     seen_as: Callable[[Asked], Asked] = lambda question: question,
+    blank: Sequence[str] = (),
+    own: Own | None = None,
 ) -> list[Residual]:
     """All that can be compared in these rows; `done` is called once a row, `left_out` with its rule.
 
-    `seen_as` may change what is predicted, not which rows are left out (`of_its_size`).
+    `seen_as` may change what is predicted, not which rows are left out (`of_its_size`). `blank`: cells that the
+    prediction may not see, with the rows where nobody filled them. `own`: other curves.
     """
     found: list[Residual] = []
     for row in rows:
         done()
         try:
             rule = excluded(row)
+            if rule == NO_GPU and "gpu" in blank:
+                rule = ""
             question = None if rule else asked(row)
             rule = rule or impossible(row, question)
-            prediction = None if rule else predict(seen_as(question))
+            seen = asked({**row, **dict.fromkeys(blank, "")}) if blank and not rule else question
+            prediction = None if rule else predict(seen_as(seen), own)
         except (InfraScaleError, ArithmeticError, ValueError):
             continue
         if prediction is None:

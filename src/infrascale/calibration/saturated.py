@@ -108,7 +108,7 @@ def rows_of(measured: Sequence[Row]) -> Rows:
                 "chunks": step.chunks,
                 "osl": load.osl_tokens,
                 "replicas": found.replicas,
-                "host": curves.host(engine.name, engine.version).of_step_s(step.decode, found.deployment.shard.gpus),
+                "host": curves.host(engine.name, engine.version).of_step_s(step.decode, found.deployment.shard),
                 "rate": float(row["output_tok_per_s_total"]),
             }
         )

@@ -41,7 +41,7 @@ class PhysicsTimer:
 
     def __call__(self, batch: Batch) -> float:
         launches_s = self.host.layer_s * self.deployment.model.layers / self.deployment.shard.pp
-        return max(self.kernels_s(batch), launches_s) + self.host.of_step_s(batch, self.deployment.shard.gpus)
+        return max(self.kernels_s(batch), launches_s) + self.host.of_step_s(batch, self.deployment.shard)
 
     @cached_property
     def host(self) -> Host:

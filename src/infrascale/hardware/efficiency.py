@@ -22,7 +22,7 @@ from math import inf, log2
 from weakref import WeakKeyDictionary
 
 from infrascale.hardware.gpu import Gpu, Link
-from infrascale.work import Batch, Kind, Message, Work
+from infrascale.work import Batch, Kind, Message, Shard, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +158,8 @@ class Host:
 
     `parallel_s`: to hand a step's inputs to the other workers. `token_s`: for each token of cache in the step, where
     block tables are rebuilt in Python. `layer_s`: to launch a layer's kernels one by one, where no CUDA graph does; a
-    step takes at least so long for each layer.
+    step takes at least so long for each layer. Attention-data-parallel ranks schedule their own sequences side by side,
+    but for an engine that `gathers` all answers in one of them (TensorRT-LLM's PyExecutor).
     """
 
     step_s: float = 0.0015
@@ -168,11 +169,17 @@ class Host:
     parallel_s: float = 0.0
     token_s: float = 0.0
     layer_s: float = 0.0
+    gathers: bool = False
 
-    def of_step_s(self, batch: Batch, gpus: int) -> float:
-        """A step over `gpus` GPUs [s]."""
-        parallel = self.parallel_s if gpus > 1 else 0.0
-        return self.step_s + parallel + self.seq_s * batch.seqs + self.token_s * batch.context_tokens
+    def ranks(self, shard: Shard) -> int:
+        """Schedulers that share the sequences of a step."""
+        return 1 if self.gathers else shard.dp
+
+    def of_step_s(self, batch: Batch, shard: Shard) -> float:
+        """A step of an engine [s]."""
+        parallel = self.parallel_s if shard.gpus > 1 else 0.0
+        own = (self.seq_s * batch.seqs + self.token_s * batch.context_tokens) / self.ranks(shard)
+        return self.step_s + parallel + own
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,6 +54,7 @@ class Asked:
     prefill_engines: float = 1
     decode_engines: float = 1
     lengths_vary: bool = False  # answers as chats have them, not of one length
+    untold: str = ""  # gpu, or format: taken for the usual one
 
 
 def read_rows(path: str) -> tuple[list[str], list[dict[str, str]]]:
@@ -110,7 +111,8 @@ def asked(row: Row) -> Asked:
         shard, share = _pool(notes, "decode"), True
     else:
         shard, share = _shard(row, notes), False
-    quantization = _quantization(found, row.get("weight_precision", ""), row.get("model", ""), notes, card)
+    stated_format = _stated_format(row, notes, card)
+    quantization = _quantization(found, stated_format, notes)
     if not runs(quantization.precision, card):
         raise ScenarioError(
             f"{quantization.precision} does not run on {card.id}", why="no kernel", fix="use another format"
@@ -164,6 +166,7 @@ def asked(row: Row) -> Asked:
         arrival_scv=0.0 if "constant (not Poisson)" in notes else 1.0,
         # LMBenchmark asks for answers of a stated length of the same conversations.
         lengths_vary=re.search(r"sharegpt(?! \(LMBenchmark)|lengths vary", notes, re.IGNORECASE) is not None,
+        untold="gpu" if not row.get("gpu", "").strip() else "" if stated_format else "format",
         prefill=replace(deployment, shard=_pool(notes, "prefill")) if share else None,
         prefill_engines=_workers(notes, "prefill"),
         decode_engines=_workers(notes, "decode"),
@@ -326,11 +329,14 @@ def _pool(notes: str, role: str) -> Shard:
     return Shard(tp=tp, pp=int(parts.get("pp_size", 1)), dp=dp, ep=min(ep, tp * dp))
 
 
-def _quantization(found: Model, text: str, name: str, notes: str, card: Gpu) -> Quantization:
-    """The row's format; a checkpoint that has it natively keeps its own choice of parts."""
-    word = stated_precision(text) or precision_in_name(name)
-    if word is None and "use_fp8=True" in notes and "fp8" in card.flop_per_s:
-        word = "fp8"
+def _stated_format(row: Row, notes: str, card: Gpu) -> str | None:
+    """The format that the row, its model's name or its notes tell."""
+    word = stated_precision(row.get("weight_precision", "")) or precision_in_name(row.get("model", ""))
+    return "fp8" if word is None and "use_fp8=True" in notes and "fp8" in card.flop_per_s else word
+
+
+def _quantization(found: Model, word: str | None, notes: str) -> Quantization:
+    """The row's format, else the native one; a checkpoint that has it natively keeps its own choice of parts."""
     stored = found.native if word is None else stored_as(found, word)
     blocks = stored.precision == "fp8" and "gemm=fp8_block" in notes
     return replace(stored, block=True) if blocks else stored

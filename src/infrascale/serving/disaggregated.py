@@ -5,7 +5,7 @@ Idea: no prompt interrupts decoding, so TPOT is a plain decode step at each engi
 the prefill pool's queue, the prompt alone, and the first decode step after its cache has moved.
 
     tpot = t_dec(b)             b = in flight / decode engines
-    ttft = host + prompt + wait + moving the cache + t_dec(b)
+    ttft = 2 · host + prompt + wait + moving the cache + 3/2 · t_dec(b)     (both engines' front ends; a step under way)
 
 Assumes mean lengths and that requests spread evenly over engines.
 """
@@ -35,13 +35,21 @@ class Pool:
     engines: float
     lanes: float = 1.0
 
-    def prompt_s(self, workload: Workload) -> float:
-        """One prompt on every lane of an idle engine, in chunks of its token budget [s]."""
-        tokens = workload.new_tokens * self.lanes
+    def prompt_s(self, workload: Workload, prompts: float | None = None) -> float:
+        """One prompt on every lane of an idle engine, or `prompts` of them, in chunks of its token budget [s]."""
+        prompts = prompts or self.lanes
+        tokens = workload.new_tokens * prompts
         chunks = max(1, ceil(tokens / self.limits.step_tokens))
-        past = workload.cached_tokens + (chunks - 1) / 2 * tokens / chunks / self.lanes
-        chunk = Batch(prefill_tokens=tokens / chunks, prefill_seqs=self.lanes, prefill_past_tokens=past)
+        past = workload.cached_tokens + (chunks - 1) / 2 * tokens / chunks / prompts
+        chunk = Batch(prefill_tokens=tokens / chunks, prefill_seqs=prompts, prefill_past_tokens=past)
         return chunks * self.timer(chunk)
+
+    def alone_s(self, workload: Workload) -> float:
+        """One prompt while the other lanes have none [s].
+
+        Half of its work is attention, which its own lane does as if all were busy; experts are shared by all.
+        """
+        return (self.prompt_s(workload) + self.prompt_s(workload, 1.0)) / 2
 
 
 def disaggregated(
@@ -60,17 +68,20 @@ def disaggregated(
     How many decode depends on the wait, and their step on how many: a damped fixed point.
     """
     waves = waves or Waves()
-    prompt_s = prefill.prompt_s(workload)
-    each_s = prompt_s / (prefill.engines * prefill.lanes)
+    full_s, alone_prompt_s = prefill.prompt_s(workload), prefill.alone_s(workload)
+    each_s = full_s / (prefill.engines * prefill.lanes)
     first_wave_s = (in_flight - 1) / 2 * each_s / waves.count
     room = decode.engines * decode.limits.running
-    decoding = min(in_flight, room)
+    decoding, busy = min(in_flight, room), 0.0
     for _ in range(ROUNDS):
         token_s = decode.timer(decode_batch(decoding / decode.engines, workload))
         answer_s = max(0.0, workload.osl_tokens - 1) * token_s
-        alone_s = host.request_s + host.prompt_token_s * workload.isl_tokens + prompt_s + moving_s + token_s
+        prompt_s = alone_prompt_s + busy * (full_s - alone_prompt_s)
+        front_s = 2 * host.request_s + host.prompt_token_s * workload.isl_tokens
+        alone_s = front_s + prompt_s + moving_s + 1.5 * token_s
         wait_s = max(in_flight * each_s - alone_s - answer_s, first_wave_s, (in_flight / room - 1) * answer_s)
         e2e_s = alone_s + wait_s + answer_s
+        busy = min(1.0, in_flight * each_s / e2e_s)
         decoding = (decoding + min(room, max(1.0, in_flight * answer_s / e2e_s))) / 2
     request_per_s = in_flight / e2e_s
     return Performance(
