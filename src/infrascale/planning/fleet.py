@@ -3,7 +3,8 @@
 In: Problem (servers owned and to buy, needs, evaluated ways to serve them).    Out: Solution with its optimality gap.
 Idea: an integer programme over replicas x_w of each way and servers y_k in use of each kind, solved by HiGHS:
 
-    every need n      Σ serves_w · x_w  −  serves_v · [x_v > 0]·spares  ≥  demand_n      for every v of n's ways
+    every need n      Σ serves_w · x_w  −  spares · Σ serves_v · t_v  ≥  demand_n,   t_v: v is the strongest way in use
+    every way v of n  Σ serves_w · x_w over w at least as strong  ≤  Σ (demand_n + (spares + 1) · serves_w) · t_w
     every kind k      Σ gpus_w · x_w  ≤  gpus_k · y_k,     y_k ≤ owned_k + bought_k ≤ most_k
     every quota       Σ gpus_w · x_w of some needs  ≤  its GPUs
     power             Σ kw_k · y_k  ≤  most_kw
@@ -12,7 +13,9 @@ Requests of several lengths to one model are several needs, and more for those s
 f_n of its demand, and the shares of all that serve a length sum to one. So short requests find small cards where that
 is cheaper, and share replicas with long ones where it is not.
 
-First the cheapest purchase, then with it the fewest GPUs in use. Replicas that halve or double each other fill whole
+First the cheapest purchase, then with it the fewest GPUs in use. The second line says that nothing stronger than the
+strongest runs; its bound, above which a replica could be dropped, makes fractions of it cost what they should, so far
+fewer branches are looked at than with a loss for each way. Replicas that halve or double each other fill whole
 servers without gaps, so GPUs may be counted per kind; other sizes are refused. Knows no model and no GPU, only sizes.
 For more than one spare the loss counts as if all were of the strongest kind in use: never too few.
 """
@@ -35,6 +38,7 @@ SERVED = 1e-7  # what rounding of the solver may leave unserved, as a share of t
 MOST_S = 60.0  # after which the best found is taken, with its gap
 MOST_SCALING_S = 10.0  # the same, for how much more an inventory would serve
 SCALE_GAP = 1e-3
+SCALE_BOUNDS = 3  # times that fractions bound the scale, each time from the last bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +120,8 @@ def cheapest(problem: Problem) -> Solution | None:
     first = _Programme(problem)
     if not first.minimise([(server.price, first.bought[server.id]) for server in problem.servers]):
         return None
-    second = _Programme(problem, most_price=first.solution().price)
+    paid = first.solution()
+    second = _Programme(problem, prices=(paid.price * (1 - first.gap_fraction), paid.price))
     second.minimise([(way.gpus, count) for way, count in second.replicas], start=first)
     found = second.solution()
     return replace(found, gap_fraction=max(first.gap_fraction, second.gap_fraction))
@@ -125,7 +130,12 @@ def cheapest(problem: Problem) -> Solution | None:
 def most_served(problem: Problem) -> Solution:
     """The largest equal share of every demand that the servers owned can serve, nothing bought; to a thousandth."""
     owned = replace(problem, servers=tuple(replace(s, most=s.owned) for s in problem.servers))
-    programme = _Programme(owned, scaled=True)
+    most = MOST_SCALE
+    for _ in range(SCALE_BOUNDS):
+        relaxed = _Programme(owned, most_scale=most, whole=False)
+        relaxed.minimise([(-1.0, relaxed.scale)])
+        most = min(most, relaxed.solution().scale * (1 + SCALE_GAP))
+    programme = _Programme(owned, most_scale=most)
     programme.minimise([(-1.0, programme.scale)])
     return programme.solution()
 
@@ -167,9 +177,20 @@ def _silent() -> Iterator[None]:
 
 
 class _Programme:
-    """The integer programme in HiGHS: variables, constraints, and its answer as a Solution."""
+    """The integer programme in HiGHS: variables, constraints, and its answer as a Solution.
 
-    def __init__(self, problem: Problem, *, most_price: float | None = None, scaled: bool = False) -> None:
+    `prices`: between which the purchase is known to lie. `most_scale`: demands are scaled, at most so far. `whole`
+    False: fractions of everything, for a bound.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        prices: tuple[float, float] | None = None,
+        most_scale: float | None = None,
+        whole: bool = True,
+    ) -> None:
         try:
             import highspy
         except ImportError:
@@ -182,10 +203,11 @@ class _Programme:
         options = {
             "output_flag": False,
             "threads": 1,
-            "mip_heuristic_effort": 0.3,  # servers come in steps, so a good purchase prunes more than a good bound
+            "mip_heuristic_effort": 0.1,
+            "solve_relaxation": not whole,
             "mip_feasibility_tolerance": 1e-9,
-            "mip_rel_gap": SCALE_GAP if scaled else 0.0,
-            "time_limit": MOST_SCALING_S if scaled else MOST_S,
+            "mip_rel_gap": SCALE_GAP if most_scale is not None else 0.0,
+            "time_limit": MOST_SCALING_S if most_scale is not None else MOST_S,
         }
         for key, value in options.items():
             self.solver.setOptionValue(key, value)
@@ -200,19 +222,21 @@ class _Programme:
                     why="replicas would leave gaps that this programme does not see",
                     fix="use halves, quarters … of a server, or whole servers",
                 )
-        self.scale = self.solver.addVariable(lb=0, ub=MOST_SCALE) if scaled else None
+        self.most_scale = 1.0 if most_scale is None else most_scale
+        self.scale = self.solver.addVariable(lb=0, ub=most_scale) if most_scale is not None else None
         self.bought = {s.id: self.solver.addIntegral(lb=0, ub=max(0, s.most - s.owned)) for s in problem.servers}
         self.used = {s.id: self.solver.addIntegral(lb=0, ub=max(s.most, s.owned)) for s in problem.servers}
         self.replicas = [
             (way, self.solver.addIntegral(lb=0, ub=self._most(way, kinds))) for way in undominated(problem)
         ]
-        if most_price is not None:
-            paid = self.expression([(s.price / max(most_price, 1e-9), self.bought[s.id]) for s in problem.servers])
-            self.solver.addConstr(paid <= (1.0 if most_price else 0.0) + SERVED)
+        if prices is not None:
+            least, most = (price / max(prices[1], 1e-9) for price in prices)
+            paid = self.expression([(s.price / max(prices[1], 1e-9), self.bought[s.id]) for s in problem.servers])
+            self.solver.addConstr(paid <= most + SERVED)
+            self.solver.addConstr(paid >= least - SERVED)
         self._room()
         apart = {name for cover in problem.covers for name in cover}
-        most = MOST_SCALE if scaled else 1.0
-        self.shares = {name: self.solver.addVariable(lb=0, ub=most) for name in sorted(apart)}
+        self.shares = {name: self.solver.addVariable(lb=0, ub=self.most_scale) for name in sorted(apart)}
         wanted = self.scale * 1.0 if self.scale is not None else 1.0 - SERVED
         for cover in problem.covers:
             self.solver.addConstr(self.expression([(1.0, self.shares[name]) for name in cover]) >= wanted)
@@ -220,16 +244,14 @@ class _Programme:
             inside = [(way.gpus, x) for way, x in self.replicas if way.need in names]
             self.solver.addConstr(self.expression(inside) <= gpus)
         for need in problem.needs:
-            self._serve(need, kinds)
+            self._serve(need)
 
     def _most(self, way: Way, kinds: dict[str, Server]) -> int:
         """Replicas beyond which neither room nor demand could want more."""
         server = kinds[way.server]
         room = max(server.most, server.owned) * server.gpus // way.gpus
         need = next(n for n in self.problem.needs if n.id == way.need)
-        if self.scale is not None:
-            return room
-        return min(room, int(need.demand / way.serves) + 2 + need.spares)
+        return min(room, int(self.most_scale * need.demand / way.serves) + 2 + need.spares)
 
     def expression(self, terms: Sequence[tuple[float, Any]]) -> Any:
         return sum((factor * variable for factor, variable in terms), start=0.0 * self.used[next(iter(self.used))])
@@ -245,20 +267,26 @@ class _Programme:
             draws = self.expression([(s.kw, self.used[s.id]) for s in self.problem.servers])
             self.solver.addConstr(draws <= self.problem.most_kw)
 
-    def _serve(self, need: Need, kinds: dict[str, Server]) -> None:
-        """The demand met, and met still when `spares` of any way in use are lost. In shares of the demand."""
-        ways = [(way, x) for way, x in self.replicas if way.need == need.id]
-        total = self.expression([(way.serves / need.demand, x) for way, x in ways])
+    def _serve(self, need: Need) -> None:
+        """The demand met, and met still when `spares` of the strongest way in use are lost. In shares of the demand."""
+        ways = sorted(((way, x) for way, x in self.replicas if way.need == need.id), key=lambda pair: -pair[0].serves)
+        shares = [way.serves / need.demand for way, _ in ways]
+        served = [(share, x) for share, (_, x) in zip(shares, ways, strict=True)]
         wanted = self.scale * 1.0 if self.scale is not None else 1.0 - SERVED
         if need.id in self.shares:
             wanted = self.shares[need.id] * 1.0
-        self.solver.addConstr(total >= wanted)
         if not need.spares:
+            self.solver.addConstr(self.expression(served) >= wanted)
             return
-        for way, x in ways:
-            in_use = self.solver.addBinary()
-            self.solver.addConstr(x <= self._most(way, kinds) * in_use)
-            self.solver.addConstr(total - need.spares * way.serves / need.demand * in_use >= wanted)
+        strongest = [self.solver.addBinary() for _ in ways]
+        lost = [(-need.spares * share, one) for share, one in zip(shares, strongest, strict=True)]
+        self.solver.addConstr(self.expression(served + lost) >= wanted)
+        self.solver.addConstr(self.expression([(1.0, one) for one in strongest]) <= 1.0)
+        enough = [
+            (self.most_scale + (need.spares + 1) * share, one) for share, one in zip(shares, strongest, strict=True)
+        ]
+        for last in range(1, len(ways) + 1):
+            self.solver.addConstr(self.expression(served[:last]) <= self.expression(enough[:last]))
 
     def minimise(self, terms: Sequence[tuple[float, Any]], start: _Programme | None = None) -> bool:
         """Whether there is a solution. Whole factors are divided by their common measure: a gap below one is none.
