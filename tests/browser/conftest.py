@@ -1,4 +1,4 @@
-"""A real server of the app and a real Chromium, for the slow tests of this folder."""
+"""A real server of the app and a real Chromium, for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -39,11 +39,12 @@ def address():
 @pytest.fixture(scope="module")
 def browser():
     playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("no chromium on the path")
     with playwright.sync_playwright() as running:
+        path = CHROMIUM or running.chromium.executable_path
+        if not Path(path).exists():
+            pytest.skip("no Chromium: apt-get install chromium, or playwright install chromium")
         found = running.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         )
         yield found
         found.close()
@@ -63,8 +64,13 @@ def settled():
 
     def wait(page) -> str:
         page.wait_for_selector("[data-testid=stAlert]")
-        page.wait_for_timeout(800)
-        page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+        page.wait_for_timeout(500)
+        page.wait_for_function(
+            """() => document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
+                     && [...document.querySelectorAll('[data-testid=stElementContainer]')].every(
+                         one => one.dataset.stale !== 'true' && getComputedStyle(one).opacity === '1')"""
+        )
+        page.wait_for_timeout(300)
         return page.locator("[data-testid=stAlert]").first.inner_text()
 
     return wait

@@ -1,7 +1,7 @@
 """The web app under a real browser's weight: every screen seen by axe, wide and narrow, light and dark; simulations
 that are followed and ended; files dropped; fifty people at once; and no address asked for but the server's own.
 
-Slow: `pytest -m slow tests/browser`, with `pip install -e '.[app,simulate,browser]'` and a chromium on the path.
+Slow: `pytest -m slow tests/browser`, with a Chromium.
 """
 
 from __future__ import annotations

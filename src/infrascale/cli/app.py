@@ -29,7 +29,8 @@ def app(
     flags = {
         "server.port": port, "server.address": address, "server.headless": str(headless).lower(),
         "browser.gatherUsageStats": "false", "server.maxUploadSize": 20, "client.toolbarMode": "viewer",
-        "theme.primaryColor": "#0072B2",
+        "theme.light.primaryColor": "#0072B2",
+        "theme.dark.primaryColor": "#3D9BD6",
     }  # fmt: skip
     sys.argv = ["streamlit", "run", str(script), *(f"--{name}={value}" for name, value in flags.items())]
     raise SystemExit(cli.main())
