@@ -58,19 +58,27 @@ def page(browser):
     found.close()
 
 
+#: Nothing runs and nothing fades: a page in motion is no page to judge.
+QUIET = """() => document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
+  && [...document.querySelectorAll('[data-testid=stMain] [data-testid]')].every(one => one.dataset.stale !== 'true'
+      && (one.dataset.testid === 'stCaptionContainer' || !(one.dataset.testid || '').match(/Container|Block|Column/)
+          || getComputedStyle(one).opacity === '1'))"""
+LOOKS, LOOK_EVERY_MS, MOST_LOOKS = 3, 250, 240
+
+
 @pytest.fixture(scope="session")
 def settled():
-    """A function of a page: the answer's sentence once nothing runs any more."""
+    """A function of a page: the answer's sentence once the page has been quiet for three looks in a row."""
 
     def wait(page) -> str:
         page.wait_for_selector("[data-testid=stAlert]")
-        page.wait_for_timeout(500)
-        page.wait_for_function(
-            """() => document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
-                     && [...document.querySelectorAll('[data-testid=stElementContainer]')].every(
-                         one => one.dataset.stale !== 'true' && getComputedStyle(one).opacity === '1')"""
-        )
-        page.wait_for_timeout(300)
+        quiet = 0
+        for _ in range(MOST_LOOKS):
+            page.wait_for_timeout(LOOK_EVERY_MS)
+            page.wait_for_selector("[data-testid=stAlert]")
+            quiet = quiet + 1 if page.evaluate(QUIET) else 0
+            if quiet == LOOKS:
+                break
         return page.locator("[data-testid=stAlert]").first.inner_text()
 
     return wait

@@ -30,7 +30,7 @@ def app(
         "server.port": port, "server.address": address, "server.headless": str(headless).lower(),
         "browser.gatherUsageStats": "false", "server.maxUploadSize": 20, "client.toolbarMode": "viewer",
         "theme.light.primaryColor": "#0072B2",
-        "theme.dark.primaryColor": "#3D9BD6",
+        "theme.dark.primaryColor": "#0072B2",
     }  # fmt: skip
     sys.argv = ["streamlit", "run", str(script), *(f"--{name}={value}" for name, value in flags.items())]
     raise SystemExit(cli.main())
