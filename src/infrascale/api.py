@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from infrascale.parsing.efficiencies import efficiency
-from infrascale.parsing.gpus import all_gpus
+from infrascale.parsing.gpus import offered
 from infrascale.parsing.objectives import preferred
 from infrascale.parsing.scenarios import Question, question, scenario
 from infrascale.planning import Candidate, Plan, Scenario
@@ -59,7 +59,7 @@ def plan(
     asked_for = None if asked else _question(keys)
     scene = asked or scenario(asked_for)  # type: ignore[arg-type]
     law = curves(calibration, scene)
-    found = _plan(scene, law, solver, () if calibration else tuple(all_gpus()))
+    found = _plan(scene, law, solver, () if calibration else offered())
     return preferred(found, asked_for, law) if asked_for else found
 
 

@@ -38,7 +38,7 @@ def entry(kind: str, stem: str) -> Mapping[str, Any]:
 
 
 @cache
-def _heads(kind: str) -> Mapping[str, Mapping[str, Any]]:
+def heads(kind: str) -> Mapping[str, Mapping[str, Any]]:
     """What stands before the sources: names and figures. Looking up one entry then reads that one only."""
     paths = sorted((DATA / kind).glob("*.toml"))
     return {path.stem: _toml(path, path.read_text(encoding="utf-8").split("\n[sources]")[0]) for path in paths}
@@ -55,7 +55,7 @@ def names(kind: str) -> Mapping[str, tuple[str, ...]]:
     """Every name that means an entry, by file name."""
     return {
         stem: (stem, head.get("id", stem), *head.get("aliases", ()), *head.get("variants", ()))
-        for stem, head in _heads(kind).items()
+        for stem, head in heads(kind).items()
     }
 
 
@@ -73,8 +73,8 @@ def _index(kind: str) -> Mapping[str, str]:
 @cache
 def _cores() -> Mapping[tuple[str, ...], list[str]]:
     """By core; without variants, whose format another name of the same core need not have."""
-    heads = _heads("models").values()
-    variants = {spelling(part) for head in heads for v in head.get("variants", ()) for part in (v, v.split("/")[-1])}
+    known = heads("models").values()
+    variants = {spelling(part) for head in known for v in head.get("variants", ()) for part in (v, v.split("/")[-1])}
     return spellings.cores([name for name in _index("models") if name not in variants])
 
 
@@ -92,8 +92,37 @@ def meant(kind: str, name: str) -> str | None:
     if word in index:
         return word
     if kind == "gpus":
-        return spellings.gpu_meant(name[:200], index)
+        machine = machine_meant(name)
+        return machine[0] if machine else spellings.gpu_meant(name[:200], _memories())
     return spellings.model_meant(name[:200], _cores())
+
+
+@cache
+def _memories() -> Mapping[str, float]:
+    """Memory of a GPU by each of its spellings [bytes]."""
+    known = heads("gpus")
+    return {word: float(known[stem]["hbm_bytes"]) for word, stem in _index("gpus").items()}
+
+
+@cache
+def _machines() -> Mapping[str, tuple[str, int]]:
+    table = _toml(DATA / "machines.toml", (DATA / "machines.toml").read_text(encoding="utf-8"))["machines"]
+    return {spelling(name): (gpu, count) for gpu, named in table.items() for name, count in named.items()}
+
+
+def machine_meant(name: str) -> tuple[str, int] | None:
+    """The GPU in a cloud's machine, and how many: `ml.g5.12xlarge`, `Standard_ND96isr_H100_v5 (8 GPUs)`."""
+    for part in (name[:200], *re.split(r"[\s,;()]+", name[:200])):
+        word = spelling(part).removeprefix("ml-").removeprefix("standard-")
+        if word in _machines():
+            return _machines()[word]
+    return None
+
+
+def gpus_named(name: str) -> int | None:
+    """How many GPUs a spelling counts: eight in `8xH100`, `NVIDIA H100-SXM-80GB x8` and `p5.48xlarge`."""
+    machine = machine_meant(name)
+    return machine[1] if machine else spellings.count_in(name[:200])
 
 
 def find(kind: str, name: str) -> tuple[str, Mapping[str, Any]]:
@@ -101,16 +130,27 @@ def find(kind: str, name: str) -> tuple[str, Mapping[str, Any]]:
     word = meant(kind, name)
     stem = _index(kind).get(word or "")
     if stem is None:
-        near = near_names(kind, name)
-        what = {"gpus": "GPU", "models": "model"}[kind]
-        hint = f"did you mean {', '.join(near)}? " if near else ""
-        other = " A model's config.json or its folder works too." if kind == "models" else ""
-        raise CatalogError(
-            f"unknown {what} {name[:80]!r}",
-            why=f"no entry of the catalog ({len(_heads(kind))} {kind}) has this name",
-            fix=f"{hint}See `infrascale catalog {kind}`.{other}",
-        )
+        raise _unknown(kind, name)
     return stem, entry(kind, stem)
+
+
+def _unknown(kind: str, name: str) -> CatalogError:
+    what = {"gpus": "GPU", "models": "model"}[kind]
+    other = spellings.other_machine(name[:200]) if kind == "gpus" else None
+    if other:
+        return CatalogError(
+            f"{name[:80]!r} cannot be predicted",
+            why=f"it is {other}, of which the catalog has neither sheet nor kernels",
+            fix="See `infrascale catalog gpus` for what it has.",
+        )
+    near = near_names(kind, name)
+    hint = f"did you mean {', '.join(near)}? " if near else ""
+    more = " A model's config.json or its folder works too." if kind == "models" else ""
+    return CatalogError(
+        f"unknown {what} {name[:80]!r}",
+        why=f"no entry of the catalog ({len(heads(kind))} {kind}) has this name",
+        fix=f"{hint}See `infrascale catalog {kind}`.{more}",
+    )
 
 
 def near_names(kind: str, name: str, most: int = 4) -> list[str]:
@@ -118,7 +158,7 @@ def near_names(kind: str, name: str, most: int = 4) -> list[str]:
     word, index = spelling(name)[:80], _index(kind)
     near = get_close_matches(word, list(index), n=12, cutoff=0.55)
     near += [key for key in index if word and (word in key)][:8]
-    ids = [_heads(kind)[index[key]].get("id", index[key]) for key in near]
+    ids = [heads(kind)[index[key]].get("id", index[key]) for key in near]
     return list(dict.fromkeys(ids))[:most]
 
 

@@ -18,7 +18,7 @@ _GPU_PACKAGING = """
 nvidia amd intel instinct tesla geforce quadro gpu gpus tensor core hgx dgx oem oam sxm sxm2 sxm3 sxm4
 sxm5 sxm6 hbm hbm2 hbm2e hbm3 hbm3e gddr6 gddr6x gddr7 node server nvlink nvswitch ac accelerator
 superchip data center card azure aws gcp oci coreweave lambda runpod x blackwell hopper ada lovelace
-ampere generation edition single
+ampere generation edition single aarch64 cts spx nps1 nps2 nps4 custom graphics
 """
 GPU_NOISE = frozenset(_GPU_PACKAGING.split())
 #: In a model's name: what was done to the weights' numbers and files, who packed them, and which tuning.
@@ -50,14 +50,17 @@ _WRITTEN = tuple(
 def words(name: str) -> list[str]:
     """The words of a spelling; `8xh200` is two of them, `80 gb` is one."""
     name = re.sub(r"(\d)[\s_-]+(gi?b)\b", r"\1gb", name.strip().lower())
+    name = re.sub(r"(?<=\d\d)g(?![a-z0-9])", "gb", name)
     name = re.sub(r"\b(\d{1,3})\s*[x*×]\s*(?=[a-z])", " ", name)
     name = re.sub(r"(?<=[\w)])\s*[*×]\s*\d{1,3}\b|\s+x\s*\d{1,3}\b|[(_-]x?\d{1,2}x?[)]", " ", name)
     return [word for word in re.split(r"[^a-z0-9]+", name) if word]
 
 
-def gpu_meant(name: str, own: Iterable[str]) -> str | None:
-    """The own spelling with the most words of `name`; all that is left over must be noise or tell a memory size."""
-    own = set(own)
+def gpu_meant(name: str, memory_bytes: Mapping[str, float]) -> str | None:
+    """The own spelling with the most words of `name`; all that is left over must be noise or its memory.
+
+    `memory_bytes` has the memory of each own spelling: a size that is not near it tells another board.
+    """
     said = words(name)
     if len(said) > MOST_WORDS:
         said = [word for word in said if word not in GPU_NOISE]
@@ -67,10 +70,58 @@ def gpu_meant(name: str, own: Iterable[str]) -> str | None:
         for kept in combinations(range(len(said)), size):
             left = (said[i] for i in range(len(said)) if i not in kept)
             spelt = "-".join(said[i] for i in kept)
-            named = spelt in own and any(c.isdigit() for c in spelt)
-            if named and all(word in GPU_NOISE or re.fullmatch(r"\d+(w|gb|gib|x|tb)|x\d+", word) for word in left):
+            named = spelt in memory_bytes and any(c.isdigit() for c in spelt)
+            if named and all(_aside(word, memory_bytes[spelt]) for word in left):
                 return spelt
     return None
+
+
+def _aside(word: str, memory_bytes: float) -> bool:
+    """Whether a word beside a GPU's name tells nothing that contradicts it."""
+    if size := re.fullmatch(r"(\d+)(gb|gib)", word):
+        return abs(float(size[1]) * 1e9 / memory_bytes - 1) < 0.15
+    return word in GPU_NOISE or re.fullmatch(r"\d+(w|x|tb)|x\d+", word) is not None
+
+
+#: Counts as result files write them: `8xH100`, `4 x L40S`; `H100 x8`; `H100 (8x)`, `gpu_8x_h100`.
+_COUNTS = (
+    r"(?<![a-z0-9.])(\d{1,3})\s*[x*×](?=[\s_-]*[a-z])",
+    r"[\s_(-][x*×]\s*(\d{1,3})(?![0-9a-z])",
+    r"[(_](\d{1,2})x\b",
+)
+
+
+def count_in(name: str) -> int | None:
+    """The number of GPUs that a spelling tells, None where it tells none."""
+    found = next((hit for pattern in _COUNTS if (hit := re.search(pattern, name.lower()))), None)
+    return int(found[1]) if found and int(found[1]) > 0 else None
+
+
+_ANOTHER = "an accelerator of another maker"
+#: Machines that are no GPU of the catalog by their kind, with the plain word for it; first match wins.
+_OTHER_WORDS = (
+    (r"\bmig\b|\d+g[._]\d+gb", "a slice (MIG) of a GPU"),
+    (r"-\d+[qbca]\b", "a virtual GPU, a share of a board"),
+    (r"\btpu|trillium|ironwood|\bct[456]|v5e\b|v5p\b|v6e\b|v5litepod", "a TPU"),
+    (r"inferentia|trainium|\binf[12]\b|\btrn[123]", "an AWS Inferentia or Trainium chip"),
+    (r"cerebras|\bwse|\bcs-?[23]\b", "a Cerebras wafer"),
+    (r"\bgroq|\blpu\b", "a Groq LPU"),
+    (r"sambanova|sn40l|\brdu\b", "a SambaNova RDU"),
+    (r"graphcore|\bipu\b|bow-?2000", "a Graphcore IPU"),
+    (r"ascend|\b910[a-d]\b|\b310p?\b|atlas|kunlun|cambricon|\bmlu\d|hygon|\bmtt\b|moore threads", _ANOTHER),
+    (r"biren|enflame|iluvatar|metax|tenstorrent|wormhole|blackhole|d-?matrix|corsair|furiosa|rngd", _ANOTHER),
+    (r"rebellions|qualcomm|\bqaic|cloud ai 100|hailo|etched", _ANOTHER),
+    (r"gaudi[\s-]?1?$|hl-?20\d|\bdl1\b", "a first Gaudi"),
+    (r"\bapple|\bm[1-5][\s-]*(max|ultra|pro)?$|macbook|mac studio", "an Apple chip"),
+    (r"\bcpu\b|xeon|epyc|graviton|ryzen|threadripper|core[\s-]i\d|core ultra|snapdragon", "a CPU or an APU"),
+    (r"\bp(4|40|100)\b|\bm(40|60)\b|\bk80\b|gtx|tesla[\s-]k|titan x", "a GPU older than Volta"),
+)
+_OTHER = tuple((re.compile(pattern), kind) for pattern, kind in _OTHER_WORDS)
+
+
+def other_machine(name: str) -> str | None:
+    """What kind of machine a name tells that is none of the catalog's."""
+    return next((kind for pattern, kind in _OTHER if pattern.search(name.lower())), None)
 
 
 def core(name: str) -> tuple[str, ...]:

@@ -78,6 +78,8 @@ _WEIGHT_ONLY = {
     "fp8": {"ampere", "ada", "hopper", "blackwell", "blackwell-rtx", "cdna2"},
     "int4": {
         "turing",
+        "rdna3",
+        "rdna4",
         "ampere",
         "ada",
         "hopper",

@@ -47,8 +47,9 @@ class Price:
 class Gpu:
     """One GPU as the runtime sees it. `flop_per_s`: dense matrix rates by dtype, never with sparsity.
 
-    `curves` by kind/format and `bus` are its own, where someone measured this very card (`infrascale profile`): they
-    refine those of its generation. `bus`: latency [s] and share of the link's rate, by GPUs in the group.
+    `offered`: among what may be bought when nobody names a kind. `curves` by kind/format and `bus` are its own, where
+    someone measured this very card (`infrascale profile`): they refine those of its generation. `bus`: latency [s] and
+    share of the link's rate, by GPUs in the group.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Gpu:
     aliases: tuple[str, ...] = ()
     idle_power_w: float | None = None
     released: int | None = None
+    offered: bool = True
     notes: str = ""
     price: Price | None = None
     sources: Mapping[str, Source] = field(default_factory=dict)

@@ -47,6 +47,7 @@ class Entry(Strict):
     form_factor: str
     aliases: list[str] = []
     released: int | None = None
+    offered: bool = True
     hbm_bytes: Positive
     hbm_bytes_per_s: Positive
     flop_per_s: dict[Dtype, Positive]
@@ -101,6 +102,11 @@ def as_gpu(stem: str, raw: Entry, **measured: Any) -> Gpu:
         sources=sources,
         **measured,
     )
+
+
+def offered() -> tuple[Gpu, ...]:
+    """What `any` means: all but desktop boards and what was made for one customer, which are answered by name."""
+    return tuple(known(stem) for stem, head in catalog.heads("gpus").items() if head.get("offered", True))
 
 
 def all_gpus() -> list[Gpu]:

@@ -16,6 +16,7 @@ from functools import cache
 from math import isfinite
 from pathlib import Path
 
+from infrascale.catalog import gpus_named
 from infrascale.deployment import Deployment, default_engine, memory_budget, runs, tensor_parallel_degrees
 from infrascale.errors import FileError, ScenarioError
 from infrascale.hardware import Gpu
@@ -102,6 +103,12 @@ def _degree(row: Row, key: str) -> int | None:
     return None if value is None else max(1, round(value))
 
 
+def _gpu_count(row: Row) -> int | None:
+    """As the row says; where it says no degree either, as the name of its GPU or machine: `8xH100`, `p5.48xlarge`."""
+    counted = _degree(row, "gpu_count")
+    return counted or (None if row.get("tp") else gpus_named(row.get("gpu", "")))
+
+
 def asked(row: Row) -> Asked:
     """The question a row answers."""
     found, taken = likened(row.get("model", ""))
@@ -148,11 +155,11 @@ def asked(row: Row) -> Asked:
         quantization=quantization,
     )
     if not share and not row.get("tp"):
-        deployment = _smallest_that_fits(deployment, _degree(row, "gpu_count") or 8)
+        deployment = _smallest_that_fits(deployment, _gpu_count(row) or 8)
         shard = deployment.shard
     deployment, changed = _made_to_fit(deployment)
     shard = deployment.shard
-    concurrency, gpus = number(row, "concurrency"), number(row, "gpu_count") or shard.gpus
+    concurrency, counted = number(row, "concurrency"), _gpu_count(row)
     stated = (number(row, "isl") or DEFAULT_ISL, number(row, "osl") or DEFAULT_OSL)
     deployment = replace(deployment, engine=as_set_up(deployment, notes, stated, concurrency))
     return Asked(
@@ -161,7 +168,7 @@ def asked(row: Row) -> Asked:
         load_kind=row.get("load_kind") or ("open" if row.get("request_rate") else "closed"),
         concurrency=concurrency,
         request_per_s=number(row, "request_rate"),
-        replicas=max(1.0, gpus // shard.gpus) if row.get("gpu_count") else _replicas(notes),
+        replicas=max(1.0, counted // shard.gpus) if counted else _replicas(notes),
         requests=number(row, "n_requests"),
         arrival_scv=0.0 if "constant (not Poisson)" in notes else 1.0,
         # LMBenchmark asks for answers of a stated length of the same conversations.
@@ -284,7 +291,7 @@ def _shard(row: Row, notes: str) -> Shard:
     Rows "corrected from tp=N" were mislabelled at their source, which multiplied tp by ep; under vLLM the original N
     is what ran: its running requests (Little's law) fit the cache of tp=N, not of data-parallel attention.
     """
-    gpus, tp = _degree(row, "gpu_count"), _degree(row, "tp")
+    gpus, tp = _gpu_count(row), _degree(row, "tp")
     pp, ep = _degree(row, "pp") or 1, _degree(row, "ep") or 1
     if tp is not None and tp == gpus == ep * ep and "SUSPECT: >8 GPUs" in notes:
         tp = gpus = ep  # the source multiplied tp by ep, and nobody corrected it

@@ -18,7 +18,7 @@ from infrascale.deployment import kv_cache_dtypes, runs, shards
 from infrascale.errors import FileError, ScenarioError
 from infrascale.hardware import Gpu
 from infrascale.model import Model
-from infrascale.parsing.gpus import all_gpus, gpu
+from infrascale.parsing.gpus import gpu, offered
 from infrascale.parsing.models import model
 from infrascale.planning import Knobs, Objective, Promise, Scenario, default_requests_per_user
 from infrascale.planning.planner import MOST_GPUS_PER_REPLICA
@@ -151,7 +151,7 @@ def _tables(text: str, name: str) -> dict[str, Any]:
 def scenario(asked: Question, *, needs_demand: bool = True, given: Model | None = None) -> Scenario:
     """The Scenario a Question means, its contradictions refused. `given`: the model itself, in place of its name."""
     found_model = given or model(asked.model)
-    gpus = tuple(all_gpus()) if "any" in asked.gpu else tuple(dict.fromkeys(map(gpu, asked.gpu)))
+    gpus = offered() if "any" in asked.gpu else tuple(dict.fromkeys(map(gpu, asked.gpu)))
     if asked.gpus_per_server:
         gpus = tuple(_in_servers_of(one, asked.gpus_per_server) for one in gpus)
     workload = Workload(
