@@ -22,6 +22,7 @@ from infrascale.errors import FileError, ScenarioError
 from infrascale.hardware import Gpu
 from infrascale.hardware.efficiency import release_of
 from infrascale.model import Model, Quantization
+from infrascale.parsing.engines import engine_spelt
 from infrascale.parsing.gpus import gpu
 from infrascale.parsing.likeness import likened
 from infrascale.parsing.quantization import precision_in_name, stated_precision, stored_as
@@ -54,6 +55,7 @@ class Asked:
     prefill: Deployment | None = None  # with pools apart: an engine of prompts; `deployment` is one of answers
     prefill_engines: float = 1
     decode_engines: float = 1
+    engine_measured: bool = True  # False: another engine stands in for the one that was named
     lengths_vary: bool = False  # answers as chats have them, not of one length
     untold: str = ""  # gpu, or format: taken for the usual one
 
@@ -113,18 +115,18 @@ def asked(row: Row) -> Asked:
     """The question a row answers."""
     found, taken = likened(row.get("model", ""))
     card = gpu(row.get("gpu", "").strip() or DEFAULT_GPU)
-    notes, engine_name = row.get("notes", ""), _engine_name(row.get("engine", ""))
+    notes, spelt = row.get("notes", ""), engine_spelt(row.get("engine", ""), row.get("engine_version", ""), card)
+    engine_name, version = spelt.name, spelt.version
     if "DISAGG" in notes and not row.get("tp"):
         shard, share = _pool(notes, "decode"), True
     else:
-        shard, share = _shard(row, notes), False
+        shard, share = _shard(row, notes, engine_name), False
     stated_format = _stated_format(row, notes, card)
     quantization = _quantization(found, stated_format, notes)
     if not runs(quantization.precision, card):
         raise ScenarioError(
             f"{quantization.precision} does not run on {card.id}", why="no kernel", fix="use another format"
         )
-    version = _version(row.get("engine_version", "") or row.get("engine", ""), engine_name, card)
     engine = default_engine(card, engine_name, version)
     kv = stated_precision(row.get("kv_precision", "")) or _kv_default(
         engine_name, quantization, card.architecture, card.hbm_bytes
@@ -172,6 +174,7 @@ def asked(row: Row) -> Asked:
         requests=number(row, "n_requests"),
         arrival_scv=0.0 if "constant (not Poisson)" in notes else 1.0,
         # LMBenchmark asks for answers of a stated length of the same conversations.
+        engine_measured=spelt.measured,
         lengths_vary=re.search(r"sharegpt(?! \(LMBenchmark)|lengths vary", notes, re.IGNORECASE) is not None,
         untold="gpu" if not row.get("gpu", "").strip() else "" if stated_format else "format",
         prefill=replace(deployment, shard=_pool(notes, "prefill")) if share else None,
@@ -184,35 +187,12 @@ def asked(row: Row) -> Asked:
                 f"{' and '.join(assumed)} not given: {isl:g} and {DEFAULT_OSL:g} taken" if assumed else "",
                 "" if row.get("gpu", "").strip() else f"GPU not given: {DEFAULT_GPU} taken",
                 taken,
+                spelt.note,
                 changed,
             )
             if part
         ),
     )
-
-
-#: First release that runs on Blackwell: an older number there is another program's. Source: release notes of both.
-_FIRST_ON_BLACKWELL = {"trtllm": (0, 17), "vllm": (0, 7)}
-#: vLLM's minor releases of each half year, for versions told by month. Source: its release page on GitHub.
-_BY_MONTH = (("2023-06", "0.1"), ("2024-01", "0.2.6"), ("2024-09", "0.6"), ("2025-03", "0.8"), ("2026-01", "0.15"))
-#: What a paper named as the engine ran. Splitwise: arXiv 2311.18677, November 2023.
-_BY_PAPER = {"splitwise": "0.2"}
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-
-
-def _version(text: str, engine: str, card: Gpu) -> str | None:
-    """The engine's version where the text tells it, as a number or, for vLLM, as a month: `latest (May 2025)`."""
-    release = release_of(text)
-    if engine == "trtllm" and re.match(r"TensorRT (9|10)\.", text):
-        return "0.12"  # these releases of TensorRT came with its C++ runtime
-    if release and card.architecture.startswith("blackwell") and release < _FIRST_ON_BLACKWELL.get(engine, ()):
-        return None
-    month = re.search(r"\b([A-Z][a-z]{2})[a-z]* (20\d\d)\b", text)
-    if not release and engine == "vllm" and month and month[1].lower() in _MONTHS:
-        day = f"{month[2]}-{_MONTHS.index(month[1].lower()) + 1:02}"
-        return max((since, version) for since, version in (("", ""), *_BY_MONTH) if since <= day)[1] or None
-    paper = next((version for name, version in _BY_PAPER.items() if name in text.lower()), None)
-    return paper or (text if any(letter.isdigit() for letter in text) else None)
 
 
 @cache
@@ -280,12 +260,7 @@ def _made_to_fit(deployment: Deployment) -> tuple[Deployment, str]:
     return deployment, ""
 
 
-def _engine_name(text: str) -> str:
-    word = text.lower()
-    return next((name for name in ("trtllm", "sglang", "vllm") if name in word.replace("-", "")), "vllm")
-
-
-def _shard(row: Row, notes: str) -> Shard:
+def _shard(row: Row, notes: str, engine: str) -> Shard:
     """Degrees as written. A data-parallel attention rank is a `dp`; experts over all GPUs with tp 1 are tp.
 
     Rows "corrected from tp=N" were mislabelled at their source, which multiplied tp by ep; under vLLM the original N
@@ -302,7 +277,7 @@ def _shard(row: Row, notes: str) -> Shard:
     dp = int(ranks.group(1)) if ranks else 1
     if tp and "template enables attention DP" in notes:
         dp = tp
-    if corrected and int(corrected.group(1)) == gpus and _engine_name(row.get("engine", "")) == "vllm":
+    if corrected and int(corrected.group(1)) == gpus and engine == "vllm":
         tp, dp = gpus, 1
     if tp is None:
         tp = max(1, (gpus or 1) // pp)
