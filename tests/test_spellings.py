@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from infrascale import catalog
 from infrascale.errors import CatalogError
+from infrascale.parsing.likeness import likened
 from infrascale.parsing.measurements import asked
 from infrascale.parsing.models import known
 from infrascale.work import Part
@@ -76,6 +79,80 @@ def test_every_own_name_still_means_its_own_entry():
     for kind in ("gpus", "models"):
         for stem, entry in catalog.entries(kind).items():
             assert catalog.find(kind, entry.get("id", stem))[0] == stem
+
+
+SAMPLES = Path(__file__).parent / "samples" / "names"
+
+
+def listed(file: str) -> list[list[str]]:
+    lines = (SAMPLES / file).read_text(encoding="utf-8").splitlines()
+    return [line.split("\t") for line in lines if not line.startswith("#")]
+
+
+def meant_model(name: str) -> str:
+    try:
+        known(name)
+        return catalog.find("models", name)[0]
+    except CatalogError:
+        try:
+            found = likened(name)[0]
+        except CatalogError:
+            return "-"
+        return found.id if found.assumed else f"~{found.id}"
+
+
+def test_the_model_names_of_published_benchmarks():
+    """Six hundred: nine in ten are entries, and of the rest those that tell a size are answered all the same."""
+    names = listed("models.tsv")
+    assert {name: meant_model(name) for name, _ in names} == dict(names)
+    entered = [to for _, to in names if to != "-" and not to.startswith(("~", "generic:"))]
+    assert len(names) >= 600 and len(entered) >= 0.88 * len(names)
+    assert sum(to == "-" for _, to in names) <= 0.05 * len(names)
+
+
+def meant_gpu(name: str) -> str:
+    try:
+        return catalog.find("gpus", name)[0]
+    except CatalogError as error:
+        assert error.why and error.fix
+        return "-"
+
+
+def test_the_gpu_names_of_published_benchmarks_and_clouds():
+    names = listed("gpus.tsv")
+    assert {name: meant_gpu(name) for name, _ in names} == dict(names)
+    assert len(names) >= 250
+
+
+@pytest.mark.parametrize(
+    ("name", "gpus"),
+    [("8xH100", 8), ("4 x L40S", 4), ("NVIDIA H100-SXM-80GB x8", 8), ("gpu_8x_h100_sxm5", 8), ("H100 (8x)", 8),
+     ("p5.48xlarge", 8), ("ml.g5.12xlarge", 4), ("Standard_NC80adis_H100_v5", 2), ("H100-SXM5-80GB", None),
+     ("RTX 4090", None), ("NVIDIA GB200 NVL72", None), ("A100X", None)],
+)  # fmt: skip
+def test_how_many_gpus_a_spelling_counts(name, gpus):
+    assert catalog.gpus_named(name) == gpus
+
+
+def test_a_memory_that_is_not_the_boards_tells_another_board():
+    assert catalog.find("gpus", "NVIDIA H100 SXM5 96GB")[0] == "h100-sxm-96gb"
+    with pytest.raises(CatalogError):
+        catalog.find("gpus", "NVIDIA H200 SXM 64GB")
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("TPU v5e", "TPU"), ("inf2.48xlarge", "Inferentia"), ("Xeon 8480+", "CPU"), ("Tesla P40", "Volta")],
+)
+def test_a_machine_of_another_kind_is_called_by_its_name(name, word):
+    with pytest.raises(CatalogError) as refused:
+        catalog.find("gpus", name)
+    assert word in refused.value.why
+
+
+def test_every_machine_of_a_cloud_holds_a_gpu_of_the_catalog():
+    for name, (stem, count) in catalog.machines().items():
+        assert catalog.find("gpus", stem)[0] == stem and 1 <= count <= 16, name
 
 
 ROW = dict(model="openai/gpt-oss-120b", gpu="H100-SXM5-80GB", gpu_count="1", tp="1", load_kind="closed",

@@ -105,7 +105,8 @@ def _memories() -> Mapping[str, float]:
 
 
 @cache
-def _machines() -> Mapping[str, tuple[str, int]]:
+def machines() -> Mapping[str, tuple[str, int]]:
+    """Machines that clouds rent out: the GPU in each, and how many."""
     table = _toml(DATA / "machines.toml", (DATA / "machines.toml").read_text(encoding="utf-8"))["machines"]
     return {spelling(name): (gpu, count) for gpu, named in table.items() for name, count in named.items()}
 
@@ -114,8 +115,8 @@ def machine_meant(name: str) -> tuple[str, int] | None:
     """The GPU in a cloud's machine, and how many: `ml.g5.12xlarge`, `Standard_ND96isr_H100_v5 (8 GPUs)`."""
     for part in (name[:200], *re.split(r"[\s,;()]+", name[:200])):
         word = spelling(part).removeprefix("ml-").removeprefix("standard-")
-        if word in _machines():
-            return _machines()[word]
+        if word in machines():
+            return machines()[word]
     return None
 
 
@@ -153,10 +154,13 @@ def _unknown(kind: str, name: str) -> CatalogError:
     )
 
 
+@cache
 def near_names(kind: str, name: str, most: int = 4) -> list[str]:
     """Entries whose spelling is near `name`, by their own ids."""
     word, index = spelling(name)[:80], _index(kind)
-    near = get_close_matches(word, list(index), n=12, cutoff=0.55)
+    said = set(word.split("-"))
+    alike = [key for key in index if key[:3] == word[:3] or said & set(key.split("-"))]  # the others cost time
+    near = get_close_matches(word, alike, n=12, cutoff=0.55)
     near += [key for key in index if word and (word in key)][:8]
     ids = [heads(kind)[index[key]].get("id", index[key]) for key in near]
     return list(dict.fromkeys(ids))[:most]

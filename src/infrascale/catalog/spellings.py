@@ -28,12 +28,12 @@ gptq bnb g32 g64 g128 g32s 128g autoround auto round hqq gguf ggml mlx exl2 q4 q
 static block kv cache quantized quant quantised quark pertensor per tensor channel perchannel token marlin
 modelopt compressed tensors smoothquant sq hf instruct it chat base preview meta dwq unsloth ptpc amd ocp
 model models main snapshot final release thinking exp w a qat unquantized terminus hq sxm w4afp8 mxmoe
-experts attn interactive edge datacenter offline mostly 1m reasoning
+experts attn interactive edge datacenter offline mostly 1m reasoning free latest
 """
 MODEL_NOISE = frozenset(_MODEL_PACKAGING.split())
 
 #: v0.1, the v2 of FP4-v2, and dates such as 2507 or 0528.
-RELEASE = re.compile(r"(?<![a-z0-9])v0[.]\d(?!\d)|(?<=fp4[-_])v\d\b|(?<![a-z0-9])(25\d\d|0[1-9][0-3]\d)(?![a-z0-9])")
+RELEASE = re.compile(r"(?<![a-z0-9])v0[._-]\d(?!\d)|(?<=fp4[-_])v\d\b|(?<![a-z0-9])(25\d\d|0[1-9][0-3]\d)(?![a-z0-9])")
 
 #: Other ways to write the same: `llama-v3p1`, `llama31-70b`, MLPerf's `llama2-70b-99.9`, llama.cpp's `Q4_K_M`.
 _WRITTEN = tuple(
@@ -143,7 +143,7 @@ def cores(own: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
 
 def model_meant(name: str, by_core: Mapping[tuple[str, ...], list[str]]) -> str | None:
     """The own name of the same core that shares most words with the last part of `name` that has one."""
-    parts = [part for part in re.split(r"[/\\:@]|--", name) if part]
+    parts = [part for part in re.split(r"[/\\@]|--", name) if part]
     for part in [*reversed(parts), name]:
         same = by_core.get(core(part)) if core(part) else None
         if same:

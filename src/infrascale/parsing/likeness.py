@@ -50,6 +50,7 @@ def likened(name: str) -> tuple[Model, str]:
         return found, f"model not in the catalog: assumed {described(found)}"
 
 
+@cache
 def _sizes(name: str) -> list[str]:
     return sorted(re.findall(r"(?<![a-z0-9.])(?:\d+x)?a?\d+(?:[.]\d+)?(?=[bmt](?![a-z]))", name.lower()))
 

@@ -45,8 +45,8 @@ _ALGORITHMS = {
 }  # fmt: skip
 
 _NAMED = (  # by the end of a repository's name, where no quantization_config says so; first match wins
-    (r"mxfp4", "mxfp4"), (r"nvfp4|fp4", "nvfp4"), (r"fp8", "fp8"), (r"w8a8|int8|8bit", "int8"),
-    (r"w4a16|awq|gptq|int4|4bit", "int4"),
+    (r"mxfp4", "mxfp4"), (r"nvfp4|fp4", "nvfp4"), (r"fp8", "fp8"), (r"w8a8|w8a16|int8|8bit|i?q[5-8]", "int8"),
+    (r"w4a16|awq|gptq|int4|4bit|i?q[2-4]", "int4"), (r"bf16|bfloat16", "bf16"),
 )  # fmt: skip
 
 _WRITTEN = (  # anywhere in a stated format; first match wins
@@ -58,7 +58,7 @@ _WRITTEN = (  # anywhere in a stated format; first match wins
 
 def precision_in_name(id: str) -> str | None:
     """The format a repository's name ends in: `nvidia/Llama-3.1-8B-Instruct-FP8` -> fp8; else None."""
-    words = re.split(r"[-_.]", id.rsplit("/", 1)[-1].lower())
+    words = re.split(r"[-_. :]", id.rsplit("/", 1)[-1].lower())
     for pattern, precision in _NAMED:
         if any(re.fullmatch(pattern, word) for word in words[1:]):
             return precision
