@@ -84,6 +84,12 @@ class Shard:
     def gpus(self) -> int:
         return self.tp * self.pp * self.dp
 
+    def __str__(self) -> str:
+        """Degrees above 1: TP 4, TP 8 PP 2, DP 8 EP 8."""
+        degrees = [f"{name} {n}" for name, n in (("TP", self.tp), ("DP", self.dp), ("EP", self.ep), ("PP", self.pp))
+                   if n > 1]  # fmt: skip
+        return " ".join(degrees) or "TP 1"
+
     @property
     def moe_tp(self) -> float:
         return max(1.0, self.tp * self.dp / self.ep)

@@ -288,9 +288,7 @@ def moves(found: Plan, best: Candidate, asked: Question, words: Words) -> Iterat
 
 
 def way(one: Candidate | Rejection) -> str:
-    shard = one.deployment.shard
-    cut = f"TP {shard.tp}" + "".join(f" {k.upper()} {v}" for k in ("pp", "dp", "ep") if (v := getattr(shard, k)) > 1)
-    return f"{one.deployment.gpu.name}, {cut}, {one.deployment.quantization.precision}"
+    return f"{one.deployment.gpu.name}, {one.deployment.shard}, {one.deployment.quantization.precision}"
 
 
 def drawn(ways: Sequence[Option], words: Words) -> Figure:

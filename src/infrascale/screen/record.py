@@ -14,9 +14,8 @@ from infrascale.planning import Candidate, Constraint, Plan, Rejection
 
 def cut(candidate: Candidate | Rejection) -> str:
     """How one replica is run: GPUs, degrees, format."""
-    shard = candidate.deployment.shard
-    degrees = f"TP {shard.tp}" + (f" PP {shard.pp}" if shard.pp > 1 else "")
-    return f"{candidate.deployment.gpu.id}, {degrees}, {candidate.deployment.quantization.precision}"
+    deployment = candidate.deployment
+    return f"{deployment.gpu.id}, {deployment.shard}, {deployment.quantization.precision}"
 
 
 def nearest_changes(plan: Plan) -> list[dict[str, Any]]:

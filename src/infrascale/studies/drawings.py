@@ -8,8 +8,8 @@ from __future__ import annotations
 from infrascale.locales import Words
 from infrascale.planning import Objective
 from infrascale.report import figures
+from infrascale.screen.record import cut
 from infrascale.studies.costing import Costing
-from infrascale.studies.record import way
 
 
 def frontier(found: Costing, w: Words) -> str:
@@ -22,7 +22,7 @@ def frontier(found: Costing, w: Words) -> str:
     )
     points = [
         figures.Way(
-            name=f"{one.candidate.gpus} × {way(one.candidate)}",
+            name=f"{one.candidate.gpus} × {cut(one.candidate)}",
             x=one.score(score),
             y=one.candidate.performance.token_per_s_per_request,
             on_front=one in found.pareto,

@@ -70,9 +70,7 @@ def served_by(asked: Scenario, candidate: Candidate, requests: float) -> float:
 
 def cut(candidate: Candidate) -> str:
     """How one replica is cut and in which format: TP 4, fp8."""
-    shard = candidate.deployment.shard
-    degrees = [f"{name} {n}" for name, n in (("TP", shard.tp), ("DP", shard.dp), ("PP", shard.pp)) if n > 1]
-    return f"{' '.join(degrees) or 'TP 1'}, {candidate.deployment.quantization.precision}"
+    return f"{candidate.deployment.shard}, {candidate.deployment.quantization.precision}"
 
 
 def ways_of(name: str, asked: Question, server: Server, gpu: str, kinds: Sequence[Question] = ()) -> list[Way]:

@@ -9,18 +9,14 @@ from typing import Any
 
 from infrascale.economics import Span
 from infrascale.economics.decision import Option
-from infrascale.planning import Candidate
 from infrascale.planning.fleet import Solution
+from infrascale.screen.record import cut
 from infrascale.studies.costing import Costing
-from infrascale.studies.fleets import Fleet, cut
+from infrascale.studies.fleets import Fleet
 from infrascale.studies.growth import Growth
 from infrascale.studies.sensitivity import Distribution, Swing
 
 RISKS = (0.5, 0.25, 0.1, 0.05, 0.01)
-
-
-def way(candidate: Candidate) -> str:
-    return f"{candidate.deployment.gpu.id}, {cut(candidate)}"
 
 
 def _span_json(amount: Span | None) -> dict[str, Any] | None:
@@ -33,7 +29,7 @@ def option_json(one: Option) -> dict[str, Any]:
     foot, bill = one.footprint, one.bill
     return {
         "gpus": one.candidate.gpus,
-        "way": way(one.candidate),
+        "way": cut(one.candidate),
         "requests_per_month": one.usage.requests,
         "million_tokens_per_month": one.usage.million_tokens,
         "utilisation_fraction": one.usage.utilisation_fraction,

@@ -11,9 +11,9 @@ from infrascale.economics.decision import Option
 from infrascale.economics.energy import Footprint
 from infrascale.economics.prices import STALE_AFTER_DAYS
 from infrascale.locales import Words, words
+from infrascale.screen.record import cut
 from infrascale.screen.text import fit, paragraph
 from infrascale.studies.costing import Costing
-from infrascale.studies.record import way
 
 MOST_WAYS = MOST_OFFERS = 8
 
@@ -59,7 +59,7 @@ def _row(label: str, value: str, unit: str = "") -> str:
 
 def _answer(w: Words, found: Costing, best: Option) -> list[str]:
     usage, one = best.usage, best.candidate
-    chosen = w.say("decision.chosen", way=way(one), objective=w.say(f"plan.by_{found.objective.value}"),
+    chosen = w.say("decision.chosen", way=cut(one), objective=w.say(f"plan.by_{found.objective.value}"),
                    n=len(found.options))  # fmt: skip
     month = w.say("decision.month", requests=w.number(usage.requests), tokens=w.number(usage.million_tokens))
     used = w.say("decision.used", share=w.percent(usage.utilisation_fraction), peak=w.percent(usage.day.peak_fraction),
@@ -155,7 +155,7 @@ def _other(w: Words, one: Option, on_front: bool) -> str:
     if one.bill:
         month = f"{w.number(one.bill.per_month.middle.amount)} {one.bill.per_month.currency}"
     kwh, carbon = w.number(sum(one.footprint.kwh) / 2), w.number(sum(one.footprint.kg_co2e) / 2)
-    name = fit(f"{w.number(one.candidate.gpus):>6} × {way(one.candidate)}", 38)
+    name = fit(f"{w.number(one.candidate.gpus):>6} × {cut(one.candidate)}", 38)
     return f"{'*' if on_front else ' '} {name:<38}{month:>18}{kwh:>10}{carbon:>10}"
 
 
