@@ -112,7 +112,7 @@ def test_a_calibration_narrows_what_the_verdict_allows():
 
     plan = api.plan(**PLAN | {"users": 1000})
     tp = plan.best.deployment.shard.tp
-    asked = [question(clients, 1000, 400, card="h100-sxm", tp=tp) for clients in (1, 8, 32, 128, 256)]
+    asked = [question(clients, 1000, 400, card="h100-sxm", tp=tp) for clients in (1, 4, 16, 64, 128, 192, 256)]
     cases = [measured(one, [0.0] * len(NAMES)) for one in asked]
     own, _ = calibrate(cases, efficiency())
     general, sure = (expected(planned_load(plan.scenario, plan.best), one)["tpot"] for one in (None, own))
