@@ -1,15 +1,17 @@
 """A calibration met by a plan: the plan's own load as a question, how sure its answer is, and what it rests on.
 
-In: Calibration, Scenario, Candidate.    Out: Asked, Intervals, Rest.
+In: Calibration, Scenario, Candidate.    Out: Asked, Intervals, Rest; of several, the curves of the nearest kin.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import exp
 
-from infrascale.calibration.own import Calibration
+from infrascale.calibration.own import KINSHIP, Calibration
 from infrascale.certainty import Rest
+from infrascale.deployment import Deployment
 from infrascale.hardware import Efficiency
 from infrascale.parsing.measurements import Asked
 from infrascale.planning import Candidate, Scenario
@@ -41,6 +43,13 @@ def asked_at(
         waves=Waves(count=max(1.0, waves), one_length=one_length) if waves else Waves(),
         assumed="",
     )
+
+
+def nearest_curves(own: Sequence[Calibration], deployment: Deployment, general: Efficiency) -> Efficiency:
+    """The general curves as corrected by the load tests of this deployment's nearest kin."""
+    of = deployment.gpu, deployment.model, deployment.engine.name, deployment.shard.gpus
+    kin = max(own, key=lambda one: KINSHIP[one.kinship(*of)], default=None)
+    return kin.efficiency(general, *of) if kin else general
 
 
 def planned_load(scenario: Scenario, best: Candidate) -> Asked:

@@ -25,14 +25,18 @@ def report(
     from datetime import date
     from pathlib import Path
 
+    from infrascale import api
+    from infrascale.calibration.saved import read_calibration
     from infrascale.cli.progress import shown
     from infrascale.parsing.objectives import market_of
-    from infrascale.parsing.plans import read_plan
+    from infrascale.parsing.plans import calibration_of, read_plan
     from infrascale.parsing.scenarios import question, read_toml
     from infrascale.report import report as made
+    from infrascale.report.learnt import Own
     from infrascale.writing import write
 
-    found, asked = read_plan(plan)
+    found, asked = read_plan(plan, api.curves)
+    rests = calibration_of(plan)
     if found.best is None:
         typer.echo("infeasible: there is no decision to report; infrascale plan names the nearest change", err=True)
         raise typer.Exit(3)
@@ -42,6 +46,7 @@ def report(
     place = Path(out)
     kind = to or place.suffix.lstrip(".")
     with shown("report"):
-        files = made(found, asked, language=lang, to=kind, name=place.name, on=date.today(), market=market)
+        own = Own(taught=read_calibration(rests), file=rests) if rests else None
+        files = made(found, asked, language=lang, to=kind, name=place.name, on=date.today(), market=market, own=own)
     for path in write(files, str(place.parent)):
         print(path)

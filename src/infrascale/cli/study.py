@@ -140,6 +140,7 @@ def study(
     out: Annotated[str, typer.Option("--out", "-o", help="Folder of Parquet parts; run again to resume.")],
     workers: Annotated[int | None, typer.Option(help="Local processes; all cores if not given.", min=1)] = None,
     ray: Annotated[str | None, typer.Option(help="A Ray cluster: auto or its address.")] = None,
+    calibration: Calibration = None,
     as_json: Json = False,
 ) -> None:
     """Sweep up to millions of plans into Parquet, on all cores or a Ray cluster; a kill loses nothing."""
@@ -147,12 +148,13 @@ def study(
     import time
     from contextlib import redirect_stdout
 
+    from infrascale.calibration.saved import read_calibration
     from infrascale.cli.progress import shown
     from infrascale.studies.screens import study_lines
     from infrascale.studies.study import on_all_cores, on_ray, run
     from infrascale.studies.study import study as read
 
-    asked = read(file)
+    asked = read(file, read_calibration(calibration) if calibration else None)
     engine = on_ray(ray) if ray else lambda s, chunks: on_all_cores(s, chunks, workers)
     begun = time.perf_counter()
     with shown("planning") as progress, redirect_stdout(sys.stderr):  # where Ray tells of workers it lost

@@ -13,23 +13,33 @@ from infrascale.economics.market import Market
 from infrascale.errors import ExportError
 from infrascale.parsing.scenarios import Question
 from infrascale.planning import Plan
+from infrascale.report.learnt import Own
 
 FORMATS = ("html", "md", "pdf")
 
 
 def report(
-    plan: Plan, asked: Question, *, language: str, to: str, name: str, on: date, market: Market | None = None
+    plan: Plan,
+    asked: Question,
+    *,
+    language: str,
+    to: str,
+    name: str,
+    on: date,
+    market: Market | None = None,
+    own: Own | None = None,
 ) -> dict[str, str | bytes]:
     """The report's files: one, and for Markdown its figures beside it. `name`: the file's, with its ending.
 
-    `market`: prices and site; without one the report says nothing of cost and carbon.
+    `market`: prices and site; without one the report says nothing of cost and carbon. `own`: the load tests that the
+    plan rests on.
     """
     from infrascale.report import html, markdown, pdf
     from infrascale.report.sections import sections
 
     if to not in FORMATS:
         raise ExportError(f"no format {to[:20]!r}", why="nothing writes it", fix=f"--to {', '.join(FORMATS)}")
-    paper = sections(plan, asked, language, on, market)
+    paper = sections(plan, asked, language, on, market, own)
     if to == "md":
         return markdown.render(paper, name, Path(name).stem)
     return {name: html.render(paper) if to == "html" else pdf.render(paper)}

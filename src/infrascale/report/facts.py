@@ -116,11 +116,11 @@ def load_curve(found: Plan, best: Candidate, law: Efficiency | None = None) -> l
     return points
 
 
-def one_fewer(found: Plan, best: Candidate) -> tuple[Outcome, Check] | None:
+def one_fewer(found: Plan, best: Candidate, law: Efficiency | None = None) -> tuple[Outcome, Check] | None:
     """With one replica less, at the batch that comes nearest: the outcome, and the check that breaks."""
     if best.replicas == 1:
         return None
-    judge = _judge(found, best, None)
+    judge = _judge(found, best, law)
     outcome = judge.outcome(best.replicas - 1, best.max_batch)
     broken = min(outcome.checks, key=lambda check: check.slack_fraction)
     return (outcome, broken) if not outcome.keeps else None

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 from math import ceil
+from shlex import quote
 
+from infrascale.calibration.planned import intervals_of
 from infrascale.certainty import Certainty, certainty
 from infrascale.economics import HOURLY, Bill
 from infrascale.economics.decision import Option, pareto
 from infrascale.economics.market import Market
 from infrascale.errors import ExportError
 from infrascale.exports.serving import plan_hash
+from infrascale.hardware import Efficiency
 from infrascale.locales import Words
 from infrascale.locales import words as speech
 from infrascale.parsing.efficiencies import efficiency
@@ -24,6 +27,7 @@ from infrascale.planning import Candidate, Check, Constraint, Objective, Plan, R
 from infrascale.report import facts, figures
 from infrascale.report.blocks import Answer, Block, Bullets, Code, Figure, Heading, Paper, Table, Text
 from infrascale.report.costs import cost, priced_ways, thousands
+from infrascale.report.learnt import Own, learnt
 from infrascale.screen import cut
 from infrascale.units import GIB
 
@@ -34,7 +38,14 @@ FEWEST_DRAWN = 3  # ways that are worth a drawing
 ENGINES = {"vllm": "vLLM", "sglang": "SGLang", "trtllm": "TensorRT-LLM"}
 
 
-def sections(found: Plan, asked: Question, language: str, on: date, market: Market | None = None) -> Paper:
+def sections(
+    found: Plan,
+    asked: Question,
+    language: str,
+    on: date,
+    market: Market | None = None,
+    own: Own | None = None,
+) -> Paper:
     words, best = speech(language), found.best
     if best is None:
         raise ExportError(
@@ -43,24 +54,29 @@ def sections(found: Plan, asked: Question, language: str, on: date, market: Mark
             fix=f"{command(asked, found.solver)} names the nearest change",
         )
     names = {"version": VERSION, "hash": plan_hash(found, asked)}
-    sure = certainty(found, efficiency())
+    law, spreads = efficiency(), None
+    if own is not None:
+        law = own.taught.efficiency(law, best.deployment.gpu, found.scenario.model, best.deployment.engine.name)
+        spreads = intervals_of(own.taught, found.scenario, best, efficiency())
+    sure = certainty(found, law, spreads)
     assert sure is not None  # the plan is feasible
     ways = priced_ways(found, market) if market else []
     blocks = (
         answer(found, best, asked, sure, words, ways[0].bill if ways else None),
         *question(found, best, asked, words),
-        *why(found, best, words),
-        *growth(found, best, asked, words),
-        *moves(found, best, asked, words),
+        *why(found, best, words, law),
+        *growth(found, best, asked, words, law),
+        *moves(found, best, asked, words, law),
         *others(found, best, words, ways),
         *(cost(found, ways[0], market, on, words) if market else ()),
         *memory(best, words),
         *risks(found, best, sure, words),
-        *evidence(best, sure, words),
+        *evidence(best, sure, words, own is not None),
+        *(learnt(own.taught, found, best, words) if own is not None else ()),
         *assumptions(found, best, asked, words),
         Heading(text=words.say("report.h_again")),
         Text(text=words.say("report.again")),
-        Code(text=command(asked, found.solver)),
+        Code(text=command(asked, found.solver) + (f" --calibration {quote(own.file)}" if own else "")),
     )
     return Paper(
         language=language,
@@ -201,7 +217,7 @@ def question(found: Plan, best: Candidate, asked: Question, words: Words) -> Ite
     yield Bullets(items=tuple(lines))
 
 
-def why(found: Plan, best: Candidate, words: Words) -> Iterator[Block]:
+def why(found: Plan, best: Candidate, words: Words, law: Efficiency) -> Iterator[Block]:
     def row(check: Check) -> tuple[str, ...]:
         name = words.say(f"report.constraint.{check.constraint.value}")
         if check is best.binding:
@@ -220,7 +236,7 @@ def why(found: Plan, best: Candidate, words: Words) -> Iterator[Block]:
         numeric=frozenset({1, 2, 3}),
         strong=frozenset(i for i, check in enumerate(best.checks) if check is best.binding),
     )
-    fewer = facts.one_fewer(found, best)
+    fewer = facts.one_fewer(found, best, law)
     if fewer:
         check = fewer[1]
         needed, available = (words.quantity(v, check.unit) for v in (check.needed, check.available))
@@ -237,9 +253,9 @@ def why(found: Plan, best: Candidate, words: Words) -> Iterator[Block]:
         yield Text(text=words.say("report.alone", name=words.say(f"report.constraint.{best.binds.value}")))
 
 
-def growth(found: Plan, best: Candidate, asked: Question, words: Words) -> Iterator[Block]:
+def growth(found: Plan, best: Candidate, asked: Question, words: Words, law: Efficiency) -> Iterator[Block]:
     key, value = facts.demand_of(asked)
-    steps, points = facts.staircase(found, best), facts.load_curve(found, best)
+    steps, points = facts.staircase(found, best, law=law), facts.load_curve(found, best, law)
     axis, promise = words.say(f"report.axis_{key}"), found.scenario.promise
     size = words.quantity(best.gpus_per_replica, "gpus")
     yield Heading(text=words.say("report.h_growth"))
@@ -266,16 +282,16 @@ def growth(found: Plan, best: Candidate, asked: Question, words: Words) -> Itera
             promise_ttft=words.short(promise.ttft_s), promise_speed=words.short(promise.token_per_s),
         ),
     )  # fmt: skip
-    yield Text(text=words.say("report.breaks_at", share=words.percent(facts.holds_up_to(found, best))))
+    yield Text(text=words.say("report.breaks_at", share=words.percent(facts.holds_up_to(found, best, law))))
 
 
-def moves(found: Plan, best: Candidate, asked: Question, words: Words) -> Iterator[Block]:
+def moves(found: Plan, best: Candidate, asked: Question, words: Words, law: Efficiency) -> Iterator[Block]:
     def gpus(n: int | None) -> str:
         return words.say("report.s_none") if n is None else words.number(n)
 
     rows = [
         (words.say(f"report.input.{m.key}"), gpus(m.less), gpus(best.gpus), gpus(m.more))
-        for m in facts.sensitivity(found, asked)
+        for m in facts.sensitivity(found, asked, law)
     ]
     yield Heading(text=words.say("report.h_moves"))
     size = words.quantity(best.gpus_per_replica, "gpus")
@@ -418,7 +434,7 @@ def risks(found: Plan, best: Candidate, sure: Certainty, words: Words) -> Iterat
     yield Bullets(items=tuple(lines))
 
 
-def evidence(best: Candidate, sure: Certainty, words: Words) -> Iterator[Block]:
+def evidence(best: Candidate, sure: Certainty, words: Words, own: bool) -> Iterator[Block]:
     vendor = best.deployment.gpu.vendor
     yield Heading(text=words.say("report.h_evidence"))
     text = words.say("report.e_model")
@@ -439,6 +455,8 @@ def evidence(best: Candidate, sure: Certainty, words: Words) -> Iterator[Block]:
             )
         )
     near = sure.evidence
+    if own:
+        return
     if near is None:
         yield Text(text=words.say("report.e_near_none"))
     else:

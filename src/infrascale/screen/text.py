@@ -310,7 +310,7 @@ def _row(gpus: str, way: str, why: str) -> str:
 
 def evidence_or_rest(w: Words, sure: Certainty | Beyond | None, rest: Rest | None) -> str:
     """What the answer rests on: load tests of one's own, or published measurements near it."""
-    return _rest(w, rest) if rest else _evidence(w, sure.evidence if sure else None)
+    return owed(w, rest) if rest else _evidence(w, sure.evidence if sure else None)
 
 
 def _evidence(w: Words, evidence: Evidence | None) -> str:
@@ -320,14 +320,14 @@ def _evidence(w: Words, evidence: Evidence | None) -> str:
     return w.say(f"plan.evidence_{evidence.near}", n=evidence.measurements, error=error)
 
 
-def _rest(w: Words, rest: Rest) -> str:
+def owed(w: Words, rest: Rest) -> str:
     """What is owed to a calibration, and how far the question lies from what was measured."""
     model = rest.model.split("/")[-1]
-    owed = w.say(f"calibrate.rests_{rest.kinship}", n=rest.points, model=model, gpu=rest.gpu)
+    said = w.say(f"calibrate.rests_{rest.kinship}", n=rest.points, model=model, gpu=rest.gpu)
     if rest.kinship in ("engine", "other"):
-        return owed
+        return said
     far = "calibrate.inside" if rest.outside < 1.1 else "calibrate.outside"
-    return f"{owed} {w.say(far, times=w.number(rest.outside, 1))}"
+    return f"{said} {w.say(far, times=w.number(rest.outside, 1))}"
 
 
 def _infeasible(w: Words, plan: Plan) -> list[str]:

@@ -14,6 +14,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt
 
 from infrascale import catalog
+from infrascale.api import curves
+from infrascale.calibration.own import Calibration
+from infrascale.calibration.planned import intervals_of, rest_of
+from infrascale.calibration.saved import parsed
 from infrascale.catalog import spelling
 from infrascale.certainty import beyond
 from infrascale.errors import CatalogError, ModelError, ScenarioError
@@ -27,7 +31,7 @@ from infrascale.parsing.scenarios import Question, scenario
 from infrascale.planning import capacity as _capacity
 from infrascale.planning import plan as _plan
 from infrascale.predicting import predict_row
-from infrascale.screen import beyond_json, candidate_json, plan_json
+from infrascale.screen import beyond_json, candidate_json, plan_json, rest_json
 
 MOST_KINDS = 8
 MOST_WAYS = 8
@@ -38,6 +42,9 @@ MOST_GPUS = 10**6
 OWN = "own-model"
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+#: The text of a file that `infrascale calibrate` wrote, and what a saved plan calls it.
+Taught = Annotated[str, Field(min_length=1, max_length=20_000)]
+TAUGHT = "calibration.toml"
 Config = Annotated[dict[str, Any], Field(min_length=1, max_length=500)]
 Cell = Annotated[str, Field(max_length=1000)] | StrictInt | StrictFloat | None
 
@@ -50,6 +57,7 @@ class Asked(Question):
     precision: list[Name] = Field(default=[], max_length=4)
     gpus_per_replica: list[Annotated[int, Field(ge=1, le=1024)]] = Field(default=[], max_length=16)
     engine_version: Annotated[str, Field(max_length=40)] | None = None
+    calibration: Taught | None = None
 
 
 class AskedCapacity(Asked):
@@ -64,14 +72,28 @@ class Rows(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     rows: Annotated[list[Annotated[dict[str, Cell], Field(max_length=60)]], Field(min_length=1, max_length=MOST_ROWS)]
+    calibration: Taught | None = None
 
 
 def plan(asked: Asked) -> dict[str, Any]:
-    """The fewest GPUs that keep the promise, as `infrascale plan --json`: saved, it is a plan file."""
+    """The fewest GPUs that keep the promise, as `infrascale plan --json`: saved, it is a plan file.
+
+    One that rests on a calibration is read again beside that file, saved as calibration.toml.
+    """
     held, model = _resolved(asked)
-    found = preferred(_plan(scenario(held, given=model), efficiency()), held, efficiency())
+    question, own = scenario(held, given=model), _taught(asked.calibration)
+    law = curves(own, question)
+    found = preferred(_plan(question, law), held, law)
     config = asked.model if isinstance(asked.model, dict) else None
-    return plan_json(found) | provenance(held, "exact", config)
+    told = plan_json(found) | provenance(held, "exact", config)
+    if own is None:
+        return told
+    rests = {"calibration": TAUGHT, "command": f"{told['command']} --calibration {TAUGHT}"}
+    return told | rest_json(rest_of(own, question, found.best)) | rests
+
+
+def _taught(text: str | None) -> Calibration | None:
+    return None if text is None else parsed("the calibration", text)
 
 
 def capacity(asked: AskedCapacity) -> dict[str, Any]:
@@ -79,15 +101,19 @@ def capacity(asked: AskedCapacity) -> dict[str, Any]:
     held, model = _resolved(asked)
     question = scenario(held, needs_demand=False, given=model)
     share = question.requests_per_user or 1.0
-    found = _capacity(question, efficiency(), asked.gpus)
+    own = _taught(asked.calibration)
+    law = curves(own, question)
+    found = _capacity(question, law, asked.gpus)
     ways = [{"requests_in_flight": n, "users": n / share, **candidate_json(one)} for one, n in found]
-    around = beyond(question, *found[0], asked.gpus, efficiency()) if found else None
+    sure = intervals_of(own, question, found[0][0], efficiency()) if own and found else None
+    around = beyond(question, *found[0], asked.gpus, law, sure) if found else None
     return {"gpus": asked.gpus, "feasible": bool(found), **beyond_json(around), "ways": ways}
 
 
 def predict(asked: Rows) -> dict[str, Any]:
     """The rows with the columns that `infrascale predict` adds."""
-    return {"rows": [{**row, **_predicted(row)} for row in asked.rows]}
+    own = _taught(asked.calibration)
+    return {"rows": [{**row, **_predicted(row, own)} for row in asked.rows]}
 
 
 def entries(kind: str) -> list[dict[str, Any]]:
@@ -123,7 +149,7 @@ def _resolved(asked: Asked) -> tuple[Question, Model]:
     if "any" in asked.gpu:
         raise CatalogError("'any' is not served", why="it would plan for every GPU there is", fix="name up to 8 kinds")
     gpus = [catalog.find("gpus", gpu)[0] for gpu in asked.gpu]
-    return asked.model_copy(update={"model": name, "gpu": gpus}), model
+    return asked.model_copy(update={"model": name, "gpu": gpus, "calibration": None}), model
 
 
 @lru_cache(maxsize=1024)
@@ -131,7 +157,7 @@ def _known(name: str) -> Model:
     return known(name)
 
 
-def _predicted(row: Mapping[str, Cell]) -> dict[str, str]:
+def _predicted(row: Mapping[str, Cell], own: Calibration | None) -> dict[str, str]:
     """One row's prediction. Its model and GPU are named by the catalog's keys, which are no paths and on no hub."""
     cells = {key: "" if value is None else str(value) for key, value in row.items()}
     name = cells.get("model", "")
@@ -145,4 +171,4 @@ def _predicted(row: Mapping[str, Cell]) -> dict[str, str]:
         same = catalog.find("models", tail)[0] == stem
     except CatalogError:
         same = False
-    return predict_row(cells | {"model": tail if same else stem, "gpu": card})
+    return predict_row(cells | {"model": tail if same else stem, "gpu": card}, own)

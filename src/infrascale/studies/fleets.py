@@ -11,8 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from infrascale.calibration.own import Calibration
+from infrascale.calibration.planned import nearest_curves
 from infrascale.deployment import Deployment
 from infrascale.errors import ScenarioError
+from infrascale.hardware import Efficiency
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.inventories import Inventory, inventory
 from infrascale.parsing.scenarios import Question, scenario
@@ -73,16 +76,23 @@ def cut(candidate: Candidate) -> str:
     return f"{candidate.deployment.shard}, {candidate.deployment.quantization.precision}"
 
 
-def ways_of(name: str, asked: Question, server: Server, gpu: str, kinds: Sequence[Question] = ()) -> list[Way]:
+def ways_of(
+    name: str,
+    asked: Question,
+    server: Server,
+    gpu: str,
+    kinds: Sequence[Question] = (),
+    own: Sequence[Calibration] = (),
+) -> list[Way]:
     """Every cut of the model that fills these servers without gaps; over two of them where one is too small.
 
-    `kinds`: questions for each length of request that it mixes.
+    `kinds`: questions for each length of request that it mixes. `own`: load tests, each way by those of its kin.
     """
     found, *alone = (_on(gpu, one) for one in (asked, *kinds))
     for gpus in (server.gpus, 2 * server.gpus):
         ways: list[Way] = []
         for deployment in deployments(replace(found, most_gpus=gpus), found.gpus[0]):
-            served = _served(found, alone, deployment, gpus)
+            served = _served(found, alone, deployment, gpus, nearest_curves(own, deployment, efficiency()))
             if served is None or not fits(served[0].gpus_per_replica, server):
                 continue
             candidate, requests = served
@@ -99,18 +109,18 @@ def _on(gpu: str, asked: Question) -> Scenario:
 
 
 def _served(
-    asked: Scenario, kinds: Sequence[Scenario], deployment: Deployment, gpus: int
+    asked: Scenario, kinds: Sequence[Scenario], deployment: Deployment, gpus: int, law: Efficiency
 ) -> tuple[Candidate, float] | None:
     """What so many GPUs serve of a mix; its longest requests must keep their promise too.
 
     Alone on a replica they take longer to a first token than the mean of the mix. As much shorter is the mean held
     to, which errs on the safe side where the wait for others is part of it.
     """
-    judge = Judge(scenario=asked, deployment=deployment, efficiency=efficiency())
+    judge = Judge(scenario=asked, deployment=deployment, efficiency=law)
     if kinds and held_batches(judge):
         mean_s, promises_s = judge.alone.ttft_s.mean_s, [asked.promise.ttft_s]
         for kind in kinds:
-            own = Judge(scenario=kind, deployment=deployment, efficiency=efficiency())
+            own = Judge(scenario=kind, deployment=deployment, efficiency=law)
             if not held_batches(own):
                 return None
             promises_s.append(kind.promise.ttft_s * mean_s / own.alone.ttft_s.mean_s)
@@ -119,7 +129,7 @@ def _served(
     return most_served_by(judge, gpus)
 
 
-def problem_of(found: Inventory, progress: Progress | None = None) -> Problem:
+def problem_of(found: Inventory, progress: Progress | None = None, own: Sequence[Calibration] = ()) -> Problem:
     """Every model evaluated on every kind of server; the same GPU in servers of the same size only once."""
     ways: list[Way] = []
     known: dict[tuple[str, str, int], list[Way]] = {}
@@ -129,7 +139,7 @@ def problem_of(found: Inventory, progress: Progress | None = None) -> Problem:
             key = (name, found.gpus[server.id].id, server.gpus)
             if key not in known:
                 kinds = [found.questions[kind] for kind in found.mixes.get(name, ())]
-                known[key] = ways_of(name, asked, server, found.gpus[server.id].id, kinds)
+                known[key] = ways_of(name, asked, server, found.gpus[server.id].id, kinds, own)
             ways += [replace(way, server=server.id) for way in known[key]]
             if progress:
                 progress(len(known), total)
@@ -143,9 +153,10 @@ def problem_of(found: Inventory, progress: Progress | None = None) -> Problem:
     )  # fmt: skip
 
 
-def fleet_of(path: str, progress: Progress | None = None) -> Fleet:
+def fleet_of(path: str, progress: Progress | None = None, own: Sequence[Calibration] = ()) -> Fleet:
+    """`own`: what load tests taught; each way to serve a model rests on those of its nearest kin."""
     found = inventory(path)
-    problem = problem_of(found, progress)
+    problem = problem_of(found, progress, own)
     served = {way.need for way in problem.ways}
     apart = {name for cover in problem.covers for name in cover}
     alone = ((need.id,) for need in problem.needs if need.id not in apart)

@@ -28,6 +28,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from infrascale import api
+from infrascale.calibration.own import Calibration
 from infrascale.economics.usage import HOURS_PER_MONTH
 from infrascale.errors import FileError, InfraScaleError, ScenarioError
 from infrascale.parsing.plans import VERSION
@@ -60,11 +61,15 @@ class _Study(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """`axes`: key and values, the last varies fastest. `prices`: amount of a GPU-hour and its currency."""
+    """`axes`: key and values, the last varies fastest. `prices`: amount of a GPU-hour and its currency.
+
+    `own`: load tests that every plan rests on, as far as it is of their kin.
+    """
 
     base: dict[str, Any]
     axes: tuple[tuple[str, tuple[Any, ...]], ...]
     prices: tuple[tuple[float, str], ...]
+    own: Calibration | None = None
 
     @property
     def plans(self) -> int:
@@ -88,11 +93,12 @@ class Study:
 
     @property
     def fingerprint(self) -> str:
-        text = json.dumps([VERSION, CHUNK, self.base, self.axes, self.prices], sort_keys=True, default=str)
+        told = [VERSION, CHUNK, self.base, self.axes, self.prices, *([self.own] if self.own else ())]
+        text = json.dumps(told, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def study(path: str) -> Study:
+def study(path: str, own: Calibration | None = None) -> Study:
     raw = read_toml(path)
     try:
         found = _Study.model_validate(raw)
@@ -111,6 +117,7 @@ def study(path: str) -> Study:
         base=found.base,
         axes=tuple((key, tuple(values)) for key, values in found.sweep.items()),
         prices=tuple((one.amount, one.currency.value) for one in priced),
+        own=own,
     )
     if made.plans > MOST_PLANS:
         raise ScenarioError(
@@ -125,7 +132,7 @@ def rows_of(asked: Study, chunk: int) -> list[Row]:
     found: list[Row] = []
     for index in range(first, min(first + CHUNK, asked.plans)):
         keys = asked.combination(index)
-        answer = _answer(asked.base | keys)
+        answer = _answer(asked.base | keys, asked.own)
         row = {"plan": index, **{key: _cell(value) for key, value in keys.items()}, **answer}
         if not asked.prices:
             found.append(row)
@@ -139,9 +146,9 @@ def _cell(value: Any) -> float | str:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
-def _answer(keys: dict[str, Any]) -> Row:
+def _answer(keys: dict[str, Any], own: Calibration | None) -> Row:
     try:
-        return _best(api.plan(**keys)) | {"error": None}
+        return _best(api.plan(calibration=own, **keys)) | {"error": None}
     except InfraScaleError as error:
         return dict.fromkeys(_best_columns()) | {"feasible": False, "error": f"{error.what}: {error.why}"}
 
