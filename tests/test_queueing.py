@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from bisect import bisect_left
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from importlib.util import module_from_spec, spec_from_file_location
 from math import exp, factorial, sqrt
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -25,15 +27,9 @@ from infrascale.planning.evaluate import Judge
 from infrascale.planning.exact import held_batches
 from infrascale.serving import Limits, Saturated
 from infrascale.serving.birth_death import found_by_arrivals, stationary
-from infrascale.serving.queueing import (
-    FRONT_S,
-    Loaded,
-    Promised,
-    Replica,
-    count_quantile,
-    length_factor,
-    window_share,
-)
+from infrascale.serving.counts import chances, clumping, cumulative, gamma_quantile, gamma_share, neighbours
+from infrascale.serving.lattice import length_factor
+from infrascale.serving.queueing import FRONT_S, Loaded, Promised, Replica, window_share
 from infrascale.serving.routing import Arrivals, at_random, least_loaded, round_robin
 from infrascale.serving.transient import Spell, course, evolve
 from infrascale.work import Batch
@@ -139,15 +135,22 @@ def test_processor_sharing_has_the_mean_of_m_g_1_ps_whatever_the_lengths():
 
 
 @few
-@given(load=st.floats(0.05, 0.97), seqs=st.integers(1, 200))
-def test_what_runs_is_what_arrives_times_how_long_it_holds_its_place(load, seqs):
-    """Little's law, on a chain whose rates depend on the state."""
-    one = replica(seqs)
+@given(load=st.floats(0.05, 0.97), seqs=st.integers(1, 200), isl=st.sampled_from([0.01, 400]))
+def test_what_runs_is_what_arrives_times_how_long_it_holds_its_place(load, seqs, isl):
+    """Little's law, on a chain whose rates depend on the state; prompts that take time come in clusters, which width
+    a chain without them: then to first order."""
+    one = replica(seqs, isl_tokens=isl)
     rate = load * one.most_request_per_s
     state = one.in_flight(Arrivals(request_per_s=rate))
-    leaving = sum(chance * one.down[min(n, one.places) - 1] for n, chance in enumerate(state.chances) if n)
+
+    def leave(n: int) -> float:
+        step = one.steps_at(n)
+        full = n >= one.places
+        return one.down[-1] if full else n / (step.pause_s + step.quiet_s / (1 - rate * step.pause_s))
+
+    leaving = sum(chance * leave(n) for n, chance in enumerate(state.chances, state.first) if n)
     # the chain saturates at `down[-1]`; where prompts bind first its tail falls faster than arrivals alone would
-    assert leaving == approx(rate, rel=1e-6) or one.most_request_per_s < one.down[-1]
+    assert leaving == approx(rate, rel=1e-3 if isl < 1 else 0.05) or one.most_request_per_s < one.down[-1]
 
 
 @few
@@ -273,7 +276,7 @@ def simulate(one: Replica, rate: float, requests: int, osl_cv: float, seed: int)
         if arrives < finishes:
             served += (arrives - clock) / token_s if n else 0.0
             clock = arrives
-            tokens = osl * length_factor(rng.random(), osl_cv)
+            tokens = osl * length_factor(NormalDist().inv_cdf(rng.random()), osl_cv)
             queue.append((clock, tokens))
             arrives, sent = clock + rng.expovariate(rate), sent + 1
         else:
@@ -317,10 +320,11 @@ def test_waits_are_those_of_the_chain_event_by_event(osl_cv):
 def test_small_laws():
     assert length_factor(0.5, 0.0) == 1
     cv = 0.7
-    factors = [length_factor((i + 0.5) / 20000, cv) for i in range(20000)]
+    factors = [length_factor(NormalDist().inv_cdf((i + 0.5) / 20000), cv) for i in range(20000)]
     assert np.mean(factors) == approx(1, rel=1e-2)
     assert np.std(factors) == approx(cv, rel=3e-2)
-    assert [count_quantile(s, 2.0) for s in (0.1, 0.5, 0.99)] == [0, 2, 6]  # R: qpois(c(.1, .5, .99), 2)
+    poisson = cumulative(chances(2.0))
+    assert [bisect_left(poisson, s) for s in (0.1, 0.5, 0.99)] == [0, 2, 6]  # R: qpois(c(.1, .5, .99), 2)
     assert window_share(0) == 1
     assert window_share(1) == approx(2 * exp(-1))
 
@@ -443,16 +447,98 @@ def test_a_percentile_that_means_nothing_is_refused(bad):
         question({"model": "llama-3.1-8b", "users": 50, "ttft": bad})
 
 
+def gated(rate: float, scv: float, decode_s: float, prompt_s: float, requests: int = 60_000) -> np.ndarray:
+    """Times to first token where every step takes the prompts that came during the one before, event by event."""
+    rng = np.random.default_rng(5)
+    times = np.cumsum(rng.gamma(1 / scv, scv, requests)) / rate
+    found, clock, first, carried = np.empty(requests), 0.0, 0, 0
+    while first < requests:
+        end = clock + decode_s + carried * prompt_s
+        behind = int(np.searchsorted(times, end))
+        found[first:behind] = end - times[first:behind] + decode_s + (behind - first) * prompt_s
+        clock, carried, first = end, behind - first, behind
+    return found[requests // 20 :]
+
+
+@pytest.mark.parametrize("scv", [0.25, 1.0, 2.0, 4.0])
+@pytest.mark.parametrize("load", [0.07, 0.2, 0.4])
+def test_first_tokens_are_those_of_steps_that_take_who_came_during_the_last(scv, load):
+    """Whatever the arrivals: Poisson, more regular, bursty. Answers are long, so that many run and steps are alike."""
+    one = replica(4000, isl_tokens=20, osl_tokens=500)
+    one = replace(one, timer=lambda batch: 0.010 + 1e-4 * batch.prefill_tokens)
+    decode_s, prompt_s = 0.010, 0.002
+    rate = load / prompt_s
+    told = one.under(Arrivals(request_per_s=rate, scv=scv)).spread(0)
+    seen = gated(rate, scv, decode_s, prompt_s)
+    assert told.mean_s - FRONT_S == approx(seen.mean(), rel=0.05)
+    for share in (0.5, 0.9, 0.95, 0.99):
+        assert told.quantiles_s[share] - FRONT_S == approx(np.quantile(seen, share), rel=0.12)
+
+
+def test_neighbours_in_a_burst_are_those_of_the_renewal_process():
+    """As many within t of a request as its renewal function says, by theory and by drawing gaps."""
+    scv = 4.0
+    rng = np.random.default_rng(1)
+    times = np.cumsum(rng.gamma(1 / scv, scv, 400_000))
+    for window in (0.05, 0.5, 3.0):
+        drawn = np.mean(np.searchsorted(times, times[:-100] + window, side="right") - np.arange(len(times) - 100) - 1)
+        theory = sum(gamma_share(k / scv, window / scv) for k in range(1, 200))
+        assert theory == approx(drawn, rel=0.02)
+        for side in neighbours(scv):
+            assert np.mean([bisect_left(one, window) for one in side]) == approx(theory, rel=0.02)
+    counted = np.histogram(times, np.arange(0, times[-1], 0.5))[0]
+    mean = counted.mean()
+    assert 1 + mean * clumping(mean, scv) == approx(counted.var() / mean, rel=0.03)
+    assert clumping(mean, 1.0) == 0.0
+
+
+@pytest.mark.parametrize("shape", [0.1, 0.25, 1.0, 1.4, 2.0, 12.0])
+def test_gamma_shares_and_quantiles_are_those_of_the_tables(shape):
+    from scipy import special
+
+    for x in (1e-4, 0.1, 1.0, 5.0, 30.0):
+        assert gamma_share(shape, x) == approx(special.gammainc(shape, x), rel=1e-9)
+    quantile = gamma_quantile(shape)
+    for share in (0.01, 0.3, 0.5, 0.9, 0.99):
+        found = quantile(share, NormalDist().inv_cdf(share))
+        assert found == approx(special.gammaincinv(shape, share), rel=0.03)
+
+
+@pytest.mark.parametrize(("scv", "busy"), [(1.0, 0.2), (1.0, 0.4), (4.0, 0.2)])
+def test_prompts_that_stop_the_answers_make_the_batch_vary_more(scv, busy):
+    """Requests stay for a fixed time of a clock that stands still while a prompt is read: counts on it vary
+    scv / (1 − ρ)² as much as their mean. Seen on that clock, event by event."""
+    rng = np.random.default_rng(2)
+    stay, rate = 40.0, 1.0
+    read = busy / rate
+    arrivals = np.cumsum(rng.gamma(1 / scv, scv, 200_000)) / rate
+    starts = np.empty(len(arrivals))  # on the clock of the answers
+    free = told = 0.0
+    for i, at in enumerate(arrivals):
+        told += max(0.0, at - free)
+        free = max(free, at) + read
+        starts[i] = told
+    moments = np.linspace(starts[2000], starts[-2000], 50_000)
+    inside = np.searchsorted(starts, moments) - np.searchsorted(starts, moments - stay)
+    one = replica(64)
+    assert inside.var() / inside.mean() == approx(one.peakedness(Arrivals(request_per_s=rate, scv=scv), busy), rel=0.08)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("load", [0.3, 0.6, 0.85])
 @pytest.mark.parametrize("length_cv", [0.0, 0.5])
-def test_both_engines_agree_under_poisson_traffic(load, length_cv):
-    """Two derivations of one replica: means within 7 %, the speed of 95 % within 7 %, TTFT of 95 % within 15 %."""
+@pytest.mark.parametrize("arrival_cv", [1.0, 2.0])
+def test_both_engines_agree(load, length_cv, arrival_cv, monkeypatch):
+    """Two derivations of one replica: means and 95 % within a tenth, under Poisson traffic and under bursts.
+
+    Bursts are rare: two and a half hours of them are simulated.
+    """
     pytest.importorskip("numba")
     path = Path(__file__).parents[1] / "benchmarks/agreement.py"
     spec = spec_from_file_location("agreement", path)
     agreement = module_from_spec(spec)
     spec.loader.exec_module(agreement)
-    found = agreement.compare(load, length_cv, 1.0)
-    assert abs(found["TTFT"][0]) < 0.07 and abs(found["TPOT"][0]) < 0.07
-    assert abs(found["TTFT"][3]) < 0.15 and abs(found["TPOT"][3]) < 0.08
+    monkeypatch.setattr(agreement, "SECONDS", 9000.0)
+    found = agreement.compare(load, length_cv, arrival_cv)
+    assert abs(found["TTFT"][0]) < 0.08 and abs(found["TPOT"][0]) < 0.05
+    assert abs(found["TTFT"][3]) < 0.12 and abs(found["TPOT"][3]) < 0.06

@@ -36,7 +36,8 @@ from infrascale.hardware import Efficiency
 from infrascale.planning.plan import Check, Constraint
 from infrascale.planning.scenario import Scenario
 from infrascale.serving import Limits, Performance, Regime, Saturated, Spread, closed_loop, steps_until_seen
-from infrascale.serving.queueing import PROBABILITIES, Replica
+from infrascale.serving.lattice import PROBABILITIES
+from infrascale.serving.queueing import Replica
 from infrascale.serving.routing import Arrivals
 from infrascale.workload import in_flight
 

@@ -12,23 +12,30 @@ closed form: nothing is truncated. Knows nothing of requests or engines.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from math import exp, fsum, inf, log
 
+#: A weight beside the likeliest state's 1 that no sum is changed by.
+NOTHING = 1e-17
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stationary:
-    """`chances[n]` of state n; those from the last state upwards lie in `chances[-1]`, geometric with `ratio`."""
+    """`chances[i]` of state `first` + i; those from the last state upwards lie in `chances[-1]`, geometric with `ratio`.
+
+    States below the first, and above the last where there is no ratio, have no chance that could be told from none.
+    """
 
     chances: tuple[float, ...]
     ratio: float = 0.0
+    first: int = 0
 
     @property
     def last(self) -> int:
-        return len(self.chances) - 1
+        return self.first + len(self.chances) - 1
 
     @property
     def full(self) -> float:
@@ -43,11 +50,15 @@ class Stationary:
     @cached_property
     def mean_within(self) -> float:
         """Mean of min(state, last): how many are in service."""
-        return fsum(n * chance for n, chance in enumerate(self.chances))
+        return self.mean_up_to(self.last)
+
+    def mean_up_to(self, most: int) -> float:
+        """Mean of min(state, most)."""
+        return fsum(min(n, most) * chance for n, chance in enumerate(self.chances, self.first))
 
     @cached_property
     def variance_within(self) -> float:
-        return fsum((n - self.mean_within) ** 2 * chance for n, chance in enumerate(self.chances))
+        return fsum((n - self.mean_within) ** 2 * chance for n, chance in enumerate(self.chances, self.first))
 
     @cached_property
     def _cumulative(self) -> list[float]:
@@ -55,7 +66,7 @@ class Stationary:
 
     def quantile(self, share: float) -> int:
         """The smallest state n ≤ last with P(state ≤ n) ≥ share."""
-        return min(self.last, bisect_left(self._cumulative, share))
+        return min(self.last, self.first + bisect_left(self._cumulative, share))
 
 
 def stationary(up: Sequence[float], down: Sequence[float], ratio: float = 0.0, width: float = 1.0) -> Stationary:
@@ -75,6 +86,31 @@ def stationary(up: Sequence[float], down: Sequence[float], ratio: float = 0.0, w
     weights[-1] /= 1 - held
     total = fsum(weights)
     return Stationary(chances=tuple(weight / total for weight in weights), ratio=held)
+
+
+def around(tendency: Callable[[int], float], level: int, places: int, ratio: float, width: float = 1.0) -> Stationary:
+    """The same chain from its likeliest state outwards, as far as a chance can be told from none.
+
+    `tendency(n)` is up(n − 1) / down(n), falling with n and one near `level`; from `places` upwards it is `ratio`.
+    """
+    power, held = 1 / width, ratio ** (1 / width)
+    below, weight, state = [1.0], 1.0, level
+    while state > 0 and weight > NOTHING:
+        weight /= max(tendency(state), 1e-300) ** power
+        below.append(weight)
+        state -= 1
+    above, weight, top = [], 1.0, level
+    while top < places and weight > NOTHING:
+        top += 1
+        weight *= tendency(top) ** power
+        above.append(weight)
+    weights = [*reversed(below), *above]
+    if top == places:
+        weights[-1] /= 1 - held
+    total = fsum(weights)
+    return Stationary(
+        chances=tuple(value / total for value in weights), ratio=held if top == places else 0.0, first=state
+    )
 
 
 def found_by_arrivals(state: Stationary, up: Sequence[float]) -> Stationary:

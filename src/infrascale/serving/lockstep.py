@@ -20,9 +20,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from infrascale.serving.lattice import PROBABILITIES
 from infrascale.serving.performance import Spread
-
-PROBABILITIES = (0.05, 0.5, 0.9, 0.95, 0.99)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
