@@ -3,7 +3,7 @@
     python benchmarks/agreement.py [--measurements FOLDER] [--real rows.json]      (about a minute without the two)
 
 Theory: M/M/1, M/D/1, M/M/c and processor sharing, where replicas degenerate to them, and Little's law. Each other: one
-replica of Llama-3.1-8B on an H100, 512 tokens in and 256 out, 15 minutes of arrivals, without the front end's time.
+replica of Llama-3.1-8B on an H100, 512 tokens in and 256 out, 2.5 hours of arrivals, without the front end's time.
 Published: rows of the common schema that state a rate, by `benchmarks/queueing.py`. Real: what `real_vllm.py` wrote.
 """
 
@@ -36,7 +36,7 @@ from infrascale.workload.arrivals import arrival_times
 from infrascale.workload.lengths import Lengths
 
 SHARES = (0.5, 0.9, 0.95, 0.99)
-SEQS, SECONDS = 256, 900.0
+SEQS, SECONDS = 256, 9000.0
 
 
 def compare(load: float, length_cv: float, arrival_cv: float, seed: int = 1) -> dict[str, list[float]]:

@@ -24,7 +24,7 @@ NOTHING = 1e-17
 
 @dataclass(frozen=True, kw_only=True)
 class Stationary:
-    """`chances[i]` of state `first` + i; those from the last state upwards lie in `chances[-1]`, geometric with `ratio`.
+    """`chances[i]` of state `first` + i; those from the last upwards lie in `chances[-1]`, geometric with `ratio`.
 
     States below the first, and above the last where there is no ratio, have no chance that could be told from none.
     """

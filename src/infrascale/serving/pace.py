@@ -23,6 +23,8 @@ from infrascale.workload import Workload
 
 #: Prompts in one step from which the cost of each further one is taken.
 TOGETHER = 4
+#: Running beside the prompts whose lengths are compared.
+USUAL = 32.0
 
 
 class Step(NamedTuple):
@@ -53,8 +55,8 @@ class Pace:
         self._known = self._asked(next(self._knots))
 
     def _first_s(self, workload: Workload) -> float:
-        """What a prompt adds to the steps of a replica with nothing else to do."""
-        found = step_batches(workload, self.limits, 1.0)
+        """What a prompt adds to the steps of a replica that is neither idle nor full."""
+        found = step_batches(workload, self.limits, USUAL)
         return found.chunks * (self.timer(found.mixed) - self.timer(found.decode))
 
     def at(self, running: int) -> Step:
