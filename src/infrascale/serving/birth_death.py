@@ -91,9 +91,10 @@ def stationary(up: Sequence[float], down: Sequence[float], ratio: float = 0.0, w
 def around(tendency: Callable[[int], float], level: int, places: int, ratio: float, width: float = 1.0) -> Stationary:
     """The same chain from its likeliest state outwards, as far as a chance can be told from none.
 
-    `tendency(n)` is up(n − 1) / down(n), falling with n and one near `level`; from `places` upwards it is `ratio`.
+    `tendency(n)` is up(n − 1) / down(n), falling with n and one near `level`; those from `places` upwards are
+    geometric with `ratio`.
     """
-    power, held = 1 / width, ratio ** (1 / width)
+    power = 1 / width
     below, weight, state = [1.0], 1.0, level
     while state > 0 and weight > NOTHING:
         weight /= max(tendency(state), 1e-300) ** power
@@ -106,10 +107,10 @@ def around(tendency: Callable[[int], float], level: int, places: int, ratio: flo
         above.append(weight)
     weights = [*reversed(below), *above]
     if top == places:
-        weights[-1] /= 1 - held
+        weights[-1] /= 1 - ratio
     total = fsum(weights)
     return Stationary(
-        chances=tuple(value / total for value in weights), ratio=held if top == places else 0.0, first=state
+        chances=tuple(value / total for value in weights), ratio=ratio if top == places else 0.0, first=state
     )
 
 

@@ -212,7 +212,9 @@ class Replica:
 
         level = balance(tendency, places)
         width = self.peakedness(arrivals, min(0.9, rate * pace.at(level).pause_s))
-        return around(tendency, level, places, rate / self.most_request_per_s, width)
+        # those who wait are read as others leave, not in clusters
+        held = (rate / self.most_request_per_s) ** (1 / self.peakedness(arrivals))
+        return around(tendency, level, places, held, width)
 
     def under(self, arrivals: Arrivals) -> Loaded | Saturated:
         """The replica in equilibrium with arrivals from outside."""
