@@ -8,6 +8,7 @@ from math import isfinite
 import pytest
 
 from infrascale.errors import FileError
+from infrascale.parsing.measurements import number
 from infrascale.predicting import COLUMNS, MEASURES, TAILS, predict_file
 
 HEADER = "gpu,gpu_count,tp,model,weight_precision,isl,osl,load_kind,concurrency,request_rate,engine,notes"
@@ -70,6 +71,11 @@ def test_every_row_gets_a_status(change, status, tmp_path):
 def test_semicolons_are_read_too(tmp_path):
     (row,) = predicted(tmp_path, GOOD.replace(",", ";"), header=HEADER.replace(",", ";"))
     assert row["status"] == "ok"
+
+
+def test_numbers_are_read_as_people_write_them():
+    written = {"a": "1,024", "b": "0,5", "c": "12 000", "d": "1e3", "e": "1\u202f000,5"}
+    assert [number(written, key) for key in written] == [1024, 0.5, 12000, 1000, 1000.5]
 
 
 def test_more_clients_never_read_faster(tmp_path):

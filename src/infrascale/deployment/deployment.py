@@ -75,9 +75,12 @@ def shards(model: Model, gpu: Gpu, most_gpus: int) -> Iterator[Shard]:
 #: Weight-only kernels (Marlin and kin) and native ones: what vLLM runs where. Source: vLLM's "Supported Hardware"
 #: table for quantisation (docs, 0.11–0.33) and the chips' own rates; a format is native where `flop_per_s` has it.
 _WEIGHT_ONLY = {
-    "fp8": {"ampere", "ada", "hopper", "blackwell", "blackwell-rtx", "cdna2"},
+    "fp8": {"ampere", "orin", "ada", "hopper", "blackwell", "blackwell-rtx", "cdna2"},
     "int4": {
+        "volta",
         "turing",
+        "orin",
+        "xe2",
         "rdna3",
         "rdna4",
         "ampere",
@@ -92,7 +95,7 @@ _WEIGHT_ONLY = {
         "gaudi2",
         "gaudi3",
     },
-    "mxfp4": {"ampere", "ada", "hopper", "blackwell", "blackwell-rtx", "cdna3", "cdna4"},
+    "mxfp4": {"ampere", "orin", "ada", "hopper", "blackwell", "blackwell-rtx", "cdna3", "cdna4"},
     "nvfp4": {"ampere", "ada", "hopper", "blackwell", "blackwell-rtx"},
 }
 _NATIVE = {"fp8": "fp8", "int8": "int8", "nvfp4": "fp4", "mxfp4": "fp4"}

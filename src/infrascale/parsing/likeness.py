@@ -30,6 +30,8 @@ _OTHER_KINDS = frozenset(_OTHER.split())
 @cache
 def likened(name: str) -> tuple[Model, str]:
     """Raises CatalogError where the name tells nothing."""
+    if not name.strip():
+        raise CatalogError("no model is named", why="the cell is blank", fix="name a model or give its config.json")
     try:
         return model(name), ""
     except CatalogError as unknown:

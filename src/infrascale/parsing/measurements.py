@@ -90,7 +90,7 @@ def number(row: Row, key: str) -> float | None:
     if not text or text.lower() in ("none", "null", "n/a", "-"):
         return None
     try:
-        value = float(text)
+        value = float(_plain(text))
     except ValueError:
         raise ScenarioError(
             f"{key} = {text[:30]} is no number", why="it has other signs", fix="mend the cell"
@@ -98,6 +98,14 @@ def number(row: Row, key: str) -> float | None:
     if not isfinite(value) or value <= 0 or value > 1e12:
         raise ScenarioError(f"{key} = {text[:30]} cannot be", why="it is not positive and finite", fix="mend the cell")
     return value
+
+
+def _plain(text: str) -> str:
+    """`1,024` is a thousand and `0,5` is a half; blanks between digits say nothing."""
+    joined = "".join(text.split())
+    if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", joined):
+        return joined.replace(",", "")
+    return joined.replace(",", ".", 1) if re.fullmatch(r"\d+,\d+", joined) else joined
 
 
 def _degree(row: Row, key: str) -> int | None:
@@ -123,10 +131,6 @@ def asked(row: Row) -> Asked:
         shard, share = _shard(row, notes, engine_name), False
     stated_format = _stated_format(row, notes, card)
     quantization = _quantization(found, stated_format, notes)
-    if not runs(quantization.precision, card):
-        raise ScenarioError(
-            f"{quantization.precision} does not run on {card.id}", why="no kernel", fix="use another format"
-        )
     engine = default_engine(card, engine_name, version)
     kv = stated_precision(row.get("kv_precision", "")) or _kv_default(
         engine_name, quantization, card.architecture, card.hbm_bytes
@@ -138,7 +142,7 @@ def asked(row: Row) -> Asked:
         found = replace(found, samples_likeliest=False)  # engines' own benchmarks sample among all tokens
     drawn = _drawn_length_share(row)
     isl = number(row, "isl") or _task_isl(notes)
-    isl_tokens = drawn * isl
+    isl_tokens = max(1.0, drawn * isl)
     repeated = "shared_prefix data" in notes or ("benchmark_latency" in notes and _caches_by_default(version))
     workload = Workload(
         isl_tokens=isl_tokens,
@@ -188,6 +192,9 @@ def asked(row: Row) -> Asked:
                 "" if row.get("gpu", "").strip() else f"GPU not given: {DEFAULT_GPU} taken",
                 taken,
                 spelt.note,
+                ""
+                if runs(quantization.precision, card)
+                else f"no {quantization.precision} kernel of {card.id} is known",
                 changed,
             )
             if part
