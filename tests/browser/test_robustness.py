@@ -70,7 +70,7 @@ def test_a_day_is_followed_ended_and_begun_again(page, address, settled, languag
     assert page.locator("[data-testid=stVegaLiteChart]").count() == 0
     start.click()
     page.wait_for_selector("[data-testid=stVegaLiteChart]", timeout=180_000)
-    assert w.say("simulation.chip") in page.locator("[data-testid=stMain]").inner_text()
+    assert w.say("origin.simulated") in page.locator("[data-testid=stMain]").inner_text()
     page.get_by_text(w.say("app.table")).first.click()
     assert page.locator("[data-testid=stTable]").count() >= 2
 

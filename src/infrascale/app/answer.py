@@ -15,7 +15,7 @@ from math import isfinite
 import streamlit as st
 
 from infrascale import api
-from infrascale.app import calibrate, charts, jobs
+from infrascale.app import calibrate, charts, chips, jobs
 from infrascale.app.forms import Form, put
 from infrascale.app.state import as_file, values_of
 from infrascale.certainty import Certainty
@@ -27,7 +27,7 @@ from infrascale.planning import Candidate, Constraint, Plan, Promise
 from infrascale.report import facts
 from infrascale.report.levers import Lever, changed, levers, remedies
 from infrascale.screen import cut, headline, percentiles, proof_and_limit, why_lost, why_refused
-from infrascale.screen.origins import SIGNS, Origin, origins
+from infrascale.screen.origins import Origin, origins
 
 Place = st.delta_generator.DeltaGenerator
 
@@ -97,21 +97,6 @@ def _offer(w: Words, lever: Lever, key: str, effect: str) -> None:
               icon=":material/build:", on_click=put, args=(values_of(lever.keys),))  # fmt: skip
 
 
-def chip(w: Words, origin: Origin, key: str) -> None:
-    """What kind of number this is; its formula, with one's own values, in what opens."""
-    with st.popover(f"{SIGNS[origin.kind]} {w.say(f'origin.{origin.kind.value}')}", type="tertiary", key=f"chip_{key}"):
-        st.markdown(f"**{w.say(f'origin.{origin.kind.value}')}** · {w.say(f'origin.is_{origin.kind.value}')}")
-        for line in origin.formula:
-            st.markdown(line)
-
-
-def titled(w: Words, title: str, origin: Origin, key: str, hint: str | None = None) -> None:
-    """A heading, and beside it what kind of numbers stand below."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader(title, help=hint, width="content", anchor=False)
-        chip(w, origin, key)
-
-
 def tiles(w: Words, plan: Plan, sure: Certainty | None, whence: dict[str, Origin] | None = None) -> None:
     best = plan.best
     if best is None:
@@ -137,22 +122,12 @@ def tiles(w: Words, plan: Plan, sure: Certainty | None, whence: dict[str, Origin
          w.quantity(found.request_per_s * best.replicas, "request_per_s"),
          w.say("answer.in_flight", n=round(best.load * best.max_batch * best.replicas))),
     )  # fmt: skip
-    metrics(w, [(whence[key], key, *rest, _meaning(w, key)) for key, *rest in values])
+    chips.metrics(w, [(whence[key], key, *rest, _meaning(w, key)) for key, *rest in values])
     if sure and sure.evidence:
         evidence = sure.evidence
         st.caption(
             w.say(f"plan.evidence_{evidence.near}", n=evidence.measurements, error=w.percent(evidence.error_fraction))
         )
-
-
-def metrics(w: Words, tiles: Sequence[tuple[Origin, str, str, str, str | None, str | None, str | None]]) -> None:
-    """Side by side: a name, its number, its interval, what stands beside it, and where it comes from."""
-    for column, (whence, key, name, value, between, beside, meaning) in zip(st.columns(len(tiles)), tiles, strict=True):
-        with column.container(gap="xsmall"):
-            st.metric(name, value, between, delta_color="off", delta_arrow="off", help=meaning)
-            if beside:
-                st.caption(beside)
-            chip(w, whence, key)
 
 
 def _meaning(w: Words, key: str) -> str | None:
@@ -186,19 +161,19 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
         tiles(w, plan, sure, whence)
     left, right = st.columns(2)
     with left:
-        titled(w, w.say("app.what_binds"), whence["binds"], "binds", w.say("answer.binds_help"))
+        chips.titled(w, w.say("app.what_binds"), whence["binds"], "binds", w.say("answer.binds_help"))
         binds(w, best)
         eased = st.container()
     with right:
-        titled(w, w.say("app.memory"), whence["memory"], "memory", w.glossary["kv_cache"].meaning)
+        chips.titled(w, w.say("app.memory"), whence["memory"], "memory", w.glossary["kv_cache"].meaning)
         memory(w, best)
-    titled(w, w.say("app.options"), whence["others"], "options")
+    chips.titled(w, w.say("app.options"), whence["others"], "options")
     _options(w, plan, best)
     bends = st.container()
     left, right = st.columns(2)
     moves = left.container()
     with right:
-        titled(w, w.say("answer.demand"), whence["flow"], "flow")
+        chips.titled(w, w.say("answer.demand"), whence["flow"], "flow")
         for line in whence["flow"].formula:
             st.markdown(line)
         st.subheader(w.say("app.same"))
@@ -213,7 +188,7 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
     with bends:
         _curves(w, plan, best, asked, found, whence)
     with moves:
-        titled(w, w.say("app.moves"), whence["levers"], "moves", w.say("answer.moves_means"))
+        chips.titled(w, w.say("app.moves"), whence["levers"], "moves", w.say("answer.moves_means"))
         _moves(w, best, found.moved)
 
 
@@ -260,7 +235,7 @@ def _levers(w: Words, found: Sequence[Lever], whence: Origin) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(w.say("lever.title"), width="content")
-        chip(w, whence, "levers")
+        chips.chip(w, whence, "levers")
     with st.container(horizontal=True, gap="small"):
         for place, lever in enumerate(found[:4]):
             _offer(w, lever, f"lever_{place}", w.say("lever.fewer", n=lever.saves_gpus))
@@ -349,12 +324,12 @@ def _curves(
     )
     here, ttft = w.say("answer.here"), ttft + percentiles(promise)["ttft"]
     with left:
-        titled(w, w.say("answer.staircase"), whence["stairs"], "stairs")
+        chips.titled(w, w.say("answer.staircase"), whence["stairs"], "stairs")
         points = [{"x": 0.0, "y": found.stairs[0][1]}, *({"x": share * value, "y": n} for share, n in found.stairs)]
         table = [{axis: w.short(share * value), count: w.number(gpus)} for share, gpus in _thinned(found.stairs)]
         charts.shown(w, charts.steps(points, axis, count, (value, best.gpus), here), table, w.say("answer.staircase"))
     with right:
-        titled(w, w.say("answer.cliff"), whence["cliff"], "cliff", w.glossary["ttft"].meaning)
+        chips.titled(w, w.say("answer.cliff"), whence["cliff"], "cliff", w.glossary["ttft"].meaning)
         rows = [{"x": point.share, "y": point.ttft_s} for point in found.curve if isfinite(point.ttft_s)]
         table = [{load: w.percent(p.share), ttft: w.quantity(p.ttft_s, "s") if isfinite(p.ttft_s) else "∞"}
                  for p in found.curve]  # fmt: skip

@@ -17,7 +17,7 @@ from typing import Any
 import streamlit as st
 
 from infrascale import api, catalog
-from infrascale.app import charts, jobs
+from infrascale.app import charts, chips, jobs
 from infrascale.app.forms import Form, refused, upload
 from infrascale.calibration.cases import cases_of
 from infrascale.calibration.own import NAMES, Z_90, Calibration, Error
@@ -32,6 +32,7 @@ from infrascale.locales import Words
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.scenarios import Question
 from infrascale.planning import Plan
+from infrascale.screen.origins import Kind, Origin
 
 MOST_FILES, MOST_MIB, MOST_UNPACKED_MIB = 20, 20, 64
 KINDS = ["json", "jsonl", "csv", "yaml", "yml", "gz", "toml"]
@@ -166,17 +167,22 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
     left, right = st.columns(2)
     with left:
         if own.errors:
-            st.subheader(w.say("calibration.errors"))
+            _titled(w, w.say("calibration.errors"), Kind.MEASURED, w.say("origin.errors", n=len(own.errors)))
             _errors(w, own.errors)
-        st.subheader(w.say("calibration.learnt"))
+        _titled(w, w.say("calibration.learnt"), Kind.CALIBRATED, w.say("origin.learnt", n=found.points))
         _learnt(w, found)
     with right:
         for measure in ("tpot", "ttft"):
             if any(one.measure == measure for one in own.errors):
-                st.subheader(w.say("calibration.predicted", measure=measure.upper()))
+                title = w.say("calibration.predicted", measure=measure.upper())
+                _titled(w, title, Kind.MEASURED, w.say("origin.errors", n=len(own.errors)))
                 _points(w, own.errors, measure)
-    st.subheader(w.say("calibration.interval"))
+    _titled(w, w.say("calibration.interval"), Kind.CALIBRATED, w.say("calibration.interval_means"))
     _interval(w, own, asked)
+
+
+def _titled(w: Words, title: str, kind: Kind, formula: str) -> None:
+    chips.titled(w, title, Origin(kind=kind, formula=(formula,)), title)
 
 
 def _read(w: Words, own: Own) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from infrascale import api
-from infrascale.app import answer, hardware, need
+from infrascale.app import answer, chips, hardware, need
 from infrascale.app.forms import Form, refused
 from infrascale.app.state import DEMANDS, as_file, question
 from infrascale.errors import InfraScaleError
@@ -108,15 +108,15 @@ def _result(w: Words, scenario: Scenario, found: Ways, around: Beyond | None) ->
         ("throughput", w.say("app.tile_throughput"), *rate(performance.output_token_per_s, "token_per_s")),
     )
     with st.container(border=True):
-        answer.metrics(w, [(whence[key], key, name, value, None, beside, None) for key, name, value, beside in tiles])
+        chips.metrics(w, [(whence[key], key, name, value, None, beside, None) for key, name, value, beside in tiles])
     left, right = st.columns(2)
     with left:
-        answer.titled(w, w.say("app.what_binds"), whence["binds"], "binds", w.say("answer.binds_help"))
+        chips.titled(w, w.say("app.what_binds"), whence["binds"], "binds", w.say("answer.binds_help"))
         answer.binds(w, best, around.breaks if around else None)
     with right:
-        answer.titled(w, w.say("app.memory"), whence["memory"], "memory", w.glossary["kv_cache"].meaning)
+        chips.titled(w, w.say("app.memory"), whence["memory"], "memory", w.glossary["kv_cache"].meaning)
         answer.memory(w, best)
-    answer.titled(w, w.say("app.options"), whence["ways"], "ways")
+    chips.titled(w, w.say("app.options"), whence["ways"], "ways")
     st.table([_way(w, scenario.promise, one, requests) for one, requests in found[:10]], hide_index=True)
 
 

@@ -15,8 +15,7 @@ from urllib.parse import parse_qs, urlencode
 import streamlit as st
 
 from infrascale import api, catalog
-from infrascale.app import calibrate, charts
-from infrascale.app.cost import amount, between
+from infrascale.app import calibrate, charts, chips
 from infrascale.app.forms import Form, refused, upload
 from infrascale.app.state import Value, fields, question, read, written
 from infrascale.calibration.own import Calibration
@@ -31,6 +30,8 @@ from infrascale.parsing.scenarios import Question
 from infrascale.parsing.scenarios import question as validated
 from infrascale.planning import Plan
 from infrascale.screen import cut
+from infrascale.screen.month import amount, between, month_origins
+from infrascale.screen.origins import Kind, Origin, origins
 from infrascale.studies.costing import costing
 
 SIDES = ("a", "b")
@@ -187,7 +188,7 @@ def _tables(w: Words, found: dict[str, Side]) -> None:
         st.table(rows)
     else:
         st.caption(w.say("compare.same"))
-    st.subheader(w.say("compare.answers"))
+    _titled(w, names, (a, b))
     cells = [_answer(w, side) for side in (a, b)]
     table = []
     for key in cells[0]:
@@ -201,6 +202,18 @@ def _tables(w: Words, found: dict[str, Side]) -> None:
         _gpus(w, names, (a, b))
     with right:
         _money(w, names, (a, b))
+
+
+def _titled(w: Words, names: list[str], sides: tuple[Side, Side]) -> None:
+    """What is answered, and how either side's GPUs and bill come about."""
+    lines = []
+    for name, side in zip(names, sides, strict=True):
+        said = origins(w, side.plan, side.sure)
+        said = {"gpus": said["gpus"]} if "gpus" in said else {}
+        said |= month_origins(w, side.option) if side.option else {}
+        lines += [f"**{name}** · {line}" for key in ("gpus", "bill", "electricity") if key in said
+                  for line in said[key].formula[:1]]  # fmt: skip
+    chips.titled(w, w.say("compare.answers"), Origin(kind=Kind.COMPUTED, formula=tuple(lines)), "compared")
 
 
 def _value(w: Words, value: Any) -> str:

@@ -8,10 +8,10 @@ from datetime import date
 import streamlit as st
 
 from infrascale import api
-from infrascale.app import calibrate, charts, hardware, jobs
+from infrascale.app import calibrate, charts, chips, hardware, jobs
 from infrascale.app.forms import Form
 from infrascale.certainty import Certainty
-from infrascale.economics import HOURLY, Bill, Offer, Span
+from infrascale.economics import HOURLY, Bill, Offer
 from infrascale.economics.apis import BreakEven, monthly_charges
 from infrascale.economics.decision import Option
 from infrascale.economics.energy import Footprint
@@ -22,6 +22,8 @@ from infrascale.parsing.objectives import market_of
 from infrascale.parsing.prices import OFFERS, countries, own_price
 from infrascale.parsing.scenarios import Question
 from infrascale.planning import Plan
+from infrascale.screen.month import amount, between, kind_of_line, month_origins
+from infrascale.screen.origins import Kind, Origin
 from infrascale.studies.costing import Costing, costing, hosting_break_even
 from infrascale.studies.record import way
 
@@ -61,7 +63,8 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
     found = costing(plan, market, asked.objective, law)
     best = found.options[0]
     usage, foot = best.usage, best.footprint
-    _tiles(w, best)
+    whence = month_origins(w, best)
+    _tiles(w, best, whence)
     st.markdown(
         w.say("costs.month", requests=w.number(usage.requests), tokens=w.number(usage.million_tokens),
               used=w.percent(usage.utilisation_fraction), peak=w.percent(usage.day.peak_fraction))
@@ -73,42 +76,33 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
         st.warning(w.say("costs.no_price", gpu=gpu.name, id=gpu.id))
     left, right = st.columns(2)
     with left:
-        st.subheader(w.say("costs.bill"))
-        _bill(w, best.bill)
+        if best.bill:
+            chips.titled(w, w.say("costs.bill"), whence["bill"], "bill")
+            _bill(w, best.bill)
     with right:
-        st.subheader(w.say("costs.carbon"))
+        chips.titled(w, w.say("costs.carbon"), whence["carbon"], "carbon")
         _carbon(w, foot, usage.million_tokens)
     if len(found.options) > 1:
-        st.subheader(w.say("costs.ways"))
+        chips.titled(w, w.say("costs.ways"), whence.get("bill", whence["electricity"]), "ways")
         _ways(w, found)
     st.subheader(w.say("costs.apis"))
     _apis(w, found, asked)
 
 
-def amount(w: Words, money: Span, digits: int | None = None) -> str:
-    """$29,074 – $73,050; one amount where the range has no width."""
-    if digits is None:
-        digits = 0 if money.high.amount >= 1000 else 2
-    low, high = (w.money(one.amount, money.currency.value, digits) for one in (money.low, money.high))
-    return low if low == high else f"{low} – {high}"
-
-
-def between(w: Words, pair: tuple[float, float], digits: int = 0) -> str:
-    low, high = (w.number(one, digits) for one in pair)
-    return low if low == high else f"{low} – {high}"
-
-
-def _tiles(w: Words, best: Option) -> None:
+def _tiles(w: Words, best: Option, whence: dict[str, Origin]) -> None:
     bill, foot, none = best.bill, best.footprint, w.say("costs.unknown")
     values = (
-        (w.say("costs.per_month"), amount(w, bill.per_month) if bill else none),
-        (w.say("costs.per_user"), amount(w, bill.per_user) if bill and bill.per_user else "–"),
-        (w.say("costs.per_tokens"), amount(w, bill.per_million_tokens) if bill else none),
-        (w.say("costs.electricity"), f"{between(w, foot.kwh)} kWh"),
-        (w.say("costs.carbon"), f"{between(w, foot.kg_co2e)} kg CO₂e"),
+        ("bill", w.say("costs.per_month"), amount(w, bill.per_month) if bill else none),
+        ("per_user", w.say("costs.per_user"), amount(w, bill.per_user) if bill and bill.per_user else "–"),
+        ("per_tokens", w.say("costs.per_tokens"), amount(w, bill.per_million_tokens) if bill else none),
+        ("electricity", w.say("costs.electricity"), f"{between(w, foot.kwh)} kWh"),
+        ("carbon", w.say("costs.carbon"), f"{between(w, foot.kg_co2e)} kg CO₂e"),
     )
-    for column, (name, value) in zip(st.columns(len(values)), values, strict=True):
-        column.container(border=True, height="stretch").markdown(f"{name}  \n**{value}**")
+    for column, (key, name, value) in zip(st.columns(len(values)), values, strict=True):
+        with column.container(border=True, height="stretch", gap="xsmall"):
+            st.markdown(f"{name}  \n**{value}**")
+            if key in whence:
+                chips.chip(w, whence[key], f"month_{key}")
 
 
 def _prices(w: Words, bill: Bill, found: Costing) -> None:
@@ -132,14 +126,20 @@ def _prices(w: Words, bill: Bill, found: Costing) -> None:
         st.warning(w.say("costs.stale", on=w.date(on), days=(market.today - on).days), icon=":material/history:")
 
 
-def _bill(w: Words, bill: Bill | None) -> None:
-    if bill is None:
-        return
-    lines = [(w.say(f"costs.line_{line.name}"), line.per_month) for line in bill.lines]
-    rows = [{"name": name, "low": one.low.amount, "high": one.high.amount} for name, one in lines]
-    lines.append((w.say("costs.in_all"), bill.per_month))
-    lines.append((w.say("costs.per_output"), bill.per_million_output_tokens))
-    table = [{w.say("costs.line"): name, w.say("costs.a_month"): amount(w, one, 2)} for name, one in lines]
+def _bill(w: Words, bill: Bill) -> None:
+    lines = [(line.name, w.say(f"costs.line_{line.name}"), line.per_month) for line in bill.lines]
+    rows = [{"name": name, "low": one.low.amount, "high": one.high.amount} for _, name, one in lines]
+    quoted = bill.lines[0].name
+    lines.append((quoted, w.say("costs.in_all"), bill.per_month))
+    lines.append((quoted, w.say("costs.per_output"), bill.per_million_output_tokens))
+    table = [
+        {
+            w.say("costs.line"): name,
+            w.say("costs.a_month"): amount(w, one, 2),
+            w.say("origin.kind"): kind_of_line(w, bill, key),
+        }
+        for key, name, one in lines
+    ]
     title = f"{w.say('costs.a_month')} [{bill.per_month.currency}]"
     charts.shown(w, charts.ranges(rows, title, zero=True), table, w.say("costs.bill"))
 
@@ -204,6 +204,8 @@ def _apis(w: Words, found: Costing, asked: Question) -> None:
         other = bool(offers) and market.rate is None
         st.info(w.say("costs.other_currency" if other else "costs.no_api", model=found.plan.scenario.model.id))
         return
+    listed = w.say("origin.api", requests=w.number(best.usage.requests))
+    chips.chip(w, Origin(kind=Kind.ASSUMED, formula=(listed,)), "apis")
     st.caption(w.say("costs.apis_means"))
     cached = bool(found.plan.scenario.workload.prefix_hit_fraction)
     own = best.bill.per_month if best.bill else None
@@ -241,6 +243,7 @@ def _apis(w: Words, found: Costing, asked: Question) -> None:
         w, "even", key, None, lambda tell: hosting_break_even(asked, best, market, charge, upto, progress=tell)
     )
     if even is not None:
+        chips.chip(w, Origin(kind=Kind.COMPUTED, formula=(w.say("origin.even"),)), "even")
         _break_even(w, replace(found, apis=charges, against=against, break_even=even), even)
 
 

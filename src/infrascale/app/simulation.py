@@ -11,13 +11,14 @@ from importlib.util import find_spec
 import streamlit as st
 
 from infrascale import api
-from infrascale.app import calibrate, charts, jobs
+from infrascale.app import calibrate, charts, chips, jobs
 from infrascale.app.forms import Form
 from infrascale.certainty import Certainty
 from infrascale.errors import ScenarioError
 from infrascale.locales import Words
 from infrascale.parsing.scenarios import Question
 from infrascale.planning import Candidate, Plan, Promise
+from infrascale.screen.origins import Kind, Origin
 from infrascale.studies.day import Lived, Loss, Slice, live_day, lose_one
 
 #: A minute in which more requests than this miss the promise counts as one in which it is broken.
@@ -92,7 +93,7 @@ def _peak(found: Lived) -> float:
 
 
 def _said(w: Words, text: str) -> None:
-    st.badge(w.say("simulation.chip"), icon=":material/casino:", color="gray")
+    chips.chip(w, Origin(kind=Kind.SIMULATED, formula=(text,)), "simulated")
     st.markdown(text)
 
 
