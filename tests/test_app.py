@@ -247,7 +247,7 @@ def test_a_percentile_is_answered_first_and_bends_beside_the_page():
     job._thread.join(120)
     app.run()
     assert any("p95" in column for table in app.table for column in table.value) and not app.exception
-    assert any(one.value == words("en").say("report.breaks_at", share=words("en").percent(job.result.holds))
+    assert any(one.value == words("en").say("axis.breaks_at", share=words("en").percent(job.result.holds))
                for one in app.markdown)  # fmt: skip
 
 

@@ -256,9 +256,9 @@ def memory(w: Words, best: Candidate) -> None:
         {"name": w.say(f"plan.{key}"), "value": round(size / 2**30, 2), "place": place}
         for place, (key, size) in enumerate(parts)
     ]
-    table = [{w.say("app.part"): w.say(f"plan.{key}"), w.say("report.gib"): w.number(size / 2**30, 1)}
+    table = [{w.say("app.part"): w.say(f"plan.{key}"), w.say("axis.gib"): w.number(size / 2**30, 1)}
              for key, size in parts]  # fmt: skip
-    charts.shown(w, charts.stack(rows, w.say("report.gib")), table, w.say("app.memory"))
+    charts.shown(w, charts.stack(rows, w.say("axis.gib")), table, w.say("app.memory"))
 
 
 def _options(w: Words, plan: Plan, best: Candidate) -> None:
@@ -299,12 +299,10 @@ def _refusals(w: Words, plan: Plan) -> None:
 
 
 def _moves(w: Words, best: Candidate, moved: Sequence[facts.Moved]) -> None:
-    rows = [
-        {"name": w.say(f"report.input.{m.key}"), "low": m.less or best.gpus, "high": m.more or best.gpus} for m in moved
-    ]
+    rows = [{"name": w.say(f"input.{m.key}"), "low": m.less or best.gpus, "high": m.more or best.gpus} for m in moved]
     table = [
         {
-            w.say("app.input"): w.say(f"report.input.{m.key}"),
+            w.say("app.input"): w.say(f"input.{m.key}"),
             w.percent(-facts.MOVE, signed=True): "–" if m.less is None else w.number(m.less),
             w.percent(facts.MOVE, signed=True): "–" if m.more is None else w.number(m.more),
         }
@@ -319,9 +317,7 @@ def _curves(
     key, value = facts.demand_of(asked)
     promise = plan.scenario.promise
     left, right = st.columns(2)
-    axis, count, load, ttft = (
-        w.say(name) for name in (f"report.axis_{key}", "app.tile_gpus", "app.load", "report.axis_ttft")
-    )
+    axis, count, load, ttft = (w.say(name) for name in (f"axis.{key}", "app.tile_gpus", "app.load", "axis.ttft"))
     here, ttft = w.say("answer.here"), ttft + percentiles(promise)["ttft"]
     with left:
         chips.titled(w, w.say("answer.staircase"), whence["stairs"], "stairs")
@@ -333,9 +329,9 @@ def _curves(
         rows = [{"x": point.share, "y": point.ttft_s} for point in found.curve if isfinite(point.ttft_s)]
         table = [{load: w.percent(p.share), ttft: w.quantity(p.ttft_s, "s") if isfinite(p.ttft_s) else "∞"}
                  for p in found.curve]  # fmt: skip
-        names = (w.say("report.promise_label"), here)
+        names = (w.say("axis.promise"), here)
         charts.shown(w, charts.against(rows, load, ttft, promise.ttft_s, names), table, w.say("answer.cliff"))
-        st.markdown(w.say("report.breaks_at", share=w.percent(found.holds)))
+        st.markdown(w.say("axis.breaks_at", share=w.percent(found.holds)))
 
 
 def _thinned(steps: Sequence[tuple[float, int]]) -> Sequence[tuple[float, int]]:

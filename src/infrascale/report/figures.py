@@ -95,11 +95,11 @@ def load(points: Sequence[Point], ttft_s: float, token_per_s: float, words: Word
     left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     right.plot(shares, [point.token_per_s for point in points], color=BLUE)
     for axes, promise, label in (
-        (left, ttft_s, words.say("report.axis_ttft")),
+        (left, ttft_s, words.say("axis.ttft")),
         (right, token_per_s, words.say("report.axis_speed")),
     ):
         axes.axhline(promise, color=ORANGE, linestyle="--", linewidth=1)
-        axes.text(3, promise, words.say("report.promise_label"), color=ORANGE, ha="left", va="bottom", fontsize=7)
+        axes.text(3, promise, words.say("axis.promise"), color=ORANGE, ha="left", va="bottom", fontsize=7)
         axes.axvline(100, color=GREY, linestyle=":", linewidth=1)
         axes.set(xlabel=words.say("report.axis_load"), ylabel=label, xlim=(0, 200))
         _ticks(axes, words)
@@ -117,7 +117,7 @@ def memory(parts: Sequence[tuple[str, float]], words: Words) -> str:
     for (_, size), colour in zip(parts, PARTS, strict=True):
         axes.barh(0, size, left=left, color=colour, edgecolor="white", height=0.8)
         left += size
-    axes.set(xlim=(0, left), ylim=(-0.45, 0.45), yticks=[], xlabel=words.say("report.gib"))
+    axes.set(xlim=(0, left), ylim=(-0.45, 0.45), yticks=[], xlabel=words.say("axis.gib"))
     axes.spines[["left"]].set_visible(False)
     axes.grid(visible=False)
     _ticks(axes, words, y=False)

@@ -256,7 +256,7 @@ def why(found: Plan, best: Candidate, words: Words, law: Efficiency) -> Iterator
 def growth(found: Plan, best: Candidate, asked: Question, words: Words, law: Efficiency) -> Iterator[Block]:
     key, value = facts.demand_of(asked)
     steps, points = facts.staircase(found, best, law=law), facts.load_curve(found, best, law)
-    axis, promise = words.say(f"report.axis_{key}"), found.scenario.promise
+    axis, promise = words.say(f"axis.{key}"), found.scenario.promise
     size = words.quantity(best.gpus_per_replica, "gpus")
     yield Heading(text=words.say("report.h_growth"))
     yield Figure(
@@ -282,7 +282,7 @@ def growth(found: Plan, best: Candidate, asked: Question, words: Words, law: Eff
             promise_ttft=words.short(promise.ttft_s), promise_speed=words.short(promise.token_per_s),
         ),
     )  # fmt: skip
-    yield Text(text=words.say("report.breaks_at", share=words.percent(facts.holds_up_to(found, best, law))))
+    yield Text(text=words.say("axis.breaks_at", share=words.percent(facts.holds_up_to(found, best, law))))
 
 
 def moves(found: Plan, best: Candidate, asked: Question, words: Words, law: Efficiency) -> Iterator[Block]:
@@ -290,7 +290,7 @@ def moves(found: Plan, best: Candidate, asked: Question, words: Words, law: Effi
         return words.say("report.s_none") if n is None else words.number(n)
 
     rows = [
-        (words.say(f"report.input.{m.key}"), gpus(m.less), gpus(best.gpus), gpus(m.more))
+        (words.say(f"input.{m.key}"), gpus(m.less), gpus(best.gpus), gpus(m.more))
         for m in facts.sensitivity(found, asked, law)
     ]
     yield Heading(text=words.say("report.h_moves"))
