@@ -1,13 +1,15 @@
 """Throughput of a sweep on all cores and on a local Ray cluster: python benchmarks/study.py [--ray]
 
-Six thousand plans of two models on two kinds of GPU, each priced at 200 prices: 1.2 million rows. Also kills the local
-run with SIGKILL half-way and resumes it, and counts the rows.
+105,600 plans: four models on four kinds of GPU, 15 workloads, 8 promises, 55 demands; each at ten prices: a million
+rows. Also kills the local run with SIGKILL on its way and resumes it, counts the rows, and takes the memory of the
+largest process.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -17,11 +19,12 @@ from pathlib import Path
 
 STUDY = """
 [sweep]
-model = ["llama-3.1-8b", "qwen3-32b"]
-gpu = ["h100-sxm", "l40s"]
+model = ["llama-3.1-8b", "qwen3-32b", "llama-3.3-70b", "gpt-oss-120b"]
+gpu = ["h100-sxm", "h200-sxm", "a100-sxm-80gb", "l40s"]
 isl = [500, 1000, 2000, 4000, 8000]
 osl = [200, 400, 800]
 tokens_per_s = [10, 20, 30, 40]
+ttft = [1, 3]
 users = {users}
 [prices]
 per_gpu_hour = {prices}
@@ -47,13 +50,13 @@ def rows(out: Path) -> tuple[int, int]:
 
 def main() -> None:
     folder = Path(tempfile.mkdtemp())
-    users = [100 * n for n in range(1, 26)]
-    prices = [f"{1 + n / 100:.2f}eur" for n in range(200)]
+    users = [100 * n for n in range(1, 56)]
+    prices = [f"{1 + n / 100:.2f}eur" for n in range(10)]
     study = folder / "study.toml"
     study.write_text(STUDY.format(users=users, prices=json.dumps(prices)))
     run = subprocess.Popen(command(study, folder / "local"), start_new_session=True, stdout=subprocess.DEVNULL)
     begun = time.perf_counter()
-    while len(list((folder / "local").glob("part-*.parquet"))) < 12 and run.poll() is None:
+    while len(list((folder / "local").glob("part-*.parquet"))) < 60 and run.poll() is None:
         time.sleep(0.1)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
@@ -73,7 +76,8 @@ def main() -> None:
 def show(what: str, found: dict, count: int, different: int) -> None:
     rate = found["planned_now"] / found["seconds"]
     print(f"{what}: {found['planned_now']:,} plans, {rate:,.0f} a second on {os.cpu_count()} cores")
-    print(f"  {count:,} rows, {different:,} different, of {found['rows']:,}")
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"  {count:,} rows, {different:,} different, of {found['rows']:,}; the largest process took {most:,.0f} MiB")
 
 
 if __name__ == "__main__":

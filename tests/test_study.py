@@ -41,7 +41,7 @@ per_gpu_hour = ["1.50eur", "2eur"]
 def here(asked, chunks):
     """An Engine without processes."""
     for chunk in chunks:
-        yield chunk, room.rows_of(asked, chunk)
+        yield chunk, room.part_of(asked, chunk)
 
 
 @pytest.fixture
@@ -68,6 +68,30 @@ def test_every_combination_is_one_row_a_price_and_is_the_plan_itself(small, tmp_
             assert row["best_gpus"] == best.gpus
             assert row["cost_per_month"] == pytest.approx(best.gpus * row["per_gpu_hour"] * 730.5)
     assert {row["feasible"] for row in table} == {True, False}
+
+
+def test_tables_that_outlive_a_question_change_no_answer(monkeypatch):
+    """Promises, demands, workloads and shares in any order, the tables of each deployment shared or bounded to few."""
+    from infrascale.parsing.efficiencies import efficiency
+    from infrascale.parsing.scenarios import scenario
+    from infrascale.planning import plan, tables
+
+    monkeypatch.setattr(tables, "MOST_TABLES", 3)
+    monkeypatch.setattr(tables, "MOST_POINTS", 50)
+    judges, rng = tables.Judges(), Random(5)
+    for _ in range(40):
+        asked = scenario(question(dict(
+            model="llama-3.1-8b", gpu=rng.choice(("h100-sxm", "l4")), users=rng.choice((10, 3000, 40000)),
+            isl=rng.choice((500, 4000)), tokens_per_s=rng.choice((10, "p5=15", 60)), redundancy=rng.choice((0, 1)),
+            gpus_per_replica=[1, 2],
+        )))  # fmt: skip
+        assert plan(asked, efficiency(), judged=judges, elsewhere=None) == plan(asked, efficiency(), elsewhere=None)
+
+
+def test_axes_that_only_ask_more_vary_fastest_whatever_their_order_in_the_file(tmp_path):
+    path = tmp_path / "s.toml"
+    path.write_text('[base]\nmodel="llama-3.1-8b"\n[sweep]\nusers=[1, 2]\nprice=["l4=1eur"]\nisl=[500, 1000]\n')
+    assert [key for key, _ in room.study(str(path)).axes] == ["isl", "users", "price"]
 
 
 def test_what_is_there_is_not_computed_again_and_what_is_lost_is(small, tmp_path):
@@ -153,7 +177,7 @@ def workers_of_ray():
     found = []
     for place in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if place.read_bytes().startswith(b"ray::rows_of"):
+            if place.read_bytes().startswith(b"ray::part_of"):
                 found.append(int(place.parent.name))
         except OSError:
             continue

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.gpus import offered
 from infrascale.parsing.objectives import preferred
-from infrascale.parsing.scenarios import Question, question, scenario
+from infrascale.parsing.scenarios import question, scenario
 from infrascale.planning import Candidate, Plan, Scenario
 from infrascale.planning import capacity as _capacity
 from infrascale.planning import plan as _plan
@@ -32,14 +32,7 @@ if TYPE_CHECKING:
 
 def ask(needs_demand: bool = True, **asked: Any) -> Scenario:
     """A Scenario from the keys of scenario.toml; raises InfraScaleError with what, why and fix."""
-    return scenario(_question(asked), needs_demand=needs_demand)
-
-
-def _question(asked: dict[str, Any]) -> Question:
-    """The keys as a Question; a list may be given as its one element."""
-    lists = ("gpu", "precision", "gpus_per_replica", "price")
-    single = {k: [v] for k, v in asked.items() if k in lists and v is not None and not isinstance(v, list | tuple)}
-    return question(asked | single)
+    return scenario(question(asked), needs_demand=needs_demand)
 
 
 def plan(
@@ -56,7 +49,7 @@ def plan(
         raise ScenarioError(f"unknown solver {solver[:30]!r}", why="there are two", fix="exact or nelder-mead")
     if solver == "nelder-mead" and find_spec("scipy") is None:
         raise ScenarioError("nelder-mead needs SciPy", why="it is not installed", fix="pip install 'infrascale[fit]'")
-    asked_for = None if asked else _question(keys)
+    asked_for = None if asked else question(keys)
     scene = asked or scenario(asked_for)  # type: ignore[arg-type]
     law = curves(calibration, scene)
     found = _plan(scene, law, solver, () if calibration else offered())
@@ -67,7 +60,7 @@ def levers(found: Plan, *, calibration: str | Calibration | None = None, **keys:
     """The single changes of the question `keys` that save GPUs of the plan found, each proven by a plan of its own."""
     from infrascale.report.levers import levers as _levers
 
-    return _levers(found, _question(keys), curves(calibration, found.scenario))
+    return _levers(found, question(keys), curves(calibration, found.scenario))
 
 
 def capacity(

@@ -19,9 +19,12 @@ from infrascale.work import Batch, Kind, Work
 StepTimer = Callable[[Batch], float]
 
 
-def remembered(timer: StepTimer) -> StepTimer:
-    """The same timer, each batch computed once: a planner asks for the same steps many times over."""
-    known: dict[Batch, float] = {}
+def remembered(timer: StepTimer, known: dict[Batch, float] | None = None) -> StepTimer:
+    """The same timer, each batch computed once: a planner asks for the same steps many times over.
+
+    `known`: what was computed before, if anything; what is computed now joins it.
+    """
+    known = {} if known is None else known
 
     def step_s(batch: Batch) -> float:
         found = known.get(batch)

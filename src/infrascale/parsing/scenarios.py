@@ -79,6 +79,7 @@ class Question(BaseModel):
     country: Annotated[str, Field(max_length=40)] = "FRA"
 
 
+LISTS = ("gpu", "precision", "gpus_per_replica", "price")
 #: `p95=2s`, `p5=15`: a percentile and what is promised for it.
 _PERCENTILE = re.compile(r"\s*p(\d{1,2})\s*=\s*([^\s=]+?)\s*(?:s|tokens/s)?\s*")
 
@@ -98,7 +99,7 @@ def _percentiles(values: dict[str, Any]) -> dict[str, Any]:
 
 def question(values: Mapping[str, Any]) -> Question:
     try:
-        return Question.model_validate(_percentiles({k: v for k, v in values.items() if v is not None}))
+        return Question.model_validate(_percentiles(_listed({k: v for k, v in values.items() if v is not None})))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -128,10 +129,13 @@ def toml_keys(text: str, name: str) -> dict[str, Any]:
     found = _tables(text, name)
     found.pop("usage", None)  # the evidence of a workload file: `infrascale usage` wrote it for people
     found.pop("traffic", None)  # for `infrascale simulate` and `plan --verify`: see `traffic_table`
-    for key in ("gpu", "precision", "gpus_per_replica", "price"):
-        if key in found and not isinstance(found[key], list):
-            found[key] = [found[key]]
-    return found
+    return _listed(found)
+
+
+def _listed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A list may be given as its one element."""
+    single = {key: [values[key]] for key in LISTS if key in values and not isinstance(values[key], list | tuple)}
+    return {**values, **single}
 
 
 def _text(path: str) -> str:

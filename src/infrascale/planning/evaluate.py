@@ -19,7 +19,7 @@ Knows no catalog and no words.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import floor, inf
 
@@ -39,6 +39,7 @@ from infrascale.serving import Limits, Performance, Regime, Saturated, Spread, c
 from infrascale.serving.lattice import PROBABILITIES
 from infrascale.serving.queueing import Replica
 from infrascale.serving.routing import Arrivals
+from infrascale.work import Batch
 from infrascale.workload import in_flight
 
 #: Relative width that a promise is kept to: what floating point leaves.
@@ -58,13 +59,27 @@ class Outcome:
         return all(check.needed <= check.available * (1 + TOLERANCE) for check in self.checks)
 
 
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What one deployment was found to do under one workload: step times, means and quantiles by load and batch.
+
+    Of the promise and the demand nothing in them knows, so they may outlive a question (`planning.tables`).
+    """
+
+    steps: dict[Batch, float] = field(default_factory=dict)
+    means: dict[tuple[float, float], Performance] = field(default_factory=dict)
+    spreads: dict[tuple[float, float], Performance] = field(default_factory=dict)
+    replicas: dict[float, Replica] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """A scenario's promise held against one deployment. Step times are remembered by batch."""
+    """A scenario's promise held against one deployment. What was computed is remembered."""
 
     scenario: Scenario
     deployment: Deployment
     efficiency: Efficiency
+    tables: Tables = field(default_factory=Tables, compare=False, repr=False)
 
     @cached_property
     def timer(self) -> PhysicsTimer:
@@ -72,7 +87,7 @@ class Judge:
 
     @cached_property
     def _step_s(self) -> StepTimer:
-        return remembered(self.timer)
+        return remembered(self.timer, self.tables.steps)
 
     @cached_property
     def memory(self) -> MemoryBudget:
@@ -81,10 +96,6 @@ class Judge:
     @cached_property
     def _laws(self) -> dict[str, float]:
         return dict(self.efficiency.laws)
-
-    @cached_property
-    def _performances(self) -> dict[tuple[float, float], Performance]:
-        return {}
 
     @cached_property
     def _cache_bytes(self) -> tuple[float, float, float]:
@@ -149,37 +160,29 @@ class Judge:
         if not self.scenario.promise.is_of_shares:
             return found
         key = (max(self.least, requests), batch)
-        spread = self._spreads.get(key)
+        spread = self.tables.spreads.get(key)
         if spread is None:
-            spread = self._spreads[key] = self._spread(found, key[0] / found.e2e_s.mean_s, batch)
+            spread = self.tables.spreads[key] = self._spread(found, key[0] / found.e2e_s.mean_s, batch)
         return spread
 
     def _mean(self, requests: float, batch: float) -> Performance:
         """The same in the mean: what ties loads to rates, by Little's law."""
         key = (max(1.0, requests), batch)
-        found = self._performances.get(key)
+        found = self.tables.means.get(key)
         if found is None:
             limits, host = self._limits(batch), self.timer.host
-            found = self._performances[key] = closed_loop(
+            found = self.tables.means[key] = closed_loop(
                 self._step_s, self.scenario.workload, limits, host, self._laws, key[0], Regime.STEADY
             )
         return found
-
-    @cached_property
-    def _spreads(self) -> dict[tuple[float, float], Performance]:
-        return {}
-
-    @cached_property
-    def _replicas(self) -> dict[float, Replica]:
-        return {}
 
     def _spread(self, found: Performance, request_per_s: float, batch: float) -> Performance:
         """The same replica under random arrivals at this rate, with quantiles; infinite where it is saturated.
 
         The mean of E2E stays that of the closed loop, which ties loads to rates and replicas to demands.
         """
-        if batch not in self._replicas:
-            self._replicas[batch] = Replica(
+        if batch not in self.tables.replicas:
+            self.tables.replicas[batch] = Replica(
                 timer=self._step_s,
                 workload=self.scenario.workload,
                 limits=self._limits(batch),
@@ -187,7 +190,7 @@ class Judge:
                 unseen_steps=steps_until_seen(self.deployment.engine),
             )
         arrivals = Arrivals(request_per_s=request_per_s, scv=self.scenario.arrival_cv**2)
-        loaded = self._replicas[batch].under(arrivals)
+        loaded = self.tables.replicas[batch].under(arrivals)
         if isinstance(loaded, Saturated):
             never = dict.fromkeys(PROBABILITIES, inf)
             return replace(

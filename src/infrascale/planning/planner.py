@@ -16,6 +16,7 @@ from infrascale.planning.plan import Candidate, Nearest, Plan, Rejection
 from infrascale.planning.scenario import Scenario
 from infrascale.workload import Demand
 
+Judged = Callable[..., Judge]
 #: GPUs of one replica that are tried when nobody sets a limit: a server, and two joined by the network.
 MOST_GPUS_PER_REPLICA = 16
 
@@ -48,11 +49,17 @@ def deployments(scenario: Scenario, gpu: Gpu) -> Iterator[Deployment]:
             yield Deployment(model=scenario.model, gpu=gpu, shard=shard, engine=engine, quantization=quantization)
 
 
-def plan(scenario: Scenario, efficiency: Efficiency, solver: str = "exact", elsewhere: tuple[Gpu, ...] = ()) -> Plan:
+def plan(
+    scenario: Scenario,
+    efficiency: Efficiency,
+    solver: str = "exact",
+    elsewhere: tuple[Gpu, ...] | None = (),
+    judged: Judged = Judge,
+) -> Plan:
     """The plan with the fewest GPUs, proven; ties go to the faster answer. Other ways and refusals beside it.
 
     `nelder-mead` is measured against the exact answer, which is computed too. `elsewhere`: GPU kinds to try when those
-    asked have no answer.
+    asked have no answer; None: do not ask what would help. `judged`: makes a Judge, with tables kept from before.
     """
     if solver == "nelder-mead":
         from infrascale.planning.nelder_mead import solve as search
@@ -61,9 +68,9 @@ def plan(scenario: Scenario, efficiency: Efficiency, solver: str = "exact", else
         candidates, rejected = found
         excess = candidates[0].gpus / truth.best.gpus - 1 if candidates and truth.best else 0.0
         return _plan(scenario, solver, candidates, rejected, excess_fraction=excess, nearest=truth.nearest)
-    candidates, rejected = _ways(scenario, efficiency, solve)
+    candidates, rejected = _ways(scenario, efficiency, solve, judged)
     helps: tuple[Nearest, ...] = ()
-    if not candidates:
+    if not candidates and elsewhere is not None:
         judges = [
             Judge(scenario=scenario, deployment=deployment, efficiency=efficiency)
             for gpu in scenario.gpus
@@ -74,14 +81,17 @@ def plan(scenario: Scenario, efficiency: Efficiency, solver: str = "exact", else
 
 
 def _ways(
-    scenario: Scenario, efficiency: Efficiency, solve: Callable[[Judge], Candidate | Rejection]
+    scenario: Scenario,
+    efficiency: Efficiency,
+    solve: Callable[[Judge], Candidate | Rejection],
+    judged: Judged = Judge,
 ) -> tuple[list[Candidate], list[Rejection]]:
     """Every way to run the model on the GPUs asked: the best of each, fewest GPUs first, and those refused."""
     candidates: list[Candidate] = []
     rejected: list[Rejection] = []
     for gpu in scenario.gpus:
         for deployment in deployments(scenario, gpu):
-            found = solve(Judge(scenario=scenario, deployment=deployment, efficiency=efficiency))
+            found = solve(judged(scenario=scenario, deployment=deployment, efficiency=efficiency))
             (candidates if isinstance(found, Candidate) else rejected).append(found)  # type: ignore[arg-type]
     candidates.sort(key=lambda c: (c.gpus, -c.performance.token_per_s_per_request))
     return candidates, rejected

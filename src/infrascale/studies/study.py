@@ -17,9 +17,11 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 from math import prod
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,17 +33,26 @@ from infrascale import api
 from infrascale.calibration.own import Calibration
 from infrascale.economics.usage import HOURS_PER_MONTH
 from infrascale.errors import FileError, InfraScaleError, ScenarioError
+from infrascale.parsing.objectives import PLACE, preferred
 from infrascale.parsing.plans import VERSION
 from infrascale.parsing.prices import own_money
-from infrascale.parsing.scenarios import Question, read_toml
-from infrascale.planning import Plan
+from infrascale.parsing.scenarios import Question, question, read_toml, scenario
+from infrascale.planning import Plan, plan
+from infrascale.planning.tables import Judges
 
 CHUNK = 256  # plans of a part: seconds of work, so that a kill loses little
+AHEAD = 4  # parts under way for each worker: none waits, and what is not yet written stays little
 MOST_PLANS = 10_000_000
+#: Keys of a promise and a demand: plans that differ in them alone share the tables of a deployment.
+ASKS = (
+    "tokens_per_s", "tpot_s", "speed_percentile", "ttft", "ttft_percentile", "users", "requests_per_user", "think_s",
+    "request_per_s", "agents", "adoption", "requests_per_day", "peak_hour", "redundancy", "headroom", "max_gpus",
+    "max_kw",
+)  # fmt: skip
 RESTARTS = 3  # of the local workers, where the system kills one
 
 Row = dict[str, Any]
-Engine = Callable[["Study", Sequence[int]], Iterator[tuple[int, list[Row]]]]
+Engine = Callable[["Study", Sequence[int]], Iterator[tuple[int, bytes]]]
 Progress = Callable[[int, int], None]
 
 
@@ -115,7 +126,7 @@ def study(path: str, own: Calibration | None = None) -> Study:
     priced = [own_money(word).middle for word in found.prices.per_gpu_hour] if found.prices else []
     made = Study(
         base=found.base,
-        axes=tuple((key, tuple(values)) for key, values in found.sweep.items()),
+        axes=tuple((key, tuple(found.sweep[key])) for key in sorted(found.sweep, key=_pace)),
         prices=tuple((one.amount, one.currency.value) for one in priced),
         own=own,
     )
@@ -126,8 +137,13 @@ def study(path: str, own: Calibration | None = None) -> Study:
     return made
 
 
+def _pace(key: str) -> int:
+    """Axes that change what a deployment does vary slowest, those that only ask more or less of it fastest."""
+    return (key in (*ASKS, *PLACE)) + (key in PLACE)
+
+
 def rows_of(asked: Study, chunk: int) -> list[Row]:
-    """The rows of one chunk, in order; runs in a worker."""
+    """The rows of one chunk, in order."""
     first = chunk * CHUNK
     found: list[Row] = []
     for index in range(first, min(first + CHUNK, asked.plans)):
@@ -142,13 +158,36 @@ def rows_of(asked: Study, chunk: int) -> list[Row]:
     return found
 
 
+def part_of(asked: Study, chunk: int) -> bytes:
+    """The same as a Parquet file, so that workers do the work and little travels; runs in a worker."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows, mixed = rows_of(asked, chunk), _mixed(asked)
+    for row in rows:
+        row.update({key: str(row[key]) for key in mixed})
+    made = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows, schema=_schema(asked)), made, compression="zstd")
+    return made.getvalue().to_pybytes()
+
+
 def _cell(value: Any) -> float | str:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
+@cache
+def _judges() -> Judges:
+    """A worker's own."""
+    return Judges()
+
+
 def _answer(keys: dict[str, Any], own: Calibration | None) -> Row:
     try:
-        return _best(api.plan(calibration=own, **keys)) | {"error": None}
+        asked = question(keys)
+        scene = scenario(asked)
+        law = api.curves(own, scene)
+        found = plan(scene, law, elsewhere=None, judged=_judges())
+        return _best(preferred(found, asked, law)) | {"error": None}
     except InfraScaleError as error:
         return dict.fromkeys(_best_columns()) | {"feasible": False, "error": f"{error.what}: {error.why}"}
 
@@ -200,14 +239,11 @@ def run(asked: Study, out: str, engine: Engine, progress: Progress | None = None
     """All parts into folder `out`; those that are there stay. Returns the plans computed now."""
     folder = _folder(asked, out)
     missing = [chunk for chunk in range(asked.chunks) if not (folder / _name(chunk)).exists()]
-    schema, mixed = _schema(asked), _mixed(asked)
     kept = asked.chunks - len(missing)
     if progress:
         progress(kept, asked.chunks)
-    for done, (chunk, rows) in enumerate(engine(asked, missing), kept + 1):
-        for row in rows:
-            row.update({key: str(row[key]) for key in mixed})
-        _write(folder, chunk, rows, schema)
+    for done, (chunk, part) in enumerate(engine(asked, missing), kept + 1):
+        _write(folder, chunk, part)
         if progress:
             progress(done, asked.chunks)
     return sum(min(CHUNK, asked.plans - chunk * CHUNK) for chunk in missing)
@@ -251,14 +287,11 @@ def _folder(asked: Study, out: str) -> Path:
     return folder
 
 
-def _write(folder: Path, chunk: int, rows: list[Row], schema: Any) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def _write(folder: Path, chunk: int, part: bytes) -> None:
     draft = folder / f".{_name(chunk)}.{os.getpid()}"
     try:
         with draft.open("wb") as file:
-            pq.write_table(pa.Table.from_pylist(rows, schema=schema), file, compression="zstd")
+            file.write(part)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(folder / _name(chunk))
@@ -267,17 +300,20 @@ def _write(folder: Path, chunk: int, rows: list[Row], schema: Any) -> None:
         raise FileError(f"{folder} cannot be written", why=str(error), fix="free space, then run it again") from None
 
 
-def on_all_cores(asked: Study, chunks: Sequence[int], workers: int | None = None) -> Iterator[tuple[int, list[Row]]]:
+def on_all_cores(asked: Study, chunks: Sequence[int], workers: int | None = None) -> Iterator[tuple[int, bytes]]:
     """An Engine: a process a core. Workers that the system kills are replaced, their chunks computed again."""
-    left = list(chunks)
+    left, workers = dict.fromkeys(chunks), workers or os.cpu_count() or 1
     for restart in range(RESTARTS + 1):
-        with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=get_context("spawn")) as pool:
-            tasks = {pool.submit(rows_of, asked, chunk): chunk for chunk in left}
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            todo, tasks = iter(tuple(left)), {}
             try:
-                for task in as_completed(tasks):
-                    rows = task.result()
-                    left.remove(tasks[task])
-                    yield tasks[task], rows
+                while left:
+                    for chunk in islice(todo, AHEAD * workers - len(tasks)):
+                        tasks[pool.submit(part_of, asked, chunk)] = chunk
+                    for task in wait(tasks, return_when=FIRST_COMPLETED).done:
+                        part, chunk = task.result(), tasks.pop(task)
+                        del left[chunk]
+                        yield chunk, part
                 return
             except BrokenProcessPool:
                 if restart == RESTARTS:
@@ -290,7 +326,7 @@ def on_all_cores(asked: Study, chunks: Sequence[int], workers: int | None = None
 def on_ray(address: str) -> Engine:
     """An Engine on a Ray cluster: tasks that Ray runs again elsewhere when a worker or a node is lost."""
 
-    def engine(asked: Study, chunks: Sequence[int]) -> Iterator[tuple[int, list[Row]]]:
+    def engine(asked: Study, chunks: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         try:
             import ray
         except ImportError:
@@ -305,10 +341,14 @@ def on_ray(address: str) -> Engine:
                 why=str(error).splitlines()[0][:200],
                 fix="ray start --head, or its address",
             ) from None
-        task = ray.remote(max_retries=-1)(rows_of)
-        shared = ray.put(asked)
-        waiting = {task.remote(shared, chunk): chunk for chunk in chunks}
-        while waiting:
+        task = ray.remote(max_retries=-1)(part_of)
+        shared, todo, waiting = ray.put(asked), iter(chunks), {}
+        while True:
+            workers = int(ray.cluster_resources().get("CPU", 1))
+            for chunk in islice(todo, max(1, AHEAD * workers) - len(waiting)):
+                waiting[task.remote(shared, chunk)] = chunk
+            if not waiting:
+                return
             ready, _ = ray.wait(list(waiting), num_returns=1)
             for one in ready:
                 yield waiting.pop(one), ray.get(one)
