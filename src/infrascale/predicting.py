@@ -53,7 +53,7 @@ KNEE = 1.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """One row's predicted measures, in the regime that tells how sure they are; `power_w` of the engine's GPUs."""
+    """One row's predicted measures, in the regime that tells how sure they are; `power_w` of all engines' GPUs."""
 
     measures: dict[str, float]
     power_w: float
@@ -145,7 +145,7 @@ def predict(row: Asked, own: Own | None = None) -> Prediction:
         raise ValueError("no finite prediction")
     return Prediction(
         measures=measures,
-        power_w=busy_power_w(timer, decode_batch(max(1.0, running), row.workload)),
+        power_w=row.replicas * busy_power_w(timer, decode_batch(max(1.0, running), row.workload)),
         regime=Regime(
             kind=kind,
             engine=row.deployment.engine.name if row.engine_measured else "",

@@ -71,6 +71,12 @@ def excluded(row: Row) -> str:
         return "how many engines each pool has is not told"
     if row.get("load_kind") == "closed" and not row.get("concurrency"):
         return "no concurrency is told"
+    if row.get("load_kind") == "open" and not row.get("request_rate") and not row.get("concurrency"):
+        return "no rate is told"
+    if "div=open" in notes and "benchmark=" in notes:
+        return "MLPerf's open division changes the model"
+    if "RUN LATER DROPPED BY THE AUTHORS" in notes:
+        return "its authors dropped the run"
     if row.get("gpu") == "GB200" and int(row.get("gpu_count") or 0) > 8 and "DISAGG" not in notes:
         return "a rack of separate pools, labelled as one engine"
     if engine == "trtllm" and version.startswith("1.3") and "family=inferencex" in notes:
@@ -140,12 +146,17 @@ def warm_up(row: Row) -> bool:
 
 
 def unlike(row: Row, measure: str) -> bool:
-    """Whether a row's measure is of something else: of warm-up, or of answers that ended before their stated length."""
+    """Whether a row's measure is of something else.
+
+    First tokens: of warm-up, or of prompts that LMCache kept from earlier runs. Ends: of answers cut short, or of a
+    length that is not told.
+    """
     if measure == "ttft_mean_s":
-        return warm_up(row)
+        return warm_up(row) or "stack=lmcache" in row.get("notes", "")
     ends, token, osl = (number(row, key) for key in ("e2e_mean_s", "tpot_mean_s", "osl"))
     early = bool(ends and token and osl and ends < 0.9 * (osl - 1) * token)
-    return measure in ("e2e_mean_s", "output_tok_per_s_total") and early and row.get("load_kind") == "offline"
+    whole = measure in ("e2e_mean_s", "output_tok_per_s_total")
+    return whole and (not osl or (early and row.get("load_kind") == "offline"))
 
 
 def residuals(
