@@ -12,8 +12,8 @@ np = pytest.importorskip("numpy")
 from infrascale.calibration.columns import columns  # noqa: E402
 from infrascale.calibration.conformal import coverage_left_out, ends, spreads  # noqa: E402
 from infrascale.calibration.hosts import PRIORS, as_data, rows_of, unscaled  # noqa: E402
-from infrascale.calibration.residuals import Residual, excluded, residuals, shipped_rows, warm_up  # noqa: E402
-from infrascale.calibration.withheld import without  # noqa: E402
+from infrascale.calibration.residuals import Residual, excluded, residuals, shipped_rows, unlike, warm_up  # noqa: E402
+from infrascale.calibration.withheld import NeverMeasured, without  # noqa: E402
 from infrascale.deployment import PhysicsTimer  # noqa: E402
 from infrascale.hardware import Host, Scale  # noqa: E402
 from infrascale.parsing.efficiencies import efficiency  # noqa: E402
@@ -185,3 +185,40 @@ def test_ranks_schedule_their_own_sequences_unless_one_of_them_gathers_all():
     own, gathered = (Host(step_s=1e-3, seq_s=1e-5, gathers=g) for g in (False, True))
     assert own.of_step_s(batch, Shard(dp=32)) == pytest.approx(1e-3 + 1e-4)
     assert own.of_step_s(batch, Shard(tp=32)) == gathered.of_step_s(batch, Shard(dp=32)) == pytest.approx(1e-3 + 3.2e-3)
+
+
+def test_what_a_row_says_nothing_about_is_not_compared():
+    closed = dict(SILICON[0], load_kind="closed", concurrency="8", notes="", engine="vllm", gpu="H100-SXM-80GB")
+    assert not excluded(closed)
+    assert excluded({**closed, "load_kind": "open", "concurrency": "", "request_rate": ""}) == "no rate is told"
+    assert "open division" in excluded({**closed, "notes": "div=open; benchmark=llama2-70b-99"})
+    assert "dropped" in excluded({**closed, "notes": "FLAG: RUN LATER DROPPED BY THE AUTHORS"})
+    assert unlike({**closed, "notes": "stack=lmcache; replicas=1"}, "ttft_mean_s")
+    assert unlike({**closed, "osl": ""}, "e2e_mean_s") and not unlike({**closed, "osl": ""}, "tpot_mean_s")
+
+
+def test_a_run_of_n_requests_never_has_more_in_flight():
+    row = dict(SILICON[0], model="Llama-3.1-8B", engine="vllm", engine_version="0.15", gpu="H100-SXM-80GB", tp="1",
+               gpu_count="1", ep="", weight_precision="bf16", isl="256", osl="512", load_kind="open", concurrency="",
+               request_rate="500", notes="")  # fmt: skip
+    few, many = (float(predict_row({**row, "n_requests": n})["pred_tpot_mean_s"]) for n in ("20", "2000"))
+    assert few < 0.7 * many
+
+
+def test_watts_are_those_of_all_cards_that_a_row_counts():
+    row = dict(SILICON[0], model="Llama-3.1-8B", engine="vllm", engine_version="0.15", gpu="H100-SXM-80GB", tp="1",
+               gpu_count="1", ep="", weight_precision="bf16", isl="256", osl="512", load_kind="open", concurrency="",
+               request_rate="1", notes="")  # fmt: skip
+    one = float(predict_row(row)["pred_power_w"])
+    assert float(predict_row({**row, "gpu_count": "4", "request_rate": "4"})["pred_power_w"]) == pytest.approx(
+        4 * one, rel=1e-4
+    )
+
+
+def test_what_is_withheld_is_predicted_and_compared_again():
+    rows = rows_like("vllm", "Llama-3.1-70B", gpu="H200-SXM-141GB")[:6]
+    told, unseen = residuals(rows, "aic_silicon"), residuals(rows, "aic_silicon", own=NeverMeasured())
+    blind = residuals(rows, "aic_silicon", blank=("gpu",))
+    assert [r.measured for r in told] == [r.measured for r in unseen] == [r.measured for r in blind] and told
+    assert all(a.predicted != b.predicted for a, b in zip(told, unseen, strict=True))
+    assert {r.regime.untold for r in blind} == {"gpu"}

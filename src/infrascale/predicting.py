@@ -269,9 +269,10 @@ def _open(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
     completed and published is taken as sustained. A short run is not all steady state: its requests are spread over
     n/λ and the time of one answer, so that on average as many are in flight as at the rate n / (n/λ + answer).
     """
-    limits = balanced(limits, row.workload)
     rate = offered = (row.request_per_s or 0.0) / row.replicas
     sent = (row.requests or inf) / row.replicas
+    limits = balanced(limits, row.workload)
+    limits = replace(limits, max_num_seqs=max(1.0, min(limits.max_num_seqs, sent)))  # no more run than were sent
     unseen = steps_until_seen(row.deployment.engine)
     replica = Replica(timer=timer, workload=row.workload, limits=limits, host=timer.host, unseen_steps=unseen)
     for _ in range(1 if sent == inf else 3):

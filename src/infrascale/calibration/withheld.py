@@ -28,7 +28,9 @@ CELLS: Mapping[str, tuple[str, ...]] = {"gpu": ("gpu",), "format": ("weight_prec
 class NeverMeasured:
     """Where load tests of one's own would stand (`predicting.Own`): as if no chip of the kind had been measured."""
 
-    def efficiency(self, general: Efficiency, gpu: Gpu, model: Model) -> Efficiency:
+    def efficiency(
+        self, general: Efficiency, gpu: Gpu, model: Model, engine: str | None = None, gpus: int | None = None
+    ) -> Efficiency:
         return without(general, gpu)
 
     def intervals(self, asked: Asked, general: Efficiency) -> Intervals:
