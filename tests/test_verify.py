@@ -20,7 +20,7 @@ from infrascale.loadtests import LoadTest, Point, Stat
 from infrascale.locales import speak
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.verifying.design import _told, design, expected
-from infrascale.verifying.tools import Target, tools
+from infrascale.verifying.tools import Target, files_of, tools
 from infrascale.verifying.verdict import verdict
 
 PLAN = {"model": "llama-3.1-8b", "gpu": "h100-sxm", "users": 2000}
@@ -126,7 +126,7 @@ TARGET = Target(url="https://host/it's", model="a b", tokenizer="/t", metadata={
 
 @pytest.mark.parametrize("name", sorted(tools()))
 def test_every_tool_writes_scripts_that_bash_reads_one_run_a_point(name, designed, tmp_path):
-    files = tools()[name].files(TARGET, designed.probes)
+    files = files_of(name, TARGET, designed.probes)
     assert f"{name}.sh" in files
     for file, text in files.items():
         (tmp_path / file).write_text(text)
@@ -186,7 +186,7 @@ def test_the_real_tools_take_every_flag(name, tmp_path):
     )
     probes = design(api.plan(**PLAN), points=2).probes
     for probe in probes:
-        (tmp_path / f"{name}.sh").write_text(tools()[name].files(target, [probe])[f"{name}.sh"])
+        (tmp_path / f"{name}.sh").write_text(files_of(name, target, [probe])[f"{name}.sh"])
         environment = os.environ | {"PATH": f"{Path(program).parent}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "1"}
         done = subprocess.run(
             ["bash", f"{name}.sh"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300

@@ -6,15 +6,14 @@ In, out: the file that `infrascale calibrate -o` writes and `--calibration` take
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from math import exp
-from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from infrascale.calibration.own import NAMES, Calibration
 from infrascale.errors import FileError
+from infrascale.parsing.checked import shaped, text_of
 
 VERSION = 1
 MOST_BYTES = 1 << 20
@@ -69,27 +68,12 @@ def as_toml(found: Calibration, *, made: str, data_sha256: str, files: list[str]
 
 def read_calibration(path: str) -> Calibration:
     """The Calibration in this file, or what is wrong with it."""
-    try:
-        if Path(path).stat().st_size > MOST_BYTES:
-            raise _broken(path, "it is larger than 1 MiB")
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise FileError(f"{path} cannot be read", why=error.strerror or str(error), fix="check the path") from None
-    except ValueError as error:
-        raise _broken(path, str(error)[:200]) from None
-    return parsed(path, text)
+    return parsed(path, text_of(path, MOST_BYTES, _broken))
 
 
 def parsed(path: str, text: str) -> Calibration:
     """The Calibration of a file's text; `path` is what messages call it."""
-    try:
-        raw: Mapping[str, object] = tomllib.loads(text)
-        saved = _Saved.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise _broken(path, f"{'.'.join(map(str, first['loc'])) or 'the whole'}: {first['msg']}") from None
-    except (ValueError, RecursionError) as error:
-        raise _broken(path, str(error)[:200]) from None
+    saved = shaped(path, lambda: _Saved.model_validate(tomllib.loads(text)), _broken)
     square = len(saved.covariance) == len(NAMES) and all(len(row) == len(NAMES) for row in saved.covariance)
     named = set(saved.log_multipliers) == set(NAMES) and set(saved.noises) == {"tpot", "ttft"}
     if saved.version != VERSION or not square or not named or set(saved.region) != {"isl", "osl", "concurrency"}:

@@ -65,15 +65,15 @@ def _designed(found: Plan, asked: Question, own, points: int, server: tuple, out
     """Writes the design and its commands; with `run`, the files of results."""
     from infrascale.verifying.design import design
     from infrascale.verifying.screen import design_json, design_lines
-    from infrascale.verifying.tools import tool, tools
+    from infrascale.verifying.tools import files_of, tool, tools
     from infrascale.writing import write
 
     chosen = tool(run) if run else None
     made = design(found, own, points)
     target = _target(found, asked, *server)
     files = {"design.json": json.dumps(design_json(made), indent=2) + "\n"}
-    for one in tools().values():
-        files |= one.files(target, made.probes)
+    for name in tools():
+        files |= files_of(name, target, made.probes)
     written = write(files, f"{out}/")
     if chosen is None:
         shown = json.dumps(design_json(made) | {"files": list(map(str, written))}, indent=2)

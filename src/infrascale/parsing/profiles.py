@@ -11,10 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from infrascale.errors import FileError
 from infrascale.hardware import Gpu
+from infrascale.parsing.checked import shaped, text_of
 from infrascale.parsing.gpus import Entry, Strict, as_gpu
 from infrascale.work import Kind
 
@@ -72,22 +73,13 @@ def profile(path: str) -> Gpu:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise FileError(f"{path} cannot be read", why=why, fix="check the path, or name a GPU of the catalog") from None
-    if stat.st_size > MOST_BYTES:
-        raise _broken(path, f"it is larger than {MOST_BYTES >> 20} MiB")
     return _read(path, stat.st_mtime_ns, stat.st_size)
 
 
 @cache
 def _read(path: str, _changed_ns: int, _size: int) -> Gpu:
-    try:
-        raw = _Profile.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))
-    except OSError as error:
-        raise FileError(f"{path} cannot be read", why=error.strerror or str(error), fix="check the path") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise _broken(path, f"{'.'.join(map(str, first['loc'])) or 'the whole'}: {first['msg']}") from None
-    except (ValueError, RecursionError) as error:
-        raise _broken(path, str(error)[:200]) from None
+    text = text_of(path, MOST_BYTES, _broken)
+    raw = shaped(path, lambda: _Profile.model_validate(tomllib.loads(text)), _broken)
     kinds = {key.split("/")[0] for key in raw.curves}
     if raw.version != VERSION or not kinds <= set(Kind) or any("/" not in key for key in raw.curves):
         raise _broken(path, f"it is not of version {VERSION}, or names no kind of operator and format")

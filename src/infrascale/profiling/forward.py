@@ -11,15 +11,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import exp, isfinite, log
-from pathlib import Path
 from statistics import median
 from typing import Annotated
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter
 
 from infrascale.calibration.own import NAMES, PRIOR_SPREADS, scaled
 from infrascale.deployment import Deployment, PhysicsTimer
 from infrascale.errors import FileError
+from infrascale.parsing.checked import shaped, text_of
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.profiling.fitting import Fit, most_probable
 from infrascale.work import Batch, Kind
@@ -61,17 +61,8 @@ class Step:
 
 def read_forward(path: str) -> list[Step]:
     """The steps in this file; those that verify drafts are left to the engine's own tools."""
-    try:
-        if Path(path).stat().st_size > MOST_BYTES:
-            raise _broken(path, f"it is larger than {MOST_BYTES >> 20} MiB")
-        cases = _CASES.validate_python(json.loads(Path(path).read_text(encoding="utf-8")))
-    except OSError as error:
-        raise FileError(f"{path} cannot be read", why=error.strerror or str(error), fix="check the path") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise _broken(path, f"{'.'.join(map(str, first['loc'])) or 'the whole'}: {first['msg']}") from None
-    except (ValueError, RecursionError) as error:
-        raise _broken(path, str(error)[:200]) from None
+    text = text_of(path, MOST_BYTES, _broken)
+    cases = shaped(path, lambda: _CASES.validate_python(json.loads(text)), _broken)
     steps = [_step(case) for case in cases if not any(r.num_draft_tokens for r in case.requests)]
     if not steps:
         raise _broken(path, "every step in it verifies drafts")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 
 from infrascale.verifying.design import Probe
 from infrascale.verifying.tools import Target, joined
@@ -12,11 +11,7 @@ PROGRAM = "aiperf"
 RESULT = "{name}/profile_export_aiperf.json"
 
 
-def files(target: Target, probes: Sequence[Probe]) -> dict[str, str]:
-    return {"aiperf.sh": target.script([_run(target, probe) for probe in probes])}
-
-
-def _run(target: Target, probe: Probe) -> str:
+def run(target: Target, probe: Probe) -> str:
     load = f"--concurrency {probe.concurrency}"
     if not probe.concurrency:
         load = f"--request-rate {probe.request_per_s:.6g} --arrival-pattern poisson"

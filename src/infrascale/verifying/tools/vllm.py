@@ -17,11 +17,7 @@ PROGRAM = "vllm"
 RESULT = "{name}.json"
 
 
-def files(target: Target, probes: Sequence[Probe]) -> dict[str, str]:
-    return {"vllm.sh": target.script([_run(target, probe) for probe in probes])} | _sweep(target, probes)
-
-
-def _run(target: Target, probe: Probe) -> str:
+def run(target: Target, probe: Probe) -> str:
     load = (
         [f"--max-concurrency {probe.concurrency}"]
         if probe.concurrency
@@ -50,7 +46,7 @@ def _lengths(target: Target, probe: Probe) -> list[str]:
     return [*prefix, f"--random-input-len {probe.isl_tokens - shared}", f"--random-output-len {probe.osl_tokens}"]
 
 
-def _sweep(target: Target, probes: Sequence[Probe]) -> dict[str, str]:
+def more(target: Target, probes: Sequence[Probe]) -> dict[str, str]:
     """The same points in one sweep that starts the planned server itself; closed loops and rates alike."""
     if target.serve is None:
         return {}
