@@ -7,6 +7,7 @@ import csv
 import json
 import math
 import random
+import re
 import subprocess
 import sys
 import tomllib
@@ -402,6 +403,47 @@ def test_noise_is_refused_or_read_but_never_a_traceback(noise, cut, name, tmp_pa
         learn([written(tmp_path, content)], Reading())
     except InfraScaleError as error:
         assert str(error)
+
+
+ODD = st.sampled_from(["+Inf", "-Inf", "NaN", "1e308", "-5", "0", "9" * 30, "abc", ""])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=st.lists(st.tuples(st.integers(0, 200), ODD, st.booleans()), min_size=1, max_size=6))
+def test_a_scrape_with_odd_values_or_edges_is_refused_or_read(changes, tmp_path):
+    lines = (SAMPLES / "vllm_scrape.txt").read_text().splitlines()
+    for place, odd, edge in changes:
+        line = lines[place % len(lines)]
+        changed = re.sub(r'le="[^"]*"', f'le="{odd}"', line) if edge else f"{line.rpartition(' ')[0]} {odd}"
+        lines[place % len(lines)] = changed
+    try:
+        found = learn([written(tmp_path, "\n".join(lines).encode())], Reading())
+        assert math.isfinite(found.input_tokens.mean) and math.isfinite(found.output_tokens.mean)
+    except InfraScaleError as error:
+        assert error.why and error.fix
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    place=st.integers(0, 2), sample=st.integers(0, 4), part=st.sampled_from(["value", "time", "pair", "le", "name"]),
+    odd=st.one_of(ODD, st.none(), st.just([]), st.just({}), st.floats(), st.integers(-(10**400), 10**400)),
+)  # fmt: skip
+def test_a_range_query_with_odd_parts_is_refused_or_read(place, sample, part, odd, tmp_path):
+    names = ("vllm:request_success_total", "vllm:request_prompt_tokens_sum", "vllm:request_prompt_tokens_bucket")
+    result = [ranged(name, [10.0 * k for k in range(5)], le="100") for name in names]
+    for name in ("prompt_tokens_count", "generation_tokens_count", "generation_tokens_sum"):
+        result.append(ranged(f"vllm:request_{name}", [10.0 * k for k in range(5)]))
+    if part in ("le", "name"):
+        result[place]["metric"]["le" if part == "le" else "__name__"] = odd
+    elif part == "pair":
+        result[place]["values"][sample] = odd
+    else:
+        result[place]["values"][sample][part == "value"] = odd
+    content = json.dumps({"status": "success", "data": {"result": result}}).encode()
+    try:
+        assert math.isfinite(learn([written(tmp_path, content)], Reading()).input_tokens.mean)
+    except InfraScaleError as error:
+        assert error.why and error.fix
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=200))

@@ -33,7 +33,8 @@ NAMES = {
     "prompt": ("vllm:request_prompt_tokens",),
     "generation": ("vllm:request_generation_tokens",),
     "ttft": ("vllm:time_to_first_token_seconds",),
-    "itl": ("vllm:inter_token_latency_seconds", "vllm:time_per_output_token_seconds"),
+    "itl": ("vllm:inter_token_latency_seconds", "vllm:time_per_output_token_seconds",
+            "vllm:request_time_per_output_token_seconds"),
     "e2e": ("vllm:e2e_request_latency_seconds",),
     "queries": ("vllm:prefix_cache_queries_total", "vllm:prefix_cache_queries", "vllm:gpu_prefix_cache_queries_total",
                 "vllm:gpu_prefix_cache_queries"),
@@ -43,6 +44,8 @@ NAMES = {
 LINE = re.compile(r"^(vllm:[\w:]+)(?:\{(.*)\})?\s+(\S+)(?:\s+(-?\d+))?\s*$")
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 POINTS_PER_BUCKET = 10
+#: Nothing that a server counts, and no second of our era, is beyond.
+MOST = 1e15
 
 Key = tuple[str, frozenset[tuple[str, str]]]
 Samples = list[tuple[float, float]]  # (time [s], value), in order
@@ -89,7 +92,7 @@ class Series:
             else:
                 at = self._scrapes * (self._every_s or 1.0)
                 self.timed = self.timed and self._every_s is not None
-            self._add(key, at, value)
+            self._add(f"{path} line {number}", key, at, value)
 
     def _range(self, path: str, text: str) -> None:
         try:
@@ -102,15 +105,20 @@ class Series:
                                     fix="query bare metrics, such as vllm:num_requests_running")  # fmt: skip
                 labels = frozenset((k, v) for k, v in one["metric"].items() if k != "__name__")
                 for at, value in one["values"] if "values" in one else [one["value"]]:
-                    self._add((name, labels), float(at), float(value))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    self._add(path, (name, labels), float(at), float(value))
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             line = f" line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
             raise FileError(f"{path}{line} is no answer of Prometheus", why="data.result is missing or torn",
                             fix="save the answer of /api/v1/query_range") from None  # fmt: skip
 
-    def _add(self, key: Key, at: float, value: float) -> None:
-        if not math.isnan(value):
-            self.values[key].append((at, value))
+    def _add(self, where: str, key: Key, at: float, value: float) -> None:
+        """Prometheus writes NaN for what it has no value of; nothing that is counted is below zero or without end."""
+        if math.isnan(value):
+            return
+        if not 0 <= value <= MOST or not 0 <= at <= MOST or not _edge(key) >= -MOST:
+            raise FileError(f"{where}: {key[0]} cannot be so", why="a value, a time or an edge is out of all bounds",
+                            fix="scrape /metrics again, whole") from None  # fmt: skip
+        self.values[key].append((at, value))
 
     def named(self, what: str, ending: str = "") -> dict[Key, Samples]:
         """The series of the first name that is there."""
@@ -122,6 +130,14 @@ class Series:
 
     def increase(self, what: str, ending: str = "") -> float:
         return sum(sum(step for _, _, step in steps(samples)) for samples in self.named(what, ending).values())
+
+
+def _edge(key: Key) -> float:
+    """The upper edge of a histogram's bucket; NaN where its label is no number."""
+    try:
+        return float(dict(key[1]).get("le", "inf"))
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def steps(samples: Samples) -> list[tuple[float, float, float]]:
@@ -186,7 +202,7 @@ def _histogram(series: Series, what: str) -> Distribution | None:
         return None
     edges: dict[float, float] = defaultdict(float)
     for (_, labels), samples in series.named(what, "_bucket").items():
-        edges[float(dict(labels).get("le", "inf"))] += sum(step for _, _, step in steps(samples))
+        edges[_edge(("", labels))] += sum(step for _, _, step in steps(samples))
     points: list[tuple[float, float]] = []
     below, low = 0.0, 0.0
     for edge, upto in sorted(edges.items()):
