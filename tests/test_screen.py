@@ -88,11 +88,11 @@ def test_plurals_agree_with_their_numbers():
 def test_how_sure_is_said_when_it_is_known():
     sure = Certainty(
         confidence_fraction=0.9, low_gpus=5, high_gpus=7, token_per_s=(18.0, 26.0), ttft_s=(0.08, 0.2),
-        evidence=Evidence(near="model", measurements=12, error_fraction=0.05, versions="0.11–0.19"),
+        evidence=Evidence(near="model", measurements=12, error_fraction=0.05, engine="vLLM 0.11–0.19"),
     )  # fmt: skip
     screen = " ".join("\n".join(plan_lines(planned("many"), words("en"), sure=sure)).split())
     assert "5 to 7 GPUs with 90% confidence" in screen and "18 tokens/s … 26 tokens/s" in screen.replace(".0", "")
-    assert "12 measurements of this model on this GPU; error of speed there 5%" in screen
+    assert "12 measurements of this model on this GPU with vLLM 0.11–0.19; median error of speed there 5%" in screen
     assert "no number would do" in "\n".join(
         plan_lines(planned("many"), words("en"), sure=replace(sure, high_gpus=None))
     )

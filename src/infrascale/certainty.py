@@ -16,7 +16,9 @@ from functools import cache
 from math import exp
 
 from infrascale import catalog
+from infrascale.deployment import ENGINE_NAMES
 from infrascale.hardware import Efficiency
+from infrascale.hardware.efficiency import release_of
 from infrascale.planning import Candidate, Constraint, Objective, Plan, Scenario, capacity, plan
 from infrascale.uncertainty import COVERAGE, KNOWN, MAKERS, SEEN, Intervals, Regime, intervals
 from infrascale.workload import Demand
@@ -32,7 +34,7 @@ class Evidence:
     near: str
     measurements: int
     error_fraction: float
-    versions: str
+    engine: str  # with the releases that were measured: vLLM 0.11–0.19
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,17 +187,23 @@ def nearest(candidate: Candidate) -> Evidence | None:
         keys = {"model": ("params", "gpu"), "gpu": ("gpu",), "architecture": ("architecture",)}[near]
         rows = [row for row in own if tuple(row[key] for key in keys) == value]
         if rows:
-            return _joined(near, rows)
+            return _joined(near, ENGINE_NAMES[deployment.engine.name], rows)
     return None
 
 
-def _joined(near: str, rows: Iterable[dict[str, str]]) -> Evidence:
+def _joined(near: str, engine: str, rows: Iterable[dict[str, str]]) -> Evidence:
     counts = [(int(row["measurements"]), float(row["tpot_error"])) for row in rows]
     total = sum(count for count, _ in counts)
-    versions = sorted({word for row in rows for word in row["versions"].split(" ") if word})
+    versions = sorted({word for row in rows for word in row["versions"].split(" ") if word}, key=release_of)
+    ends = f"{_short(versions[0])}–{_short(versions[-1])}" if len(versions) > 1 else "".join(versions)
     return Evidence(
         near=near,
         measurements=total,
         error_fraction=sum(count * error for count, error in counts) / total,
-        versions=f"{versions[0]}–{versions[-1]}" if len(versions) > 1 else "".join(versions),
+        engine=f"{engine} {ends}".strip(),
     )
+
+
+def _short(version: str) -> str:
+    """0.19.0rc2 is 0.19."""
+    return ".".join(map(str, release_of(version)[:2]))

@@ -28,6 +28,7 @@ from infrascale.report import facts
 from infrascale.report.levers import Lever, changed, levers, remedies
 from infrascale.screen import cut, headline, percentiles, proof_and_limit, why_lost, why_refused
 from infrascale.screen.origins import Origin, origins
+from infrascale.screen.text import evidence_said
 
 Place = st.delta_generator.DeltaGenerator
 
@@ -124,10 +125,7 @@ def tiles(w: Words, plan: Plan, sure: Certainty | None, whence: dict[str, Origin
     )  # fmt: skip
     chips.metrics(w, [(whence[key], key, *rest, _meaning(w, key)) for key, *rest in values])
     if sure and sure.evidence:
-        evidence = sure.evidence
-        st.caption(
-            w.say(f"plan.evidence_{evidence.near}", n=evidence.measurements, error=w.percent(evidence.error_fraction))
-        )
+        st.caption(evidence_said(w, sure.evidence))
 
 
 def _meaning(w: Words, key: str) -> str | None:

@@ -7,7 +7,7 @@ from infrascale.deployment.deployment import (
     shards,
     tensor_parallel_degrees,
 )
-from infrascale.deployment.engine import Engine, default_engine
+from infrascale.deployment.engine import ENGINE_NAMES, Engine, default_engine
 from infrascale.deployment.memory import (
     MemoryBudget,
     cache_bytes_per_request,
@@ -19,6 +19,7 @@ from infrascale.deployment.power import SERVER_W_PER_GPU, busy_power_w, idle_pow
 from infrascale.deployment.timer import PhysicsTimer, StepTimer, remembered
 
 __all__ = [
+    "ENGINE_NAMES",
     "SERVER_W_PER_GPU",
     "Deployment",
     "Engine",

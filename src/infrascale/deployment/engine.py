@@ -11,6 +11,9 @@ from infrascale.hardware import Gpu
 from infrascale.hardware.efficiency import release_of
 from infrascale.units import GIB
 
+#: As people write them.
+ENGINE_NAMES = {"vllm": "vLLM", "sglang": "SGLang", "trtllm": "TensorRT-LLM"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:

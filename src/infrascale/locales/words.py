@@ -111,7 +111,10 @@ class Words:
             return self.say("unit.gib", n=self.number(value / GIB, 1))
         if unit == "s":
             if abs(value) < 0.1:
-                return self.say("unit.ms", n=self.number(value * 1000))
+                ms = abs(value) * 1000
+                return self.say(
+                    "unit.ms", n=self.number(value * 1000, 0 if ms >= 10 or not ms else 1 if ms >= 1 else 2)
+                )
             return self.say("unit.s", n=self.number(value, 2 if abs(value) < 1000 else 0))
         if isinstance(self.texts[f"unit.{unit}"], str):  # a rate
             digits = 2 if abs(value) < 1 else 1 if round(abs(value), 1) < 1000 else 0

@@ -12,6 +12,7 @@ from shlex import quote
 
 from infrascale.calibration.planned import intervals_of
 from infrascale.certainty import Certainty, certainty
+from infrascale.deployment import ENGINE_NAMES
 from infrascale.economics import HOURLY, Bill
 from infrascale.economics.decision import Option, pareto
 from infrascale.economics.market import Market
@@ -35,7 +36,6 @@ from infrascale.units import GIB
 TIGHT = 0.1
 MOST_OTHERS = 6
 FEWEST_DRAWN = 3  # ways that are worth a drawing
-ENGINES = {"vllm": "vLLM", "sglang": "SGLang", "trtllm": "TensorRT-LLM"}
 
 
 def sections(
@@ -210,7 +210,7 @@ def question(found: Plan, best: Candidate, asked: Question, words: Words) -> Ite
             gpus=kinds,
             model=scenario.model.id,
             precision=precisions,
-            engine=ENGINES[engine.name] + (f" {engine.version}" if engine.version else ""),
+            engine=ENGINE_NAMES[engine.name] + (f" {engine.version}" if engine.version else ""),
         )
     )
     yield Heading(text=words.say("report.h_question"))

@@ -310,14 +310,14 @@ def _row(gpus: str, way: str, why: str) -> str:
 
 def evidence_or_rest(w: Words, sure: Certainty | Beyond | None, rest: Rest | None) -> str:
     """What the answer rests on: load tests of one's own, or published measurements near it."""
-    return owed(w, rest) if rest else _evidence(w, sure.evidence if sure else None)
+    return owed(w, rest) if rest else evidence_said(w, sure.evidence if sure else None)
 
 
-def _evidence(w: Words, evidence: Evidence | None) -> str:
+def evidence_said(w: Words, evidence: Evidence | None) -> str:
     if evidence is None:
         return w.say("plan.evidence")
     error = w.percent(evidence.error_fraction)
-    return w.say(f"plan.evidence_{evidence.near}", n=evidence.measurements, error=error)
+    return w.say(f"plan.evidence_{evidence.near}", n=evidence.measurements, engine=evidence.engine, error=error)
 
 
 def owed(w: Words, rest: Rest) -> str:
