@@ -22,10 +22,10 @@ from infrascale.parsing.objectives import market_of
 from infrascale.parsing.prices import OFFERS, countries, own_price
 from infrascale.parsing.scenarios import Question
 from infrascale.planning import Plan
+from infrascale.screen import cut
 from infrascale.screen.month import amount, between, kind_of_line, month_origins
 from infrascale.screen.origins import Kind, Origin
 from infrascale.studies.costing import Costing, costing, hosting_break_even
-from infrascale.studies.record import way
 
 MOST_WAYS = MOST_OFFERS = 8
 
@@ -173,7 +173,7 @@ def _carbon(w: Words, foot: Footprint, million_tokens: float) -> None:
 
 def _ways(w: Words, found: Costing) -> None:
     shown = found.options[:MOST_WAYS]
-    named = [(f"{w.number(one.candidate.gpus)} × {way(one.candidate)}", one) for one in shown]
+    named = [(f"{w.number(one.candidate.gpus)} × {cut(one.candidate)}", one) for one in shown]
     rows = [
         {"name": name, "low": one.bill.per_month.low.amount, "high": one.bill.per_month.high.amount}
         for name, one in named
