@@ -26,6 +26,7 @@ from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.gpus import gpu
 from infrascale.parsing.measurements import asked
 from infrascale.parsing.models import model
+from infrascale.uncertainty import Regime, intervals
 
 LLAMA, MISTRAL = "meta-llama/Llama-3.1-8B-Instruct", "mistralai/Mistral-Small-24B-Instruct-2501"
 TRUTH = {"weights": 1.2, "arithmetic": 0.9, "cache": 1.4, "links": 1.0, "step": 1.6, "seq": 1.3, "request": 2.0}
@@ -153,6 +154,16 @@ def test_replicas_of_another_size_are_less_sure(tmp_path):
     assert read_calibration(str(place)).gpus == (1,)
     place.write_text(place.read_text().replace("gpus = [1]\n", ""))  # as written before
     assert read_calibration(str(place)).kinship(*own, "vllm", 2) == "same"
+
+
+def test_kin_is_never_less_sure_than_the_general_model():
+    found, _ = calibrate(cases(1, 8, 64), efficiency())
+    regime = Regime(kind="closed", engine="vllm", queued=False, known=True)
+    for one in (question(8, tp=2), question(8, name=MISTRAL), question(8, card="h200-sxm")):
+        table = found.intervals(one, efficiency())
+        for measure in ("tpot_mean_s", "ttft_mean_s"):
+            own, general = table.of(measure, regime), intervals().of(measure, regime)
+            assert own.high - own.low <= general.high - general.low
 
 
 def test_what_one_engine_taught_says_nothing_of_another():

@@ -130,16 +130,23 @@ class Calibration:
         return far
 
     def intervals(self, asked: Asked, general: Efficiency) -> Intervals:
-        """The same as ratios, for whoever takes the shipped table; on what is no kin that table itself."""
-        deployment = asked.deployment
-        if self.kinship(deployment.gpu, deployment.model, deployment.engine.name) in ("engine", "other"):
+        """The same as ratios, for whoever takes the shipped table; on what is no kin that table itself.
+
+        Kin is as sure as the narrower of the two: what it takes over moves a prediction little.
+        """
+        of = asked.deployment
+        kinship = self.kinship(of.gpu, of.model, of.engine.name, of.shard.gpus)
+        if kinship in ("engine", "other"):
             return shipped()
-        return Intervals(
-            spreads={
-                f"{measure}_mean_s": Spread(low=log(low / best), high=log(high / best), rows=self.points)
-                for measure, (low, best, high) in self.interval(asked, general).items()
-            }
-        )
+        found = {
+            f"{measure}_mean_s": Spread(low=log(low / best), high=log(high / best), rows=self.points)
+            for measure, (low, best, high) in self.interval(asked, general).items()
+        }
+        if kinship == "same":
+            return Intervals(spreads=found)
+        table = {key: spread for key, spread in shipped().spreads.items() if key.split("/")[0] in found}
+        narrower = {k: min(spread, found[k.split("/")[0]], key=lambda s: s.high - s.low) for k, spread in table.items()}
+        return Intervals(spreads=found | narrower)
 
     def interval(self, asked: Asked, general: Efficiency) -> dict[str, tuple[float, float, float]]:
         """Low, best and high of each measure, 90 % [s]."""
