@@ -104,6 +104,7 @@ def test_the_api_takes_the_file_as_text(here, text, slow):
     served = [
         client.post("/capacity", json={**body, "gpus": 16, **more}).json() for more in ({}, {"calibration": None})
     ]
+    assert served[0]["rests_on"]["points"] == 4
     assert served[0]["ways"][0]["requests_in_flight"] < served[1]["ways"][0]["requests_in_flight"]
 
 

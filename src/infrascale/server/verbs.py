@@ -107,7 +107,8 @@ def capacity(asked: AskedCapacity) -> dict[str, Any]:
     ways = [{"requests_in_flight": n, "users": n / share, **candidate_json(one)} for one, n in found]
     sure = intervals_of(own, question, found[0][0], efficiency()) if own and found else None
     around = beyond(question, *found[0], asked.gpus, law, sure) if found else None
-    return {"gpus": asked.gpus, "feasible": bool(found), **beyond_json(around), "ways": ways}
+    rests = rest_of(own, question, found[0][0] if found else None) if own else None
+    return {"gpus": asked.gpus, "feasible": bool(found), **beyond_json(around), **rest_json(rests), "ways": ways}
 
 
 def predict(asked: Rows) -> dict[str, Any]:
