@@ -1,11 +1,14 @@
 """A benchmark's clients whose answers have one length, held against vLLM's scheduler simulated step by step."""
 
+from random import Random
+
 import pytest
 from pytest import approx
 
 from infrascale.hardware import Host
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.serving import Limits, Regime, Waves, closed_loop
+from infrascale.serving.burst import burst_spread
 from infrascale.serving.simulation.replica import _Run
 from infrascale.serving.simulation.request import PS_PER_S, Request, Settings
 from infrascale.work import Batch
@@ -29,11 +32,18 @@ def step_s(batch: Batch) -> float:
     return 8e-3 + 1.5e-4 * batch.prefill_tokens + 3e-4 * batch.decode_seqs
 
 
-def simulated(isl: int, osl: int, clients: int, step_tokens: int, ahead: bool) -> tuple[float, float]:
-    """Mean TPOT and TTFT of clients who send again as soon as they are answered."""
+def simulated(
+    isl: int, osl: int, clients: int, step_tokens: int, ahead: bool, width: float = 0.0
+) -> tuple[float, list[float]]:
+    """Mean TPOT, and every TTFT in order, of clients who send again as soon as they are answered.
+
+    `width`: of the answers' lengths over their mean, drawn evenly.
+    """
+    draw = Random(1)
+    lengths = [max(2, round(osl * (1 + width * (draw.random() - 0.5)))) for _ in range(clients * ROUNDS)]
     requests = [
-        Request(index=i, arrival_ps=round((FRONT_S + APART_S * i) * PS_PER_S), isl_tokens=isl, osl_tokens=osl, stream=i)
-        for i in range(clients * ROUNDS)
+        Request(index=i, arrival_ps=round((FRONT_S + APART_S * i) * PS_PER_S), isl_tokens=isl, osl_tokens=n, stream=i)
+        for i, n in enumerate(lengths)
     ]
     settings = Settings(
         kv_blocks=100_000, max_num_batched_tokens=step_tokens, prefix_caching=False, async_scheduling=ahead
@@ -51,9 +61,8 @@ def simulated(isl: int, osl: int, clients: int, step_tokens: int, ahead: bool) -
                 run.coming.append(following)
                 run.coming.sort(key=lambda request: -request.arrival_ps)
         ended = now
-    tpot = [(r.last_ps - r.first_ps) / PS_PER_S / (osl - 1) for r in requests]
-    ttft = [r.first_ps / PS_PER_S - sent[r.index] for r in requests]
-    return sum(tpot) / len(tpot), sum(ttft) / len(ttft)
+    tpot = [(r.last_ps - r.first_ps) / PS_PER_S / (r.osl_tokens - 1) for r in requests]
+    return sum(tpot) / len(tpot), sorted(r.first_ps / PS_PER_S - sent[r.index] for r in requests)
 
 
 def analytic(isl: int, osl: int, clients: float, step_tokens: int, ahead: bool = True, one_length: bool = True):
@@ -69,7 +78,22 @@ def test_answers_of_one_length_keep_step_as_in_the_scheduler(load, ahead):
     tpot_s, ttft_s = simulated(*load, ahead)
     found = analytic(*load, ahead)
     assert found.tpot_s.mean_s == approx(tpot_s, rel=0.05)
-    assert found.ttft_s.mean_s == approx(ttft_s, rel=0.25)
+    assert found.ttft_s.mean_s == approx(sum(ttft_s) / len(ttft_s), rel=0.25)
+
+
+@pytest.mark.parametrize("load", [(128, 32, 6, 512), (256, 64, 10, 512), (1000, 200, 32, 8192), (500, 100, 100, 8192)])
+def test_the_tail_of_a_benchmark_is_its_first_wave(load):
+    """Nineteen of twenty requests: those who were sent at once wait for all prompts ahead."""
+    isl, osl, clients, step_tokens = load
+    ttft_s = simulated(*load, True, width=0.5)[1]
+    limits = Limits(max_num_seqs=1024, cached_seqs=1e5, step_tokens=step_tokens, unseen_steps=1.0)
+    host = Host(step_s=8e-3, seq_s=3e-4, request_s=FRONT_S, prompt_token_s=0.0)
+    waves, laws = Waves(count=ROUNDS, length_spread=0.5), dict(efficiency().laws)
+    asked = step_s, Workload(isl_tokens=isl, osl_tokens=osl), limits, host, laws, clients
+    mean_s = closed_loop(*asked, Regime.BURST, waves).ttft_s.mean_s
+    found = burst_spread(*asked, waves, mean_s)
+    assert found.mean_s == mean_s
+    assert found.quantiles_s[0.95] == approx(ttft_s[int(0.95 * (len(ttft_s) - 1))], rel=0.25)
 
 
 def test_nobody_disturbs_a_lone_client():

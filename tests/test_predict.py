@@ -26,16 +26,18 @@ def test_a_row_is_answered_and_kept(tmp_path):
     (row,) = predicted(tmp_path, GOOD)
     assert row["status"] == "ok" and row["notes"] == "kept as it is" and set(COLUMNS) <= set(row)
     values = [float(row[key]) for key in COLUMNS if row[key] and key.startswith("pred_")]
-    assert len(values) == 13 and all(isfinite(v) and v > 0 for v in values)
+    assert len(values) == 17 and all(isfinite(v) and v > 0 for v in values)
     for measure in MEASURES:
         low, middle, high = (float(row[f"pred_{measure}{end}"]) for end in ("_low", "", "_high"))
         assert low < middle < high
     assert 0.004 < float(row["pred_tpot_mean_s"]) < 0.02  # weights alone: 16 GB at 3.35 TB/s
 
 
-def test_a_steady_open_load_has_percentiles_in_order_and_a_closed_one_has_none(tmp_path):
+def test_a_steady_open_load_has_percentiles_in_order_and_a_closed_one_of_its_first_token(tmp_path):
     closed, steady = predicted(tmp_path, GOOD, GOOD.replace("closed,16,", "open,,3"))
-    assert not any(closed[f"pred_{name}"] for name in TAILS)
+    waits = [float(closed[name]) for name in (f"pred_ttft_p{share}_s" for share in (50, 90, 95, 99))]
+    assert waits == sorted(waits) and waits[0] < float(closed["pred_ttft_mean_s"]) * 1.1 < waits[3] * 1.2
+    assert not any(closed[f"pred_{name}"] for name in TAILS if not name.startswith("ttft"))
     for name in ("ttft", "tpot", "e2e"):
         values = [float(steady[f"pred_{name}_p{share}_s"]) for share in (50, 90, 95, 99)]
         assert values == sorted(values) and values[0] < float(steady[f"pred_{name}_mean_s"]) * 1.1 < values[3] * 1.2

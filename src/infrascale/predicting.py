@@ -33,6 +33,7 @@ from infrascale.serving import (
     tpot_s,
 )
 from infrascale.serving import Regime as Load
+from infrascale.serving.burst import burst_spread
 from infrascale.serving.queueing import Loaded, Replica
 from infrascale.serving.routing import Arrivals
 from infrascale.serving.steady_state import decode_batch
@@ -42,7 +43,7 @@ from infrascale.workload import Workload
 
 MEASURES = ("ttft_mean_s", "tpot_mean_s", "e2e_mean_s", "output_tok_per_s_total")
 COLUMNS = tuple(f"pred_{m}{end}" for m in MEASURES for end in ("", "_low", "_high"))
-#: Percentiles, where the load is open and steady; of a closed loop the TTFT, where all answers have one length. No
+#: Percentiles, where the load is open and steady; of a closed loop in which nobody waits for a place, of the TTFT. No
 #: measurements tell how sure they are.
 TAILS = tuple(f"{name}_p{share}_s" for name in ("ttft", "tpot", "e2e") for share in (50, 90, 95, 99))
 COLUMNS += (*(f"pred_{name}" for name in TAILS), "pred_power_w", "status", "reason")
@@ -177,7 +178,11 @@ def _closed(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
     laws = dict(timer.efficiency.laws)
     p = closed_loop(timer, row.workload, limits, timer.host, laws, row.concurrency or 1.0, Load.BURST, row.waves)
     cells = _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, p.output_token_per_s, p.running_seqs)
-    return cells | _tails({"ttft": p.ttft_s})
+    first = p.ttft_s
+    if not first.quantiles_s and limits.takes_any_step and not p.waiting_seqs:
+        args = timer, row.workload, limits, timer.host, laws, p.running_seqs, row.waves
+        first = burst_spread(*args, first.mean_s)
+    return cells | _tails({"ttft": first})
 
 
 def _tails(felt: dict[str, Spread]) -> Found:

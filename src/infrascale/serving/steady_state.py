@@ -278,15 +278,29 @@ def burst_wait_s(
 
     Outputs of one length keep the order and the gaps of wave 0, so its followers find the queue empty.
     """
-    held_s = found.extra_s + found.decode_s * min(1.0, workload.new_tokens / limits.step_tokens)
-    first_wave_s = max(0.0, running - 1) / 2 * held_s
-    later_s = 0.0
-    if waves.length_spread > 0 and held_s > 0:
-        apart_s = waves.length_spread * max(0.0, workload.osl_tokens - 1) * token_s
-        for wave in range(1, int(waves.count)):
-            busy = min(0.98, running * held_s / hypot(running * held_s, wave**0.5 * apart_s))
-            later_s += min(first_wave_s, held_s * busy / (2 * (1 - busy)))
+    first_wave_s = max(0.0, running - 1) / 2 * held_s(found, workload, limits)
+    later_s = sum(wait_s for _, wait_s in later_waits(found, workload, limits, running, token_s, waves))
     return (first_wave_s + laws["burst_resync"] * later_s) / waves.count
+
+
+def held_s(found: Steps, workload: Workload, limits: Limits) -> float:
+    """Time for which one prompt holds the prefill queue [s]."""
+    return found.extra_s + found.decode_s * min(1.0, workload.new_tokens / limits.step_tokens)
+
+
+def later_waits(
+    found: Steps, workload: Workload, limits: Limits, running: float, token_s: float, waves: Waves
+) -> list[tuple[float, float]]:
+    """Of each wave after the first: the chance that the prefill queue is busy, and the mean wait in it [s]."""
+    each_s = held_s(found, workload, limits)
+    if waves.length_spread <= 0 or each_s <= 0:
+        return [(0.0, 0.0)] * (int(waves.count) - 1)
+    most_s, waits = max(0.0, running - 1) / 2 * each_s, []
+    apart_s = waves.length_spread * max(0.0, workload.osl_tokens - 1) * token_s
+    for wave in range(1, int(waves.count)):
+        busy = min(0.98, running * each_s / hypot(running * each_s, wave**0.5 * apart_s))
+        waits.append((busy, min(most_s, each_s * busy / (2 * (1 - busy)))))
+    return waits
 
 
 def admission(limits: Limits, workload: Workload, running: float) -> tuple[float, float]:
