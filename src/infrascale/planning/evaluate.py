@@ -176,19 +176,24 @@ class Judge:
             )
         return found
 
+    @cached_property
+    def _replica(self) -> Replica:
+        """With room for any number: those with room for others share its step times."""
+        return next(iter(self.tables.replicas.values()), None) or Replica(
+            timer=self._step_s,
+            workload=self.scenario.workload,
+            limits=self._limits(1.0),
+            host=self.timer.host,
+            unseen_steps=steps_until_seen(self.deployment.engine),
+        )
+
     def _spread(self, found: Performance, request_per_s: float, batch: float) -> Performance:
         """The same replica under random arrivals at this rate, with quantiles; infinite where it is saturated.
 
         The mean of E2E stays that of the closed loop, which ties loads to rates and replicas to demands.
         """
         if batch not in self.tables.replicas:
-            self.tables.replicas[batch] = Replica(
-                timer=self._step_s,
-                workload=self.scenario.workload,
-                limits=self._limits(batch),
-                host=self.timer.host,
-                unseen_steps=steps_until_seen(self.deployment.engine),
-            )
+            self.tables.replicas[batch] = self._replica.within(self._limits(batch))
         arrivals = Arrivals(request_per_s=request_per_s, scv=self.scenario.arrival_cv**2)
         loaded = self.tables.replicas[batch].under(arrivals)
         if isinstance(loaded, Saturated):
@@ -206,6 +211,15 @@ class Judge:
         promise = self.scenario.promise
         quick = 1 - promise.token_per_s * promise.tpot_of(found)
         return min(quick, 1 - promise.ttft_of(found) / promise.ttft_s)
+
+    def ease(self, found: Performance) -> float:
+        """By how much the tighter of the two promises could be tighter still; of the sign of comfort.
+
+        Near saturation waits grow as 1 / (1 − load): this falls in a straight line there, and stays between ±1.
+        """
+        promise = self.scenario.promise
+        quick = 1 / (promise.token_per_s * promise.tpot_of(found))
+        return min(2.0, quick, promise.ttft_s / promise.ttft_of(found)) - 1
 
     def replicas_for(self, requests: float, batch: float) -> float:
         """Replicas, not rounded, that leave `requests` in flight in each (Little's law where a rate is asked)."""

@@ -55,7 +55,7 @@ def fewest_replicas(judge: Judge, batch: int) -> Found | None:
     """The smallest N that keeps the promise with this batch, or None."""
 
     def spare(requests: float) -> float:
-        return judge.comfort(judge.performance(requests, batch)) + TOLERANCE
+        return judge.ease(judge.performance(requests, batch)) + TOLERANCE
 
     def replicas(requests: float) -> int:
         return max(1, ceil(judge.replicas_for(requests, batch) * (1 - 1e-12)))
@@ -64,8 +64,10 @@ def fewest_replicas(judge: Judge, batch: int) -> Found | None:
         return None
     if spare(batch) >= 0:
         low, high = batch, judge.beyond(batch)
+    elif batch > 2 and spare(batch / 2) >= 0:
+        low, high = batch / 2, batch
     else:
-        low, high = batch / 2 if batch > 2 and spare(batch / 2) >= 0 else judge.least, batch
+        low, high = judge.least, batch / 2 if batch > 2 else batch
     low, high = crossing(
         spare, low, high, lambda low, high: high - low <= 1e-13 * high or replicas(low) == replicas(high)
     )
@@ -75,6 +77,20 @@ def fewest_replicas(judge: Judge, batch: int) -> Found | None:
         fewest += 1
         found = judge.outcome(fewest, batch)
     return Found(replicas=fewest, batch=batch, outcome=found, bracket=(low, high))
+
+
+def fewer_replicas(judge: Judge, batch: int, than: Found) -> Found | None:
+    """With this batch: fewer replicas than found, or as many; None where that is not enough.
+
+    Two loads tell: with one replica fewer the promise breaks, or there is something to look for.
+    """
+    if than.replicas > 1 and judge.outcome(than.replicas - 1, batch).keeps:
+        return fewest_replicas(judge, batch)
+    outcome = judge.outcome(than.replicas, batch)
+    if not outcome.keeps:
+        return None
+    broken = judge.outcome(than.replicas - 1, batch).load * batch if than.replicas > 1 else judge.beyond(batch)
+    return Found(replicas=than.replicas, batch=batch, outcome=outcome, bracket=(outcome.load * batch, broken))
 
 
 def most_requests(judge: Judge, batch: int) -> int:
@@ -109,7 +125,7 @@ def solve(judge: Judge) -> Candidate | Rejection:
             break
         if best is not None and best.replicas == 1 and batch > smallest_holding(held, best.requests):
             continue  # holds the same requests as the last
-        found = fewest_replicas(judge, batch)
+        found = fewest_replicas(judge, batch) if best is None else fewer_replicas(judge, batch, best)
         if found is not None and (best is None or order(found) < order(best)):
             best = found
     return candidate_of(judge, best) if best else rejection(judge)

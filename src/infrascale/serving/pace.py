@@ -1,6 +1,6 @@
 """How fast a replica's steps are, by how many requests run.
 
-In: StepTimer, Workload, tokens a step.    Out: times by state, as lists that grow as far as they are asked.
+In: StepTimer, Workload, tokens a step.    Out: times by state.
 Idea: the timer is asked at three states an octave; between them times lie on straight lines. A step that carries k
 prompts beside the decoding takes
 
@@ -12,7 +12,7 @@ Shared by replicas that differ in their limits alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
 from dataclasses import replace
 from math import exp, log, log2
 from typing import NamedTuple
@@ -51,8 +51,9 @@ class Pace:
         spread = log(1 + workload.isl_cv**2)
         self.times_mean = exp(self.power * (self.power - 1) * spread / 2)
         self.prompt_scv = exp(self.power**2 * spread) - 1  # of how long a prompt takes
-        self._knots = _knots()
-        self._known = self._asked(next(self._knots))
+        self._steps: dict[int, Step] = {}
+        self._knots: list[int] = []
+        self._known: dict[int, tuple[float, float, float, int]] = {}
 
     def _first_s(self, workload: Workload) -> float:
         """What a prompt adds to the steps of a replica that is neither idle nor full."""
@@ -60,23 +61,31 @@ class Pace:
         return found.chunks * (self.timer(found.mixed) - self.timer(found.decode))
 
     def at(self, running: int) -> Step:
-        if len(self.steps) < running:
-            self.grow(running)
-        return self.steps[running - 1]
+        found = self._steps.get(running)
+        if found is None:
+            found = self._steps[running] = self._between(running)
+        return found
 
-    def grow(self, running: int) -> None:
-        """Make the list reach so far."""
-        while len(self.steps) < running:
-            knot = next(self._knots)
-            low, high, width = self._known, self._asked(knot), knot - len(self.steps) - 1
-            for i in range(width):
-                weight = i / width
-                between = [a + weight * (b - a) for a, b in zip(low[:3], high[:3], strict=True)]
-                self.steps.append(self._step(len(self.steps) + 1, *between, (high if weight > 0.5 else low)[3]))
-            self._known = high
+    def _between(self, running: int) -> Step:
+        """On the straight line between the states on either side at which the timer is asked."""
+        knots = self._knots
+        while not knots or knots[-1] < running:
+            knots.append(_knot(len(knots)))
+        after = bisect_left(knots, running)
+        low, high = knots[max(0, after - 1)], knots[after]
+        weight = (running - low) / (high - low) if high > low else 1.0
+        below, above = self._asked(low), self._asked(high)
+        times = [a + weight * (b - a) for a, b in zip(below[:3], above[:3], strict=True)]
+        return self._step(running, *times, (above if weight > 0.5 else below)[3])
 
     def _asked(self, running: int) -> tuple[float, float, float, int]:
         """By the timer: decoding, the first prompt, each further one, and the steps that carry one."""
+        found = self._known.get(running)
+        if found is None:
+            found = self._known[running] = self._timed(running)
+        return found
+
+    def _timed(self, running: int) -> tuple[float, float, float, int]:
         found = step_batches(self.workload, self.limits, float(running))
         decode_s, mixed_s = self.timer(found.decode), self.timer(found.mixed)
         first_s = self.times_mean * max(0.0, found.chunks * (mixed_s - decode_s))
@@ -98,12 +107,6 @@ class Pace:
         )
 
 
-def _knots() -> Iterator[int]:
+def _knot(place: int) -> int:
     """1, 2, 3, 4, 5, 6, 8, 10, 13, 16, …: three an octave."""
-    last, power = 0, 0
-    while True:
-        knot = round(2 ** (power / 3))
-        if knot > last:
-            yield knot
-            last = knot
-        power += 1
+    return place + 1 if place < 6 else round(2 ** (place / 3 + 1))

@@ -53,12 +53,12 @@ class Prompts:
             return step.decode_s
         return step.decode_s * max(1.0, prompts / self.a_step) + step.first_s + (prompts - 1) * step.more_s
 
-    def first_s(self, states: Sequence[int], isl: Sequence[float]) -> list[float]:
-        """At every lattice point, from a place to the first token, beside `states[i]` others; `isl[i]` is its prompt
-        over the mean."""
+    def first_s(self, states: Sequence[int], chunks: Sequence[int], costs: Sequence[float]) -> list[float]:
+        """At every lattice point, from a place to the first token, beside `states[i]` others.
+
+        `chunks[i]`, `costs[i]`: steps that its own prompt takes, and what it costs over the mean.
+        """
         follow = self._among_regular if self.scv in (0.0, 1.0) else self._step_by_step
-        chunks = [max(1, ceil(length / self.a_step)) for length in isl]
-        costs = [length**self.pace.power / self.pace.times_mean for length in isl]
         found: list[float] = []
         for running, start, stop in _runs(states):
             step = self.pace.at(running)
@@ -100,20 +100,21 @@ class Prompts:
         if self.scv:
             lengths = [self._lasts_s(step, k) for k in range(len(coming))]
             under_way = cumulative([a * b for a, b in zip(coming, lengths, strict=True)])
-        others: dict[int, list[float]] = {}
+        others: dict[tuple[int, int], list[float]] = {}
         points, texts, texts_before, found = lattice(), deviates(TEXTS), deviates(TEXTS_BEFORE), []
         for i in range(start, stop):
             point = points[i]
             prompts = bisect_left(under_way, point[UNDER_WAY])
-            lasts_s = lengths[prompts]
-            key = prompts
+            lasts_s = with_others_s = lengths[prompts]
+            level = 4
             if prompts and varied:
-                prompts_s = prompts * more_s
-                lasts_s += prompts_s * (self._met(prompts, texts_before[i], prompts_s / lasts_s) - 1)
-                key = round(lasts_s / decode_s * 4) * 1000 + prompts  # told apart to a quarter of a step
-            counts = others.get(key)
+                text = self._text(prompts, texts_before[i])
+                level = round(4 * text)  # whose company is counted together
+                lasts_s = self._met(prompts, lengths[prompts], text, more_s)
+                with_others_s = self._met(prompts, lengths[prompts], level / 4, more_s)
+            counts = others.get((prompts, level))
             if counts is None:
-                counts = others[key] = cumulative(chances(beside * lasts_s / mean_s))
+                counts = others[prompts, level] = cumulative(chances(beside * with_others_s / mean_s))
             came: float = bisect_left(counts, point[BESIDE])
             waits = point[PHASE] * lasts_s + unseen_s
             if came:
@@ -154,8 +155,8 @@ class Prompts:
                 seen = ahead
             left_s = lasts_s - ago_s
             if prompts and varied:
-                share = prompts * more_s / lasts_s
-                left_s *= 1 + share * (self._met(prompts, texts_before[i], share) - 1)
+                text = self._text(prompts, texts_before[i])
+                left_s *= self._met(prompts, lasts_s, text, more_s) / lasts_s
             waits = left_s + sum(self._lasts_s(step, prompts) for prompts in carried[1:])
             came: float = seen + bisect_left(after[i], left_s * rate)
             if came:
@@ -180,12 +181,13 @@ class Prompts:
         width, half = widths[prompts]
         return exp(width * deviate - half)
 
-    def _met(self, prompts: int, deviate: float, share: float) -> float:
-        """The same of those in a step that an arrival interrupts, which the longer they are it does the likelier.
+    def _met(self, prompts: int, lasts_s: float, text: float, more_s: float) -> float:
+        """How long a step lasts, whose prompts take `text` times their mean, among those that arrivals interrupt.
 
-        `share`: of the step, that they take on average.
+        The longer its prompts, the likelier it is met: by as much as they make up of the step.
         """
-        return self._text(prompts, deviate) * (1 + share * self.pace.prompt_scv / prompts)
+        prompts_s = prompts * more_s
+        return lasts_s + prompts_s * (text * (1 + prompts_s / lasts_s * self.pace.prompt_scv / prompts) - 1)
 
     def gaps_s(self, states: Sequence[int]) -> list[float]:
         """Gaps between tokens at every lattice point: a step, and the prompts that ride in it."""

@@ -140,14 +140,12 @@ class Replica:
     @cached_property
     def tokens_s(self) -> list[float]:
         """TPOT at 1, 2, … places running."""
-        self.steps_at(self.places)
-        return [step.token_s for step in self._pace.steps[: self.places]]
+        return [self.steps_at(n).token_s for n in range(1, self.places + 1)]
 
     @cached_property
     def lives_s(self) -> list[float]:
         """How long a request holds its place at 1, 2, … running."""
-        self.steps_at(self.places)
-        return [step.life_s for step in self._pace.steps[: self.places]]
+        return [self.steps_at(n).life_s for n in range(1, self.places + 1)]
 
     @cached_property
     def down(self) -> list[float]:
@@ -257,6 +255,13 @@ class Replica:
         return min(served, self._most) / self.steps_at(served).life_s
 
     @cached_property
+    def _own_prompts(self) -> tuple[list[int], list[float]]:
+        """Steps that each point's prompt takes, and what it costs over the mean."""
+        isl, pace = self._lengths[0], self._pace
+        chunks = [max(1, ceil(length / self.prompts_a_step)) for length in isl]
+        return chunks, [length**pace.power / pace.times_mean for length in isl]
+
+    @cached_property
     def _lengths(self) -> tuple[list[float], list[float]]:
         """ISL and OSL at every lattice point, over their means: the longer the one, the shorter the other."""
         normal, load = deviates(LENGTHS), self.workload
@@ -281,7 +286,7 @@ class Replica:
         reading_s = self.host.prompt_token_s * self.workload.isl_tokens
         first_s = [
             FRONT_S + reading_s * length + prompt_s
-            for length, prompt_s in zip(isl, prompts.first_s(states, isl), strict=True)
+            for length, prompt_s in zip(isl, prompts.first_s(states, *self._own_prompts), strict=True)
         ]
         for i in range(int((1 - waits) * len(points)), len(points)):
             first_s[i] += wait_s(points[i][STATE])
