@@ -36,8 +36,6 @@ from infrascale.screen.origins import Kind, Origin
 
 MOST_FILES, MOST_MIB, MOST_UNPACKED_MIB = 20, 20, 64
 KINDS = ["json", "jsonl", "csv", "yaml", "yml", "gz", "toml"]
-#: Screens with charts that are still the general model's: how the answer bends, and the break-even.
-GENERAL = ("cost",)
 OWN = "own_calibration"  # where the session keeps it
 
 
@@ -57,7 +55,7 @@ def used(values: dict[str, Any]) -> Own | None:
     return st.session_state.get(OWN) if values["calibrated"] else None
 
 
-def said(w: Words, values: dict[str, Any], screen: str) -> None:
+def said(w: Words, values: dict[str, Any]) -> None:
     """Beside the answer: that it rests on load tests, or that the URL speaks of some that this session lacks."""
     if not values["calibrated"]:
         return
@@ -66,8 +64,6 @@ def said(w: Words, values: dict[str, Any], screen: str) -> None:
         st.warning(w.say("calibration.missing"), icon=":material/link_off:")
         return
     rests(w, own)
-    if screen in GENERAL:
-        st.caption(w.say("calibration.curves_general"))
 
 
 def rests(w: Words, own: Own) -> None:

@@ -85,8 +85,9 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
     if len(found.options) > 1:
         chips.titled(w, w.say("costs.ways"), whence.get("bill", whence["electricity"]), "ways")
         _ways(w, found)
-    st.subheader(w.say("costs.apis"))
-    _apis(w, found, asked)
+    listed = w.say("origin.api", requests=w.number(usage.requests))
+    chips.titled(w, w.say("costs.apis"), Origin(kind=Kind.ASSUMED, formula=(listed,)), "apis")
+    _apis(w, found, asked, own)
 
 
 def _tiles(w: Words, best: Option, whence: dict[str, Origin]) -> None:
@@ -195,7 +196,7 @@ def _ways(w: Words, found: Costing) -> None:
     st.caption(w.say("costs.front_means"))
 
 
-def _apis(w: Words, found: Costing, asked: Question) -> None:
+def _apis(w: Words, found: Costing, asked: Question, learnt: calibrate.Own | None) -> None:
     best, market = found.options[0], found.market
     offers = [one for one in api_offers(found.plan.scenario.workload, found.plan.scenario.model.id, market.today)
               if one.same_model]  # fmt: skip
@@ -204,8 +205,6 @@ def _apis(w: Words, found: Costing, asked: Question) -> None:
         other = bool(offers) and market.rate is None
         st.info(w.say("costs.other_currency" if other else "costs.no_api", model=found.plan.scenario.model.id))
         return
-    listed = w.say("origin.api", requests=w.number(best.usage.requests))
-    chips.chip(w, Origin(kind=Kind.ASSUMED, formula=(listed,)), "apis")
     st.caption(w.say("costs.apis_means"))
     cached = bool(found.plan.scenario.workload.prefix_hit_fraction)
     own = best.bill.per_month if best.bill else None
@@ -230,20 +229,21 @@ def _apis(w: Words, found: Costing, asked: Question) -> None:
         )
     title = f"{w.say('costs.a_month')} [{market.currency}]"
     charts.shown(w, charts.ranges(rows, title, zero=True), table, w.say("costs.apis"))
-    st.subheader(w.say("costs.break_even"))
+    chips.titled(w, w.say("costs.break_even"), Origin(kind=Kind.COMPUTED, formula=(w.say("origin.even"),)), "even")
     if asked.users is None:
         st.info(w.say("costs.needs_users"))
         return
     if own is None:
         return
     against, charge = charges[0]
-    key = f"even {asked.model_dump_json()} {against.provider} {against.model} {market.today}"
+    key = f"even {asked.model_dump_json()} {against.provider} {against.model} {market.today} {learnt and learnt.toml}"
     upto = max(asked.users * 8, 4096.0)
+    law = learnt.calibration if learnt else None
     even = jobs.answer(
-        w, "even", key, None, lambda tell: hosting_break_even(asked, best, market, charge, upto, progress=tell)
-    )
+        w, "even", key, None, lambda tell: hosting_break_even(asked, best, market, charge, upto, tell, law),
+        private=learnt is not None,
+    )  # fmt: skip
     if even is not None:
-        chips.chip(w, Origin(kind=Kind.COMPUTED, formula=(w.say("origin.even"),)), "even")
         _break_even(w, replace(found, apis=charges, against=against, break_even=even), even)
 
 

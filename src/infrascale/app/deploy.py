@@ -23,8 +23,10 @@ from infrascale.parsing.plans import command, provenance
 from infrascale.parsing.scenarios import Question
 from infrascale.planning import Plan
 from infrascale.report import FORMATS, report
+from infrascale.report.learnt import Own as Taught
 from infrascale.screen import certainty_json, plan_json
 
+CALIBRATION = "calibration.toml"  # what is downloaded beside a plan that rests on it
 #: Who checks the form of a target in this project's tests: see docs/deploy.md.
 TESTED = {
     "vllm": "vLLM's own parser", "compose": "Compose Specification", "kubernetes": "kubernetes-validate",
@@ -47,27 +49,25 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
             refused(w, error)
     with right:
         st.subheader(w.say("app.report"))
-        _report(w, form, plan, asked, language, today)
+        _report(w, form, plan, asked, language, today, own)
         st.subheader(w.say("deploying.again"))
         config = config_of(form.values)
         line = command(as_file(form.values, asked), plan.solver)
-        st.code(line + (" --calibration calibration.toml" if own else ""), language=None, wrap_lines=True)
+        st.code(line + (f" --calibration {CALIBRATION}" if own else ""), language=None, wrap_lines=True)
         st.caption(w.say("deploying.again_hint"))
         if config:
             st.download_button(
                 w.say("app.download", name="config.json"), json.dumps(config[1], indent=2), "config.json"
             )
         if own:
-            st.download_button(w.say("calibration.download"), own.toml, "calibration.toml", "application/toml")
+            st.download_button(w.say("calibration.download"), own.toml, CALIBRATION, "application/toml")
             st.caption(w.say("deploying.calibrated"))
-        else:
-            saved = (
-                plan_json(plan) | certainty_json(sure) | provenance(asked, plan.solver, config[1] if config else None)
-            )
-            st.download_button(w.say("app.plan_file"), json.dumps(saved, indent=2), "plan.json", "application/json")
-            target = form.values["target"]
-            st.code(f"infrascale export plan.json --to {target}\ninfrascale report plan.json --lang {language}",
-                    language=None, wrap_lines=True)  # fmt: skip
+        asked_as = provenance(asked, plan.solver, config[1] if config else None, CALIBRATION if own else None)
+        saved = plan_json(plan) | certainty_json(sure) | asked_as
+        st.download_button(w.say("app.plan_file"), json.dumps(saved, indent=2), "plan.json", "application/json")
+        target = form.values["target"]
+        st.code(f"infrascale export plan.json --to {target}\ninfrascale report plan.json --lang {language}",
+                language=None, wrap_lines=True)  # fmt: skip
 
 
 def _files(w: Words, form: Form, plan: Plan, asked: Question, language: str) -> None:
@@ -87,7 +87,9 @@ def _files(w: Words, form: Form, plan: Plan, asked: Question, language: str) -> 
         st.download_button(w.say("app.download", name=name), text, name.replace("/", "-"), key=f"file_{name}")
 
 
-def _report(w: Words, form: Form, plan: Plan, asked: Question, language: str, today: date) -> None:
+def _report(
+    w: Words, form: Form, plan: Plan, asked: Question, language: str, today: date, own: calibrate.Own | None
+) -> None:
     kind = form.choice("format", list(FORMATS), w.say("app.report_format"), str.upper)
     if language != w.language:
         st.caption(w.say("deploying.english"))
@@ -95,7 +97,10 @@ def _report(w: Words, form: Form, plan: Plan, asked: Question, language: str, to
         return
     with st.spinner(w.say("app.report_make")):
         market = market_of(asked, plan.scenario, today=today)
-        made = report(plan, asked, language=language, to=kind, name=f"report.{kind}", on=today, market=market)
+        taught = Taught(taught=own.calibration, file=CALIBRATION) if own else None
+        made = report(
+            plan, asked, language=language, to=kind, name=f"report.{kind}", on=today, market=market, own=taught
+        )
     name, content = next(iter(made.items())) if len(made) == 1 else ("report.zip", _zipped(made))
     st.download_button(w.say("app.download", name=name), content, name, key="made", type="primary")
 

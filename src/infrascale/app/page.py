@@ -46,6 +46,7 @@ h1 { padding: 0 !important; font-size: 2rem !important; }
 h3 { font-size: 1.2rem !important; }
 [data-testid=stCaptionContainer], [data-testid=stCaptionContainer] * { color: inherit !important; }
 [data-testid=stCaptionContainer] { opacity: .85; }
+@media (min-width: 150rem) { html { font-size: 150%; } }
 .st-key-w_goal, .st-key-w_screen {
   [role=radiogroup] { gap: .4rem; }
   [role=radiogroup] > div { border: 1px solid color-mix(in srgb, currentColor 35%, transparent); border-radius: .5rem;
@@ -120,7 +121,7 @@ def _plan(w: Words, form: Form, banner: Place) -> None:
     with banner:
         answer.sentence(w, plan, sure, asked)
         st.markdown(flow_sentence(w, facts.demand_of(asked), flow(plan.scenario, plan.best)))
-        calibrate.said(w, form.values, screen)
+        calibrate.said(w, form.values)
     if screen in FORMS:
         with st.container(border=True):
             answer.tiles(w, plan, sure)

@@ -67,22 +67,23 @@ def asked_as(keys: Mapping[str, Any], solver: str, calibration: str | None = Non
     """What a plan file adds to the answer, for the keys that a person gave."""
     asked = question(keys)
     config = local_config(asked.model)
-    found = provenance(asked, solver, config[1] if config else None)
-    if calibration is None:
-        return found
-    return found | {
-        "calibration": calibration,
-        "command": f"{found['command']} --calibration {shlex.quote(calibration)}",
-    }
+    return provenance(asked, solver, config[1] if config else None, calibration)
 
 
-def provenance(asked: Question, solver: str, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The version, the whole question, its command, and the config.json of a model of one's own."""
+def provenance(
+    asked: Question, solver: str, config: Mapping[str, Any] | None = None, calibration: str | None = None
+) -> dict[str, Any]:
+    """The version, the whole question, its command; the config.json of a model of one's own; the file of load tests."""
     found: dict[str, Any] = {
         "infrascale_version": VERSION,
         "question": asked.model_dump(exclude_none=True),
         "command": command(asked, solver),
     }
+    if calibration is not None:
+        found |= {
+            "calibration": calibration,
+            "command": f"{found['command']} --calibration {shlex.quote(calibration)}",
+        }
     return found | ({"model_config_json": config} if config else {})
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from infrascale import api
+from infrascale.calibration.own import Calibration
 from infrascale.economics import Bill, Span, monthly_usage
 from infrascale.economics.apis import ApiOffer, BreakEven, Ends, break_even
 from infrascale.economics.decision import Option, pareto
@@ -62,7 +63,7 @@ def costing(plan: Plan, market: Market, objective: Objective, curves: Efficiency
 
 def hosting_break_even(
     asked: Question, best: Option, market: Market, charge: Span, upto: float, progress: Progress | None = None,
-    calibration: str | None = None,
+    calibration: str | Calibration | None = None,
 ) -> BreakEven:  # fmt: skip
     """Own cost replanned at each number of users, on the GPU of the best option, against a charge for today's users.
 
