@@ -22,7 +22,7 @@ CONFIG = {
 
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_the_other_entrance_by_a_click(page, address, settled, language):
-    names = {"en": "What can my GPUs do?", "fr": "Que peuvent mes GPU ?"}
+    names = {"en": "What can my GPUs do?", "fr": "Que peuvent faire mes GPU ?"}
     said = {"en": "24 GPUs serve", "fr": "24 GPU servent"}
     page.goto(f"{address}/?lang={language}")
     settled(page)

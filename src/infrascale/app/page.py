@@ -46,7 +46,6 @@ h1 { padding: 0 !important; font-size: 2rem !important; }
 h3 { font-size: 1.2rem !important; }
 [data-testid=stCaptionContainer], [data-testid=stCaptionContainer] * { color: inherit !important; }
 [data-testid=stCaptionContainer] { opacity: .85; }
-@media (min-width: 150rem) { html { font-size: 150%; } }
 .st-key-w_goal, .st-key-w_screen {
   [role=radiogroup] { gap: .4rem; }
   [role=radiogroup] > div { border: 1px solid color-mix(in srgb, currentColor 35%, transparent); border-radius: .5rem;
