@@ -19,15 +19,14 @@ def catalog(
 ) -> None:
     """GPUs, models and prices known offline, and where their numbers come from."""
     from infrascale import catalog as shelf
+    from infrascale.catalog import spellings
     from infrascale.errors import CatalogError
 
     if kind == "show":
         if not name:
             raise CatalogError("nothing to show", why="no entry is named", fix="infrascale catalog show h100-sxm")
-        try:
-            stem, entry = shelf.find("gpus", name)
-        except CatalogError:
-            stem, entry = shelf.find("models", name)
+        machine = shelf.meant("gpus", name) or (spellings.other_machine(name) and not shelf.meant("models", name))
+        stem, entry = shelf.find("gpus" if machine else "models", name)
         if as_json:
             print(json.dumps({"entry": stem, **entry}, indent=2, default=str, ensure_ascii=False))
         else:

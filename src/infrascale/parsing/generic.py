@@ -135,18 +135,18 @@ def _copies(name: str, copies: int, one: float) -> Model:
 
 
 def _sparse(name: str, total: float, active: float) -> Model:
-    """Eight of 128 experts, or of 256 from 300 billion on, as wide as the total asks; the rest of what is active is
-    shared by all tokens.
-    """
+    """Eight of 128 experts, or of 256 from 300 billion on, and one shared by all tokens, as wide as both sizes ask."""
     layers, hidden = _shape(_SPARSE, total)
-    experts, picked = (256 if total > 300e9 else 128), 8
+    experts, picked, unit = (256 if total > 300e9 else 128), 8, 3 * hidden
     routed = _left(total, hidden, layers, False)
-    wide = max(64, round(routed / experts / (3 * hidden) / 64) * 64)
-    wanted = (active - _VOCAB * hidden) / layers - _attention(hidden).params
-    shared = round((wanted - picked * 3 * hidden * wide) / (3 * hidden) / 64) * 64
+    wanted = max(unit * 16, (active - _VOCAB * hidden) / layers - _attention(hidden).params)
+    one = max(unit * 16, (routed - wanted) / (experts - picked))  # one expert: all of them and the shared are `routed`
+    shared = wanted - picked * one
     if shared < 0:  # fewer experts a token where eight are too many
-        picked, shared = max(1, round(wanted / (3 * hidden * wide))), 0
+        one, shared = routed / experts, 0.0
+        picked = max(1, round(wanted / one))
     each = Moe(
-        hidden=hidden, experts=experts, experts_per_token=picked, intermediate=wide, shared_intermediate=shared
+        hidden=hidden, experts=experts, experts_per_token=picked, intermediate=max(16, round(one / unit / 16) * 16),
+        shared_intermediate=round(shared / unit / 16) * 16,
     )  # fmt: skip
     return _model(name, hidden, layers, False, each)

@@ -43,6 +43,7 @@ SHOWN: dict[str, tuple[str, Callable[[Any], str]]] = {
     "flop_per_s": ("arithmetic", _flop),
     "price": ("price", _price),
     "link": ("link", _link),
+    "offered": ("in --gpu any", lambda value: "yes" if value else "no, answered by name only"),
     "power_w": ("power", lambda value: f"{value:,.0f} W"),
     "idle_power_w": ("idle power", lambda value: f"{value:,.0f} W"),
     "params": ("parameters", lambda value: f"{value / 1e9:,.2f} billion"),
