@@ -47,6 +47,10 @@ def quote(offer, price, on=TODAY, gpu_id="h100-sxm", own=False):
     return Quote(gpu=gpu_id, offer=offer, price=price, on=on, source="test", own=own)
 
 
+def _cents(value):
+    return round(value.low.amount, 2), round(value.high.amount, 2)
+
+
 def resized(candidate, replicas):
     return replace(candidate, replicas=replicas, spare_replicas=0)
 
@@ -95,7 +99,7 @@ def test_purchase_by_hand_to_the_cent(plan, usage):
         network=span(18_000, EUR),
         hosting_per_kw=span(180, EUR),
         electricity_per_kwh=span(0.15, EUR),
-        maintenance_fraction_per_year=0.05,
+        maintenance_fraction_per_year=(0.05, 0.05),
         staff_per_month=span(4000, EUR),
     )
     rate = Rate(usd_per_eur=1.25, on=TODAY)
@@ -115,6 +119,29 @@ def test_whole_servers_are_bought_and_what_nobody_priced_is_named(plan, usage):
     bill = bought(resized(plan.best, 9), usage, price, Terms(), (1.0, 1.0), 1.0, EUR, None)
     assert bill.per_month.low.amount == pytest.approx(2 * 288_000 / 36)  # 9 GPUs: two servers of 8
     assert set(bill.unpriced) == {"network", "maintenance", "electricity", "hosting", "staff"}
+
+
+def test_upkeep_that_nobody_gave_is_the_catalogs_by_hand_to_the_cent():
+    """53 GPUs in seven servers at 300 000 USD: 2 100 000.
+
+    servers 2 100 000 / 36              = 58 333.33
+    network 4.9 … 11 % / 36             =  2 858.33 …  6 416.67        of 102 900 … 231 000
+    maintenance 5 … 10 % of both / 12   =  9 178.75 … 19 425.00
+    staff for up to 25 servers          =  6 250.00 …  8 333.00
+    """
+    market = prices.market([], {"hosting_per_kw": "0eur"}, own=["h100-sxm=300000usd/server"], offers=prices.BUY,
+                           where=prices.site("FRA"), peak_fraction=0.15, today=TODAY)  # fmt: skip
+    found = api.plan(model="llama-3.1-8b", gpu="h100-sxm", users=100)
+    usage = monthly_usage(found.scenario, found.best, peaked_day(0.15))
+    terms = replace(market.terms, hosting_per_kw=None)
+    bill = bought(resized(found.best, 53), usage, market.quotes[0], terms, (0.0, 0.0), 0.0, USD, None)
+    ends = {one.name: _cents(one.per_month) for one in bill.lines}
+    assert ends == {
+        "servers_with_gpus": (58_333.33, 58_333.33), "network": (2858.33, 6416.67),
+        "maintenance": (9178.75, 19_425.00), "staff": (6250.00, 8333.00),
+    }  # fmt: skip
+    many = bought(resized(found.best, 26 * 8), usage, market.quotes[0], terms, (0.0, 0.0), 0.0, USD, None)
+    assert many.lines[-1].per_month.low.amount == 2 * 6250  # a 26th server needs a second half
 
 
 def test_currencies_never_mix():

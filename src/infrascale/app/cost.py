@@ -113,7 +113,11 @@ def _prices(w: Words, bill: Bill, found: Costing) -> None:
     source = w.say("costs.own") if quote.own else quote.source
     said = [w.say("costs.price", price=amount(w, quote.price, 2), unit=w.say(f"costs.a_{unit}"), on=w.date(quote.on),
                   source=source)]  # fmt: skip
-    dated = {"tariff": market.tariff_on, "colocation": market.hosting_on} if quote.offer not in HOURLY else {}
+    dated = (
+        {"tariff": market.tariff_on, "colocation": market.hosting_on, "upkeep": market.upkeep_on}
+        if quote.offer not in HOURLY
+        else {}
+    )
     assumed = {name: on for name, on in dated.items() if on}
     said += [w.say(f"costs.{name}", on=w.date(on)) for name, on in assumed.items()]
     if market.rate:

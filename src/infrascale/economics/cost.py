@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from infrascale.economics.energy import Range
 from infrascale.economics.money import Currency, Rate, Span, converted, span
 from infrascale.economics.prices import Offer, Quote
 from infrascale.economics.usage import HOURS_PER_MONTH, Usage
@@ -27,18 +28,22 @@ LIFETIME_MONTHS = 36.0
 class Terms:
     """What surrounds the GPUs that are bought; a None or zero is left out of the bill and said.
 
-    `server`: a server without its GPUs. `network`: of one server. `hosting`: of one kW of GPUs and servers a month.
-    `residual_fraction`: share of the price got back at the end of life.
+    `server`: a server without its GPUs. `network`: of one server, or `network_fraction` of the price of servers and
+    GPUs. `hosting`: of one kW of GPUs and servers a month. `team_per_month` for every `team_servers` begun, where
+    `staff_per_month` is not given. `residual_fraction`: share of the price got back at the end of life.
     """
 
     lifetime_months: float = LIFETIME_MONTHS
     residual_fraction: float = 0.0
     server: Span | None = None
     network: Span | None = None
+    network_fraction: Range | None = None
     hosting_per_kw: Span | None = None
     electricity_per_kwh: Span | None = None
-    maintenance_fraction_per_year: float = 0.0
+    maintenance_fraction_per_year: Range = (0.0, 0.0)
     staff_per_month: Span | None = None
+    team_per_month: Span | None = None
+    team_servers: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +105,19 @@ def amortised(price: Span, terms: Terms) -> Span:
     return price * ((1 - terms.residual_fraction) / terms.lifetime_months)
 
 
+def part(price: Span, fraction: Range) -> Span:
+    """A share of a price, both ranges. 5 to 10 % of 1 000 to 2 000: 50 to 200."""
+    low, high = price.low.amount * fraction[0], price.high.amount * fraction[1]
+    return span(low, price.currency, high)
+
+
+def _staff(terms: Terms, servers: int) -> tuple[Span | None, float]:
+    """The person's own sum; else teams, as many as the servers need."""
+    if terms.staff_per_month is not None or terms.team_per_month is None:
+        return terms.staff_per_month, 1.0
+    return terms.team_per_month, float(ceil(servers / terms.team_servers))
+
+
 def bought(
     candidate: Candidate, usage: Usage, quote: Quote, terms: Terms, kwh: tuple[float, float], kw: float,
     currency: Currency, rate: Rate | None,
@@ -119,22 +137,25 @@ def bought(
             return None
         return converted(price, currency, rate) * count
 
-    for name, price in (("servers", terms.server), ("network", terms.network)):
+    network = terms.network
+    if network is None and terms.network_fraction:
+        network = part(gear, terms.network_fraction) * (1 / count)
+    for name, price in (("servers", terms.server), ("network", network)):
         if name == "servers" and per_server:
             continue
         found = add(name, price, count)
         if found:
             gear = gear + found
             lines.append(Line(name=name, per_month=amortised(found, terms)))
-    if terms.maintenance_fraction_per_year:
-        lines.append(Line(name="maintenance", per_month=gear * (terms.maintenance_fraction_per_year / 12)))
+    if any(terms.maintenance_fraction_per_year):
+        lines.append(Line(name="maintenance", per_month=part(gear, terms.maintenance_fraction_per_year) * (1 / 12)))
     else:
         unpriced.append("maintenance")
     power = add("electricity", terms.electricity_per_kwh, 1.0)
     if power:
         low, high = power.low.amount * kwh[0], power.high.amount * kwh[1]
         lines.append(Line(name="electricity", per_month=span(low, currency, high)))
-    for name, price, number in (("hosting", terms.hosting_per_kw, kw), ("staff", terms.staff_per_month, 1.0)):
+    for name, price, number in (("hosting", terms.hosting_per_kw, kw), ("staff", *_staff(terms, count))):
         found = add(name, price, number)
         if found:
             lines.append(Line(name=name, per_month=found))

@@ -21,8 +21,8 @@ from infrascale.planning import Candidate
 class Market:
     """`offers`: what to look for, in order of preference. `quotes`: the catalog's and the person's own.
 
-    `tariff_on`, `hosting_on`: the days of the catalog's prices of electricity and of a hosted kilowatt, where those
-    stand in for the person's.
+    `tariff_on`, `hosting_on`, `upkeep_on`: the days of the catalog's prices of electricity, of a hosted kilowatt, and
+    the oldest of its network, maintenance and staff, where those stand in for the person's.
     """
 
     quotes: tuple[Quote, ...]
@@ -35,6 +35,7 @@ class Market:
     today: date
     tariff_on: date | None = None
     hosting_on: date | None = None
+    upkeep_on: date | None = None
 
     def quote(self, gpu: str) -> Quote | None:
         return latest(self.quotes, gpu, self.offers, self.today)

@@ -67,6 +67,25 @@ class _Rent(_Strict):
     source: _Source
 
 
+class _Fraction(_Strict):
+    fraction: tuple[Share, Share]
+    on: date
+    source: _Source
+
+
+class _Team(_Strict):
+    usd_per_month: tuple[Amount, Amount]
+    servers: Annotated[int, Field(ge=1)]
+    on: date
+    source: _Source
+
+
+class _Upkeep(_Strict):
+    network: Annotated[list[_Fraction], Field(min_length=1)]
+    maintenance: Annotated[list[_Fraction], Field(min_length=1)]
+    staff: Annotated[list[_Team], Field(min_length=1)]
+
+
 class _Mix(_Strict):
     kg_co2e: Amount
     water_l: Amount
@@ -191,6 +210,31 @@ def hosting(today: date) -> tuple[Span, date]:
     return span(newest.usd_per_kw_month, Currency.USD), newest.on
 
 
+def kept_up(terms: Terms, today: date, convertible: bool) -> tuple[Terms, date | None]:
+    """Terms with the catalog's network, maintenance and staff for what is missing, and the oldest day of those used."""
+    try:
+        known = _Upkeep.model_validate(catalog.entries("hosting")["upkeep"])
+    except ValidationError as error:
+        raise _broken("upkeep", error) from None
+
+    def newest(quotes: list[Any]) -> Any:
+        return max((one for one in quotes if one.on <= today), key=lambda one: one.on, default=quotes[0])
+
+    days = []
+    if terms.network is None:
+        network = newest(known.network)
+        terms, days = replace(terms, network_fraction=network.fraction), [network.on]
+    if not any(terms.maintenance_fraction_per_year):
+        care = newest(known.maintenance)
+        terms, days = replace(terms, maintenance_fraction_per_year=care.fraction), [*days, care.on]
+    if terms.staff_per_month is None and convertible:
+        team = newest(known.staff)
+        low, high = team.usd_per_month
+        paid = span(low, Currency.USD, high)
+        terms, days = replace(terms, team_per_month=paid, team_servers=team.servers), [*days, team.on]
+    return terms, min(days, default=None)
+
+
 def site(country: str, pue: float | None = None, kg_co2e_per_kwh: float | None = None) -> Site:
     """A country's grid (three letters, ISO 3166), from EcoLogits where it is installed, else from our extract of it."""
     try:
@@ -254,7 +298,7 @@ class Costs(_Strict):
             network=money(self.network),
             hosting_per_kw=money(self.hosting_per_kw),
             electricity_per_kwh=money(self.electricity_per_kwh),
-            maintenance_fraction_per_year=self.maintenance_per_year,
+            maintenance_fraction_per_year=(self.maintenance_per_year, self.maintenance_per_year),
             staff_per_month=money(self.staff_per_month),
         )
 
@@ -288,7 +332,8 @@ def market(
     """Everything that prices a plan. `values`: the keys of costs.toml. `own`: the person's quotes, which win.
 
     Without a `currency`, the person's first quote decides, else dollars, in which the catalog's GPUs are priced.
-    The catalog's prices of electricity and of hosting stand in for missing ones where they can be converted.
+    The catalog's prices of electricity, hosting, network, maintenance and staff stand in for missing ones where they
+    can be converted.
     """
     mine = tuple(own_price(word, today) for word in own)
     twice = [q.gpu for n, q in enumerate(mine) if any((q.gpu, q.offer) == (o.gpu, o.offer) for o in mine[:n])]
@@ -308,6 +353,7 @@ def market(
     if terms.electricity_per_kwh is None and (unit is Currency.EUR or dated_rate):
         tariff, tariff_on, _ = electricity(today)
         terms = replace(terms, electricity_per_kwh=tariff)
+    terms, upkeep_on = kept_up(terms, today, unit is Currency.USD or dated_rate is not None)
     return Market(
         quotes=(*dated, *mine),
         offers=offers,
@@ -319,4 +365,5 @@ def market(
         today=today,
         tariff_on=tariff_on,
         hosting_on=hosting_on,
+        upkeep_on=upkeep_on,
     )

@@ -108,7 +108,11 @@ def _priced(bill: Bill | None, chosen: Option, market: Market, words: Words) -> 
         )
         if quote.stale(market.today):
             yield words.say("report.k_stale", n=quote.age_days(market.today))
-        for name, day in (("tariff", market.tariff_on), ("colocation", market.hosting_on)):
+        for name, day in (
+            ("tariff", market.tariff_on),
+            ("colocation", market.hosting_on),
+            ("upkeep", market.upkeep_on),
+        ):
             if day and quote.offer not in HOURLY:
                 yield words.say(f"report.k_{name}", on=words.date(day))
         if bill.unpriced:

@@ -107,7 +107,8 @@ def _sources(w: Words, bill: Bill, found: Costing) -> list[str]:
                   offer=w.say(f"decision.offer_{quote.offer.name.lower()}"), on=quote.on, source=source)]  # fmt: skip
     if quote.stale(market.today):
         said.append(w.say("decision.stale_price", days=quote.age_days(market.today)))
-    for name, on in (("tariff", market.tariff_on), ("colocation", market.hosting_on)):
+    assumed = {"tariff": market.tariff_on, "colocation": market.hosting_on, "upkeep": market.upkeep_on}
+    for name, on in assumed.items():
         if on and quote.offer not in HOURLY:
             stale = (market.today - on).days > STALE_AFTER_DAYS
             said.append(w.say(f"decision.{name}_stale" if stale else f"decision.{name}", on=on))
