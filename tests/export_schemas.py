@@ -182,7 +182,7 @@ HELM = closed(
                             "tag": TEXT,
                             "modelURL": TEXT,
                             "replicaCount": COUNT,
-                            "requestCPU": {"type": ["integer", "number", "string"]},
+                            "requestCPU": {"type": "integer"},
                             "requestMemory": {"type": "string"},
                             "requestGPU": {"type": ["integer", "number"]},
                             "requestGPUType": {"type": "string"},
