@@ -37,7 +37,7 @@ CASES = {
 
 @dataclass(slots=True)
 class Clock:
-    """Processor seconds of the last run: until the sentence, and of the whole."""
+    """Processor seconds of the last change: until the sentence first stood, and of all that ran for it."""
 
     sentence_s: float = 0.0
     whole_s: float = 0.0
@@ -52,21 +52,21 @@ def _timed() -> None:
 
     def sentence(*given: object) -> None:
         said(*given)
-        clock.sentence_s = thread_time() - start
+        clock.sentence_s = clock.sentence_s or thread_time() - start
 
     answer.sentence = sentence
     try:
         main_of_page()
     finally:
         answer.sentence = said
-        clock.whole_s = thread_time() - start
+        clock.whole_s += thread_time() - start
 
 
 def run(users: int, **parameters: str | list[str]) -> tuple[float, float, float]:
     app = AppTest.from_file(APP, default_timeout=120)
     for name, value in (parameters | {"users": str(users), "owned": str(users // 50)}).items():
         app.query_params[name] = value
-    clock.sentence_s = 0.0
+    clock.sentence_s = clock.whole_s = 0.0
     app.run()
     assert not app.exception and app.success, parameters
     job = app.session_state["job_bends"] if "job_bends" in app.session_state else None  # noqa: SIM401
