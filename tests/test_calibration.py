@@ -23,7 +23,7 @@ from infrascale.predicting import predict_row  # noqa: E402
 from infrascale.serving import Regime as Load  # noqa: E402
 from infrascale.serving import closed_loop, limits_of  # noqa: E402
 from infrascale.uncertainty import Regime, intervals  # noqa: E402
-from infrascale.work import Batch, Shard  # noqa: E402
+from infrascale.work import Batch, Message, Shard  # noqa: E402
 
 SILICON = shipped_rows()["aic_silicon"]
 SOME = SILICON[::97]
@@ -222,3 +222,24 @@ def test_what_is_withheld_is_predicted_and_compared_again():
     assert [r.measured for r in told] == [r.measured for r in unseen] == [r.measured for r in blind] and told
     assert all(a.predicted != b.predicted for a, b in zip(told, unseen, strict=True))
     assert {r.regime.untold for r in blind} == {"gpu"}
+
+
+@pytest.mark.parametrize(("card", "gpus", "mib", "measured_s"), [
+    ("h100-sxm", 8, 128, 0.577e-3), ("h100-sxm", 4, 128, 0.613e-3), ("b200", 2, 128, 0.271e-3),
+    ("b200", 4, 256, 0.659e-3), ("a100-sxm-80gb", 8, 256, 2.183e-3), ("h100-sxm", 8, 0.125, 7.9e-6),
+])  # fmt: skip
+def test_all_reduces_short_and_long_are_the_measured_tables(card, gpus, mib, measured_s):
+    """NCCL and vLLM custom all-reduce of aiconfigurator-core 0.12.0 (Apache-2.0)."""
+    found = gpu(card)
+    law = efficiency().collective(found.link, found)
+    message = Message(pattern="all_reduce", message_bytes=mib * 2**20, gpus=gpus)
+    assert law.seconds(message, found.link) == pytest.approx(measured_s, rel=0.15)
+    assert law.bound("all_reduce", gpus, found.link)(mib * 2**20) == pytest.approx(law.seconds(message, found.link))
+
+
+def test_a_longer_message_never_takes_less_and_never_more_than_in_two():
+    found = gpu("h100-sxm")
+    line = efficiency().collective(found.link, found).bound("all_reduce", 8, found.link)
+    sizes = [2.0**power for power in range(10, 30)]
+    times = [line(size) for size in sizes]
+    assert times == sorted(times) and all(line(2 * size) <= 2 * line(size) for size in sizes)

@@ -111,10 +111,16 @@ Law = Callable[[float, float, float, float], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collective:
-    """A link kind's behaviour by group size: latency and the share of the link's rate that the bus reaches."""
+    """A link kind's behaviour by group size: latency and the share of the link's rate that the bus reaches.
+
+    Long messages, a prompt's, go another way, slower to start and then faster (NCCL over the switch instead of vLLM's
+    own kernel): `far_latency_s` and `far_fraction`, where that is known. The quicker of both is taken.
+    """
 
     latency_s: Mapping[int, float]
     bus_fraction: Mapping[int, float]
+    far_latency_s: Mapping[int, float] = field(default_factory=dict)
+    far_fraction: Mapping[int, float] = field(default_factory=dict)
 
     def seconds(self, message: Message, link: Link) -> float:
         """latency(n) + traffic / (fraction(n) · link), traffic of a ring: 2(n−1)/n bytes for an all-reduce."""
@@ -124,20 +130,33 @@ class Collective:
         return Collective(
             latency_s={n: seconds * scale.launch for n, seconds in self.latency_s.items()},
             bus_fraction={n: share / scale.moving for n, share in self.bus_fraction.items()},
+            far_latency_s={n: seconds * scale.launch for n, seconds in self.far_latency_s.items()},
+            far_fraction={n: share / scale.moving for n, share in self.far_fraction.items()},
         )
 
     def bound(self, pattern: str, gpus: int, link: Link) -> Callable[[float], float]:
-        """`seconds` of a message's bytes, for one pattern and group: a straight line."""
-        latency_s, byte_s = self.walls(Message(pattern=pattern, message_bytes=1.0, gpus=gpus), link)
-        return lambda message_bytes: latency_s + message_bytes * byte_s
+        """`seconds` of a message's bytes, for one pattern and group: the lower of two straight lines, or one."""
+        lines = self._lines(Message(pattern=pattern, message_bytes=1.0, gpus=gpus), link)
+        if len(lines) == 1:
+            ((latency_s, byte_s),) = lines
+            return lambda message_bytes: latency_s + message_bytes * byte_s
+        (near_s, near_byte_s), (far_s, far_byte_s) = lines
+        return lambda message_bytes: min(near_s + message_bytes * near_byte_s, far_s + message_bytes * far_byte_s)
 
     def walls(self, message: Message, link: Link) -> tuple[float, float]:
         """Latency, and seconds that the bytes take on the links."""
+        return min(self._lines(message, link), key=sum)
+
+    def _lines(self, message: Message, link: Link) -> list[tuple[float, float]]:
+        """Both ways of a message, or the one that is known."""
         n = message.gpus
         ring = (n - 1) / n
         share = {"all_reduce": 2 * ring, "all_gather": ring, "all_to_all": ring, "p2p": 1.0}[message.pattern]
-        rate = _by_size(self.bus_fraction, n) * link.bytes_per_s
-        return _by_size(self.latency_s, n), share * message.message_bytes / rate
+        ways = [(self.latency_s, self.bus_fraction)]
+        if self.far_fraction and message.pattern == "all_reduce":
+            ways.append((self.far_latency_s, self.far_fraction))
+        traffic_s = share * message.message_bytes / link.bytes_per_s
+        return [(_by_size(latency, n), traffic_s / _by_size(fraction, n)) for latency, fraction in ways]
 
 
 def _by_size(table: Mapping[int, float], n: int) -> float:

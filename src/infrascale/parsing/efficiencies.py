@@ -17,8 +17,7 @@ def efficiency() -> Efficiency:
         curves=raw["curves"],
         collectives={
             key: Collective(
-                latency_s={int(n): v for n, v in table["latency_s"].items()},
-                bus_fraction={int(n): v for n, v in table["bus_fraction"].items()},
+                **{part: {int(n): v for n, v in values.items()} for part, values in table.items()},
             )
             for key, table in raw["collectives"].items()
         },
