@@ -114,7 +114,8 @@ class Collective:
     """A link kind's behaviour by group size: latency and the share of the link's rate that the bus reaches.
 
     Long messages, a prompt's, go another way, slower to start and then faster (NCCL over the switch instead of vLLM's
-    own kernel): `far_latency_s` and `far_fraction`, where that is known. The quicker of both is taken.
+    own kernel): `far_latency_s` and `far_fraction`, where that is known. The quicker of both is taken; a scale of both
+    parts alike does not change which.
     """
 
     latency_s: Mapping[int, float]
