@@ -97,6 +97,69 @@ def test_capacity_is_the_command_lines():
     assert [way["requests_in_flight"] for way in ways] == [most for _, most in capacity(16, **asked)]
 
 
+LOADED = {"model": "llama-3.1-8b", "gpu": ["l40s"], "request_per_s": 2, "isl": 800, "osl": 200, "isl_cv": 0.5}
+
+
+def test_a_simulation_is_the_command_lines(tmp_path):
+    pytest.importorskip("numba")
+    answer = CLIENT.post("/simulate", json=LOADED | {"traffic": {"seconds": 300, "seed": 3}}).json()
+    flags = ["--seconds", "300", "--seed", "3", "--json"]
+    flags += [f"--{k.replace('_', '-')}={v[0] if isinstance(v, list) else v}" for k, v in LOADED.items()]
+    line = [sys.executable, "-c", "from infrascale.cli import main; main()", "simulate", *flags]
+    said = json.loads(subprocess.run(line, capture_output=True, text=True, check=True, cwd=tmp_path).stdout)
+    assert answer.pop("feasible") and answer == said
+    assert answer["ttft_s"]["p99"] >= answer["ttft_s"]["p50"] > 0
+
+
+@pytest.mark.parametrize(
+    ("status", "asked"),
+    [
+        (422, LOADED | {"traffic": {"replay": "/etc/passwd"}}),
+        (422, LOADED | {"traffic": {"lengths_from": "trace.csv"}}),
+        (422, LOADED | {"traffic": {"seconds": 1e9}}),
+        (409, LOADED | {"request_per_s": 1e6}),
+        (409, LOADED | {"traffic": {"seconds": 86_400}, "request_per_s": 50}),
+        (409, LOADED | {"max_num_seqs": 1 << 20}),
+        (409, LOADED | {"osl": 1e8}),
+        (409, LOADED | {"traffic": {"hours": "9-17", "clients": 9}}),
+        (409, LOADED | {"traffic": {"flash": ["1:2"]}}),
+    ],
+)
+def test_a_simulation_that_takes_too_much_is_refused_before_it_starts(status, asked):
+    pytest.importorskip("numba")
+    begun = time.perf_counter()
+    answer = CLIENT.post("/simulate", json=asked)
+    assert answer.status_code == status and time.perf_counter() - begun < 5
+    error = answer.json()["error"]
+    assert error["what"] and error["why"] and error["fix"] and len(answer.text) < 2000
+
+
+TRAFFICS = st.fixed_dictionaries(
+    {"seconds": number(1, 86_400)},
+    optional={
+        "hours": st.sampled_from(["9-17", "0-24", "x"]), "outside": number(0, 1), "clients": st.integers(1, 10_000),
+        "flash": st.lists(st.sampled_from(["100:60:3", "0:1:1000"]), max_size=2), "turns": number(1, 1000),
+        "turn_think_s": number(0, 1e5), "system_tokens": st.integers(0, 1 << 20), "urgent": number(0, 1),
+        "policy": st.sampled_from(["least-loaded", "prefix", "session", "random", "chance"]),
+        "replicas": st.integers(1, 1000), "prefill_replicas": st.integers(1, 1000),
+        "dies": st.lists(st.sampled_from(["10", "10:5"]), max_size=2), "late": st.sampled_from(["1:9", "9:100"]),
+        "autoscale": st.sampled_from(["1:8:30", "2:0.1:0"]), "speculative": st.sampled_from(["3:0.7", "32:1:0.1"]),
+    },
+)  # fmt: skip
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(asked=EXTREMES, rate=number(0, 1000), traffic=TRAFFICS)
+def test_extreme_traffic_is_simulated_in_seconds_or_refused(asked, rate, traffic):
+    pytest.importorskip("numba")
+    begun = time.perf_counter()
+    scene = {key: value for key, value in asked.items() if key not in ("users", "requests_per_user")}
+    answer = CLIENT.post("/simulate", json=scene | {"request_per_s": rate, "traffic": traffic})
+    assert answer.status_code in (200, 409), answer.text
+    json.loads(answer.text, parse_constant=pytest.fail)
+    assert time.perf_counter() - begun < 30
+
+
 def test_predicted_rows_keep_their_cells_and_say_when_they_cannot():
     rows = [
         {"model": "llama-3.1-8b", "gpu": "h100", "concurrency": 8, "isl": 512, "osl": 128, "tp": 1},
@@ -218,11 +281,14 @@ def test_a_language_models_client_finds_and_calls_the_tools(tmp_path: Path):
         line = ["-c", "from infrascale.cli import main; main()", "serve", "--mcp"]
         async with Client(StdioServerParameters(command=sys.executable, args=line, cwd=str(tmp_path))) as client:
             tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-            assert set(tools) == {"plan", "capacity", "predict", "catalog"}
+            assert set(tools) == {"plan", "capacity", "simulate", "predict", "catalog"}
             assert all(tool.description for tool in tools.values())
             found = await client.call_tool("plan", {"question": ASKED})
             answer = found.structured_content or json.loads(found.content[0].text)
             assert answer["best"]["gpus"] == plan(**ASKED).best.gpus
+            felt = await client.call_tool("simulate", {"question": LOADED | {"traffic": {"seconds": 300}}})
+            felt = felt.structured_content or json.loads(felt.content[0].text)
+            assert felt["ttft_s"]["p95"] >= felt["ttft_s"]["p50"] > 0
             refused = await client.call_tool("plan", {"question": {**ASKED, "model": "lama"}})
             assert refused.is_error and "fix:" in refused.content[0].text
             known = await client.call_tool("catalog", {"kind": "gpus", "name": "h100"})

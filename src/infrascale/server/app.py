@@ -1,4 +1,4 @@
-"""The HTTP API: five verbs as JSON, described at /openapi.json and, for people, at /docs.
+"""The HTTP API: six verbs as JSON, described at /openapi.json and, for people, at /docs.
 
 Errors read {"error": {what, why, fix}}: 422 what has not the described form, 409 what has it and still cannot be
 asked (a contradiction, a name that is not known), 404 no such entry, 413 too long. "No number of these GPUs keeps the
@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from infrascale.errors import CatalogError, InfraScaleError
 from infrascale.parsing.plans import VERSION
-from infrascale.server import verbs
+from infrascale.server import simulated, verbs
 
 Message = MutableMapping[str, Any]
 
@@ -120,6 +120,15 @@ def _verbs(app: FastAPI) -> None:
     )
     def capacity(asked: verbs.AskedCapacity) -> JSONResponse:
         return JSONResponse(verbs.capacity(asked))
+
+    @app.post(
+        "/simulate",
+        response_model=dict[str, Any],
+        responses=RESPONSES,
+        summary="What users feel: percentiles of the plan under traffic, request by request",
+    )
+    def simulate(asked: simulated.AskedSimulation) -> JSONResponse:
+        return JSONResponse(simulated.simulate(asked))
 
     @app.post(
         "/predict",

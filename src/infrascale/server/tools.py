@@ -10,7 +10,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 
 from infrascale.errors import InfraScaleError
 from infrascale.parsing.plans import VERSION
-from infrascale.server import verbs
+from infrascale.server import simulated, verbs
 
 
 def create() -> MCPServer:
@@ -18,8 +18,8 @@ def create() -> MCPServer:
         "infrascale",
         version=VERSION,
         instructions="How many GPUs does serving a language model need? plan proves the smallest number for a demand "
-        "and a promise; capacity says what given GPUs serve; predict judges measured rows; the catalogs name GPUs "
-        "and models.",
+        "and a promise; capacity says what given GPUs serve; simulate puts a plan under traffic; predict judges "
+        "measured rows; the catalogs name GPUs and models.",
     )
 
     @server.tool(description="The fewest GPUs that keep a promise of speed and wait, proven, and why.")
@@ -29,6 +29,10 @@ def create() -> MCPServer:
     @server.tool(description="What GPUs that are there can serve within a promise.")
     def capacity(question: verbs.AskedCapacity) -> dict[str, Any]:
         return _told(verbs.capacity, question)
+
+    @server.tool(description="What users of the planned GPUs feel: percentiles under real traffic, request by request.")
+    def simulate(question: simulated.AskedSimulation) -> dict[str, Any]:
+        return _told(simulated.simulate, question)
 
     @server.tool(description="Time to first token, time per token and throughput of measured rows, from their inputs.")
     def predict(measurements: verbs.Rows) -> dict[str, Any]:

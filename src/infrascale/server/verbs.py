@@ -80,8 +80,8 @@ def plan(asked: Asked) -> dict[str, Any]:
 
     One that rests on a calibration is read again beside that file, saved as calibration.toml.
     """
-    held, model = _resolved(asked)
-    question, own = scenario(held, given=model), _taught(asked.calibration)
+    held, model = resolved(asked)
+    question, own = scenario(held, given=model), taught(asked.calibration)
     law = curves(own, question)
     found = preferred(_plan(question, law), held, law)
     config = asked.model if isinstance(asked.model, dict) else None
@@ -92,16 +92,16 @@ def plan(asked: Asked) -> dict[str, Any]:
     return told | rest_json(rest_of(own, question, found.best)) | rests
 
 
-def _taught(text: str | None) -> Calibration | None:
+def taught(text: str | None) -> Calibration | None:
     return None if text is None else parsed("the calibration", text)
 
 
 def capacity(asked: AskedCapacity) -> dict[str, Any]:
     """What these GPUs serve within the promise, as `infrascale capacity --json`."""
-    held, model = _resolved(asked)
+    held, model = resolved(asked)
     question = scenario(held, needs_demand=False, given=model)
     share = question.requests_per_user or 1.0
-    own = _taught(asked.calibration)
+    own = taught(asked.calibration)
     law = curves(own, question)
     found = _capacity(question, law, asked.gpus)
     ways = [{"requests_in_flight": n, "users": n / share, **candidate_json(one)} for one, n in found]
@@ -113,7 +113,7 @@ def capacity(asked: AskedCapacity) -> dict[str, Any]:
 
 def predict(asked: Rows) -> dict[str, Any]:
     """The rows with the columns that `infrascale predict` adds."""
-    own = _taught(asked.calibration)
+    own = taught(asked.calibration)
     return {"rows": [{**row, **_predicted(row, own)} for row in asked.rows]}
 
 
@@ -129,7 +129,7 @@ def entry(kind: str, name: str) -> dict[str, Any]:
     return {"key": stem, **found}
 
 
-def _resolved(asked: Asked) -> tuple[Question, Model]:
+def resolved(asked: Asked) -> tuple[Question, Model]:
     """The question with names made the catalog's own, and its model; refused where it asks for too much at once."""
     if len(asked.gpu) * max(1, len(asked.precision)) > MOST_WAYS:
         raise ScenarioError(

@@ -137,6 +137,8 @@ def simulate(subject: Subject, progress: Progress = None) -> Simulation:
     replicas = told.replicas or subject.planned_replicas
     fill, span = subject.spans_s()
     traffic = subject.traffic()
+    if not len(traffic):
+        raise ScenarioError("no request to simulate", why="none comes in this time", fix="simulate a longer time")
     urgent = _urgent(traffic, told)
     drawn, like_these = len(traffic), None if pattern.is_steady and not pattern.lengths else traffic.workload
     requests = _requests(subject, traffic, urgent)
