@@ -16,7 +16,7 @@ from pydantic import Field
 from infrascale.errors import FileError
 from infrascale.hardware import Gpu
 from infrascale.parsing.checked import shaped, text_of
-from infrascale.parsing.gpus import Entry, Strict, as_gpu
+from infrascale.parsing.gpu_entry import Entry, Strict, as_gpu
 from infrascale.work import Kind
 
 VERSION = 1
