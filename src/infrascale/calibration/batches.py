@@ -102,7 +102,7 @@ def without_eras(found: Efficiency) -> Efficiency:
     """The shipped curves before early releases and single cards refine them."""
 
     def shared(table: Mapping) -> dict:
-        return {key: value for key, value in table.items() if ":" not in key and "@a100" not in key}
+        return {key: value for key, value in table.items() if ":vllm<0.6" not in key and "@a100" not in key}
 
     return replace(found, curves=shared(found.curves), collectives=shared(found.collectives), scales={})
 

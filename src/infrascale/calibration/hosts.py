@@ -3,7 +3,7 @@
 In: closed-loop rows (deployment, workload, load, measured TPOT and TTFT).    Out: hosts and laws, with their errors on
 models and on GPUs that took no part.
 Kernel times stay at their measured tables: scaling those to the rows too fits them better and new models worse
-(docs/method.md). Sixteen constants, each held to its prior as if by `HELD` rows, by robust least squares (SciPy).
+(docs/method.md). Seventeen constants, each held to its prior as if by `HELD` rows, by robust least squares (SciPy).
 TensorRT-LLM's time for a sequence is held by its saturated runs, whose batches are large enough to show it.
 """
 
@@ -31,7 +31,7 @@ ENGINES = ("vllm", "sglang", "trtllm")
 PRIORS: dict[str, tuple[float, float]] = {
     "vllm.step_s": (1.5e-3, 0.5), "vllm>=0.15.step_s": (0.8e-3, 0.5), "sglang.step_s": (1.2e-3, 0.5),
     "trtllm.step_s": (1.2e-3, 0.5), "vllm.seq_s": (2e-5, 0.3), "trtllm.seq_s": (2e-6, 0.3),
-    "vllm<0.19.sorting": (30.0, 1.0),
+    "vllm<0.19.sorting": (30.0, 1.0), "trtllm<1.1.prompt_layer_s": (4e-4, 0.5),
     "vllm.request_s": (0.03, 0.5), "sglang.request_s": (0.03, 0.5), "trtllm.request_s": (0.03, 0.5),
     "vllm.prompt_token_s": (6e-6, 0.7), "sglang.prompt_token_s": (6e-6, 0.7), "trtllm.prompt_token_s": (6e-6, 0.7),
     "burst_residual_step": (1.0, 0.5), "burst_resync": (1.0, 0.5), "burst_front": (0.3, 0.7),
@@ -67,7 +67,8 @@ class Rows:
         n, kernels = self.numbers, self.steps.kernels_s({})
         kernels = kernels + (values["vllm<0.19.sorting"] - 1) * self.sorting
         host = self.of(values, "step_s") + self.of(values, "seq_s") * np.maximum(n["running"], 1) / n["ranks"]
-        decode, mixed = kernels[0::3] + host, kernels[1::3] + host
+        launches = values["trtllm<1.1.prompt_layer_s"] * n["eager_layers"]
+        decode, mixed = kernels[0::3] + host, np.maximum(kernels[1::3], launches) + host
         extra = np.maximum(0.0, n["chunks"] * (mixed - decode))
         tpot = decode + n["running"] * (1 - 0.5 / n["waves"]) / n["osl"] * extra
         front = self.of(values, "request_s") + self.of(values, "prompt_token_s") * n["isl"]
@@ -128,6 +129,7 @@ def rows_of(measured: Sequence[Row], curves: Efficiency) -> Rows:
         release = release_of(found.deployment.engine.version or "")
         engine = found.deployment.engine.name
         vllm = engine == "vllm" and bool(release)
+        eager = engine == "trtllm" and (1,) <= release < (1, 1)
         engines.append((ENGINES.index(engine), vllm and release >= (0, 15), vllm and release < (0, 19)))
         kept.append(row)
         names.append((row["model"].split("/")[-1], found.deployment.gpu.id))
@@ -141,6 +143,7 @@ def rows_of(measured: Sequence[Row], curves: Efficiency) -> Rows:
                 "isl": found.workload.isl_tokens,
                 "osl": found.workload.osl_tokens,
                 "step_tokens": limits.step_tokens,
+                "eager_layers": found.deployment.model.layers / found.deployment.shard.pp if eager else 0.0,
                 "waves": found.waves.count,
                 "spread": found.waves.length_spread,
                 "prompts_first": float(limits.prompts_first),

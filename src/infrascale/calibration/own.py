@@ -205,6 +205,7 @@ def scaled(general: Efficiency, theta: Sequence[float]) -> Efficiency:
             parallel_s=host.parallel_s * m["step"],
             token_s=host.token_s * m["seq"],
             layer_s=host.layer_s * m["step"],
+            prompt_layer_s=host.prompt_layer_s * m["step"],
             request_s=host.request_s * m["request"],
             prompt_token_s=host.prompt_token_s * m["request"],
         )

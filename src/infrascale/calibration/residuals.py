@@ -83,6 +83,8 @@ def excluded(row: Row) -> str:
         return "pools and prefix cache of a recipe that the row does not tell"
     if row.get("gpu") and not row.get("tp") and not row.get("gpu_count") and "DISAGG" not in notes:
         return "neither TP nor the number of GPUs is told"
+    if "div=open" in notes:
+        return "MLPerf's open division may change the model (pruned, sparse, other weights)"
     if "power-capped" in row.get("gpu", ""):
         return "the power cap is not told"
     return "the source calls it suspect" if "SUSPECT host-bound" in notes else ""

@@ -55,7 +55,7 @@ class Rows:
         decode, mixed = np.zeros(len(n["rate"])), np.zeros(len(n["rate"]))
         for group, index, steps in self.groups:
             kernels = steps.kernels_s(scales_of(values, *group))
-            decode[index], mixed[index] = kernels[0::2], kernels[1::2]
+            decode[index], mixed[index] = kernels[0::2], np.maximum(kernels[1::2], n["launches"][index])
         extra = np.maximum(0.0, n["chunks"] * (mixed - decode))
         token = decode + n["host"] + n["running"] / n["osl"] * extra
         return n["replicas"] * n["running"] / token
@@ -73,11 +73,10 @@ def scales_of(values: Mapping[str, float], on_ada: bool, early: bool) -> dict[st
 
 
 def bare(found: Efficiency) -> Efficiency:
-    """The shipped curves before this engine's own, its attention at the whole bandwidth."""
-    curves = {key: value for key, value in found.curves.items() if ":trtllm" not in key}
+    """The shipped curves before what is fitted here: this engine's attention at the whole bandwidth, no factors."""
     whole = {f"{Kind.DECODE_ATTENTION}:trtllm": {"bytes_fraction": 1.0, "most_bytes_per_s": inf}}
     links = {**found.collectives, "pcie@ada": found.collectives["pcie"]}
-    return replace(found, curves={**curves, **whole}, collectives=links, scales={}, factors={})
+    return replace(found, curves={**found.curves, **whole}, collectives=links, scales={}, factors={})
 
 
 def rows_of(measured: Sequence[Row]) -> Rows:
@@ -99,6 +98,7 @@ def rows_of(measured: Sequence[Row]) -> Rows:
         if running < 1:
             continue
         step = step_batches(load, limits, running)
+        host = curves.host(engine.name, engine.version)
         kept.append(row)
         batches.append([(found.deployment, step.decode), (found.deployment, step.mixed)])
         names.append((row["model"].split("/")[-1], found.deployment.gpu.id))
@@ -107,8 +107,9 @@ def rows_of(measured: Sequence[Row]) -> Rows:
                 "running": running,
                 "chunks": step.chunks,
                 "osl": load.osl_tokens,
+                "launches": host.launches_s(step.mixed, found.deployment.model.layers / found.deployment.shard.pp),
                 "replicas": found.replicas,
-                "host": curves.host(engine.name, engine.version).of_step_s(step.decode, found.deployment.shard),
+                "host": host.of_step_s(step.decode, found.deployment.shard),
                 "rate": float(row["output_tok_per_s_total"]),
             }
         )

@@ -43,7 +43,7 @@ class PhysicsTimer:
     efficiency: Efficiency
 
     def __call__(self, batch: Batch) -> float:
-        launches_s = self.host.layer_s * self.deployment.model.layers / self.deployment.shard.pp
+        launches_s = self.host.launches_s(batch, self.deployment.model.layers / self.deployment.shard.pp)
         return max(self.kernels_s(batch), launches_s) + self.host.of_step_s(batch, self.deployment.shard)
 
     @cached_property

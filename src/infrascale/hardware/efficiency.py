@@ -178,7 +178,8 @@ class Host:
 
     `parallel_s`: to hand a step's inputs to the other workers. `token_s`: for each token of cache in the step, where
     block tables are rebuilt in Python. `layer_s`: to launch a layer's kernels one by one, where no CUDA graph does; a
-    step takes at least so long for each layer. Attention-data-parallel ranks schedule their own sequences side by side,
+    step takes at least so long for each layer. `prompt_layer_s`: the same for steps that carry prompts, where graphs
+    cover decoding only. Attention-data-parallel ranks schedule their own sequences side by side,
     but for an engine that `gathers` all answers in one of them (TensorRT-LLM's PyExecutor).
     """
 
@@ -189,7 +190,12 @@ class Host:
     parallel_s: float = 0.0
     token_s: float = 0.0
     layer_s: float = 0.0
+    prompt_layer_s: float = 0.0
     gathers: bool = False
+
+    def launches_s(self, batch: Batch, layers: float) -> float:
+        """The least that a step over `layers` takes, however quick its kernels [s]."""
+        return layers * max(self.layer_s, self.prompt_layer_s if batch.prefill_tokens else 0.0)
 
     def ranks(self, shard: Shard) -> int:
         """Schedulers that share the sequences of a step."""

@@ -86,7 +86,7 @@ def known(name: str) -> Model:
     own = {spelling(one.split("/")[-1]) for one in (entry["id"], *entry.get("aliases", ()))}
     for variant, precision in entry.get("variants", {}).items():
         if meant == spelling(variant) or (meant == spelling(variant.split("/")[-1]) and meant not in own):
-            return replace(found, id=variant, native=stored_as(found, precision))
+            return replace(found, id=variant, native=stored_as(replace(found, id=variant), precision))
     stated = precision_in_name(name)
     if stated and meant != spelling(name) and stated != found.native.precision:
         return replace(found, native=stored_as(found, stated))

@@ -73,12 +73,15 @@ def stated_precision(text: str) -> str | None:
     return found
 
 
+_IN_BLOCKS = re.compile(r"qwen/qwen3(?!.*pertensor)")
+
+
 def stored_as(found: Model, precision: str) -> Quantization:
     """How repositories publish this model in that format.
 
     Block-scaled 4-bit mixtures of experts leave attention in 16 bits (NVIDIA's MiniMax, Kimi, GLM and DeepSeek
     checkpoints); AWQ and GPTQ take all linear layers. `fp4` says no more than four bits: a model that is already
-    published so stays as it is.
+    published so stays as it is. Qwen's own 8-bit checkpoints since Qwen3 are scaled in blocks of 128×128.
     """
     native = found.native.precision
     if precision == native or (precision == "nvfp4" and native == "mxfp4"):
@@ -88,7 +91,8 @@ def stored_as(found: Model, precision: str) -> Quantization:
             return Quantization(precision=precision, parts=found.native.parts)
         if precision != "int4":
             return Quantization(precision=precision, parts=LAYER_PARTS - {Part.ATTENTION})
-    return Quantization(precision=precision)
+    blocks = precision == "fp8" and bool(_IN_BLOCKS.match(found.id.lower()))
+    return Quantization(precision=precision, block=blocks)
 
 
 def base_precision(reader: Reader) -> str:
