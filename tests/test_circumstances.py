@@ -165,3 +165,28 @@ def test_a_day_of_a_population_is_its_working_day():
         drawn(told(hours="8-18").pattern, seconds=86_400.0, rate=900.0)
     day = drawn(told(hours="8-18").pattern, seconds=86_400.0, rate=69.4)
     assert len(day) == approx(69.4 * 36_000, rel=0.01)
+
+
+@pytest.mark.parametrize(("drafts", "held"), [(1, 0.6), (3, 0.7), (5, 0.0), (4, 1.0)])
+def test_steps_of_an_answer_with_guesses_follow_the_law_of_geometric_acceptance(drafts, held):
+    """Leviathan et al. 2023: a step yields 1 + min(G, k) tokens, G geometric. The whole distribution of the steps that
+    thirty tokens take, by convolution, beside 40,000 drawn answers."""
+    from infrascale.serving.simulation.speculation import answer_steps
+
+    osl, drawn = 30, 40_000
+    yields = [held**j * (1 - held) for j in range(drafts)] + [held**drafts]
+    left, chances = np.zeros(osl), []
+    left[osl - 1] = 1.0  # after the first token, which comes with the prompt
+    while left[1:].sum() > 1e-12:
+        after = np.zeros(osl)
+        for tokens, chance in enumerate(yields, 1):
+            for missing in range(1, osl):
+                after[max(0, missing - tokens)] += chance * left[missing]
+        chances.append(after[0])
+        left = np.append(0.0, after[1:])
+    told = Speculation(draft_tokens=drafts, acceptance_fraction=held)
+    steps = answer_steps(np.full(drawn, osl), told, np.random.default_rng(4)) - 1
+    seen = np.bincount(steps, minlength=len(chances) + 1)[1 : len(chances) + 1] / drawn
+    assert seen.sum() == approx(1.0)
+    assert np.abs(np.cumsum(seen) - np.cumsum(chances)).max() < 1.95 / drawn**0.5  # Kolmogorov at one in a thousand
+    assert sum(n * c for n, c in enumerate(yields, 1)) == approx(told.tokens_per_step)

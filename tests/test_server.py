@@ -119,7 +119,7 @@ def test_a_simulation_is_the_command_lines(tmp_path):
         (422, LOADED | {"traffic": {"seconds": 1e9}}),
         (409, LOADED | {"request_per_s": 1e6}),
         (409, LOADED | {"traffic": {"seconds": 86_400}, "request_per_s": 50}),
-        (409, LOADED | {"max_num_seqs": 1 << 20}),
+        (409, LOADED | {"traffic": {"replicas": 1000}}),
         (409, LOADED | {"osl": 1e8}),
         (409, LOADED | {"traffic": {"hours": "9-17", "clients": 9}}),
         (409, LOADED | {"traffic": {"flash": ["1:2"]}}),

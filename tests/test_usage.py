@@ -589,3 +589,34 @@ def test_two_million_rows_within_five_percent_and_bounded_memory():
         if ", peak " in line
     ]
     assert len(peaks) == 2 and max(peaks) < 1500
+
+
+def test_a_log_learnt_and_simulated_has_its_hours_and_weekdays_again(tmp_path):
+    """A week that is busy on Tuesdays and in the afternoon, through `usage`, as [traffic] of a simulation's traffic."""
+    import numpy as np
+
+    from infrascale.parsing.traffic import asked_of, circumstances, demanding
+    from infrascale.workload.arrivals import arrival_times
+
+    seconds = []
+    for day in range(28):
+        for hour in range(24):
+            count = (4 if day % 7 == 1 else 1) * (12 if 13 <= hour < 17 else 2)
+            seconds += [day * 86400 + hour * 3600 + (i + 0.5) * 3600 / count for i in range(count)]
+    path = written(tmp_path, workload_toml(learn([plain(tmp_path, seconds)], Reading())), "workload.toml")
+    asked = asked_of({"usage": path})
+    profile = circumstances(asked).pattern.profile
+    again = arrival_times(0.5, 7 * 86400, np.random.default_rng(1), cv=0.0, profile=profile)
+    hours = np.bincount((again % 86400 // 3600).astype(int), minlength=24)
+    days = np.bincount((again // 86400).astype(int), minlength=7)
+    assert days[1] / days[0] == approx(4, rel=0.02) and days[6] / days[0] == approx(1, rel=0.02)
+    assert hours[14] / hours[3] == approx(6, rel=0.03)
+    assert demanding({"agents": 100.0}, asked, None)["peak_hour"] == approx(12 / (4 * 12 + 20 * 2), rel=0.02)
+
+
+@pytest.mark.parametrize("text", ["users = 5", "[usage.profile]\nby_hour = [1]\nby_weekday = [1]", "usage = 3"])
+def test_a_file_that_tells_no_week_is_refused(tmp_path, text):
+    from infrascale.parsing.traffic import asked_of, circumstances
+
+    with pytest.raises(InfraScaleError, match=r"no week|no table"):
+        circumstances(asked_of({"usage": written(tmp_path, text, "workload.toml")}))

@@ -20,9 +20,9 @@ Texts = Annotated[list[str] | None, typer.Option()]
 
 #: Keys of [traffic], which are flags of this verb too; the others are the scenario's.
 TRAFFIC = (
-    "hours", "days", "outside", "start", "flash", "turns", "turn_think_s", "system_tokens", "clients", "lengths_from",
-    "replay", "speedup", "urgent", "policy", "replicas", "prefill_replicas", "seconds", "seed", "dies", "late",
-    "autoscale", "speculative",
+    "hours", "days", "outside", "usage", "start", "flash", "turns", "turn_think_s", "system_tokens", "clients",
+    "lengths_from", "replay", "speedup", "urgent", "policy", "replicas", "prefill_replicas", "seconds", "seed",
+    "dies", "late", "autoscale", "speculative",
 )  # fmt: skip
 
 
@@ -56,6 +56,7 @@ def simulate(
     hours: Annotated[str | None, typer.Option(help="Office hours, 9-17; the rate is the busiest hour's.")] = None,
     days: Annotated[int | None, typer.Option(help="Working days of a week.")] = None,
     outside: Annotated[float | None, typer.Option(help="Share of that rate at other hours.")] = None,
+    usage: Annotated[str | None, typer.Option(help="The week of this workload file.")] = None,
     start: Annotated[str | None, typer.Option(help="Hour that it begins with: 'mon 8:30'.")] = None,
     flash: Annotated[list[str] | None, typer.Option(help="A crowd, AT:SECONDS:TIMES; repeat.")] = None,
     turns: Annotated[float | None, typer.Option(help="Turns of a conversation, on average.")] = None,

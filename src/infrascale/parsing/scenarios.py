@@ -113,9 +113,18 @@ def question(values: Mapping[str, Any]) -> Question:
 
 def traffic_table(path: str) -> dict[str, Any]:
     """The [traffic] of a scenario.toml; empty where it has none."""
-    found = _tables(_text(path), path).get("traffic", {})
+    return _table(path, "traffic")
+
+
+def usage_table(path: str) -> dict[str, Any]:
+    """The evidence of a workload file, which `infrascale usage` wrote; empty where it has none."""
+    return _table(path, "usage")
+
+
+def _table(path: str, name: str) -> dict[str, Any]:
+    found = _tables(_text(path), path).get(name, {})
     if not isinstance(found, dict):
-        raise FileError(f"traffic in {path} is no table", why="it is a single value", fix="write [traffic] above it")
+        raise FileError(f"{name} in {path} is no table", why="it is a single value", fix=f"write [{name}] above it")
     return found
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from infrascale.errors import ScenarioError
+from infrascale.parsing.scenarios import usage_table
 from infrascale.simulating.circumstances import Autoscaler, Circumstances, Death, Late, Speculation
 from infrascale.units import HOUR_S
 from infrascale.workload.pattern import Pattern
@@ -36,6 +37,7 @@ class Asked(BaseModel):
     days: Annotated[int, Field(ge=1, le=7)] = 5
     outside: Share = 0.0
     weights: list[Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]] = []
+    usage: str | None = None
     start: str | None = None
     flash: list[str] = []
     turns: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)] = 1.0
@@ -129,7 +131,7 @@ def _check(asked: Asked) -> None:
     shapes = {
         "replay": asked.replay is not None,
         "clients": asked.clients is not None,
-        "hours, weights or flash": bool(asked.hours or asked.weights or asked.flash),
+        "hours, weights, usage or flash": bool(asked.hours or asked.weights or asked.usage or asked.flash),
     }
     given = [name for name, there in shapes.items() if there]
     if len(given) > 1:
@@ -148,9 +150,11 @@ def _refuse(what: str, why: str, fix: str) -> None:
 
 
 def _profile(asked: Asked) -> Profile | None:
+    if sum(map(bool, (asked.hours, asked.weights, asked.usage))) > 1:
+        _refuse("hours, weights and usage", "each is a profile", "keep one")
+    if asked.usage:
+        return _seen(asked.usage)
     if asked.weights:
-        if asked.hours:
-            _refuse("hours and weights", "each is a profile", "keep one")
         if len(asked.weights) not in (24, HOURS):
             raise ScenarioError(
                 f"{len(asked.weights)} weights are no profile",
@@ -162,6 +166,29 @@ def _profile(asked: Asked) -> Profile | None:
         return None
     opens, closes = _numbers("hours", asked.hours, 2, 2, "OPENS-CLOSES, 9-17", separator="-")
     return office_hours(int(opens), int(closes), asked.days, asked.outside)
+
+
+def _seen(path: str) -> Profile:
+    """The week of a log, from the workload file that `infrascale usage` wrote of it: its hours times its weekdays.
+
+    What the log never covered, a weekday or an hour, is taken to be like those that it did.
+    """
+    found = usage_table(path).get("profile")
+    sides = [found.get(key) if isinstance(found, dict) else None for key in ("by_hour", "by_weekday")]
+    rates = []
+    for side, length in zip(sides, (24, 7), strict=True):
+        numbers = [float(n) for n in side if isinstance(n, int | float)] if isinstance(side, list) else []
+        seen = [n for n in numbers if 0 <= n < 1e12]
+        if len(numbers) != length or not sum(seen) or any(n < 0 for n in numbers):
+            raise ScenarioError(
+                f"{path[:60]} tells no week",
+                why="it has no [usage.profile] of 24 hours and 7 weekdays",
+                fix="write it with infrascale usage LOG -o workload.toml",
+            )
+        mean = sum(seen) / len(seen)
+        rates.append([n if 0 <= n < 1e12 else mean for n in numbers])
+    hours, days = rates
+    return Profile(weights=tuple(hour * day for day in days for hour in hours))
 
 
 def _start_s(asked: Asked) -> float:

@@ -44,6 +44,7 @@ class Traffic(AskedOfFiles):
     start: Word | None = None
     flash: list[Word] = Field(default=[], max_length=8)
     clients: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    usage: None = None
     lengths_from: None = None
     replay: None = None
     policy: Word = "round-robin"
