@@ -7,7 +7,9 @@ weights, written here, so nothing is fetched. Learnt: how long a step takes by p
 context, and what lies before the queue (HTTP, hand-over), from requests alone and from equal batches. Predicted, from
 the moments at which requests were really sent: open loops at several rates, a closed loop, and a cache so tight that
 requests are preempted. Printed: measured beside simulated and the analytic queue.
-The machine should have nothing else to do: two cores are one for the engine and one for the front end and this driver.
+Two cores are one for the engine and one for the front end and this driver. What else the machine does makes all steps
+longer alike, so the same reference batch runs every few seconds, while learning too, and its pace is the unit of time:
+everything measured between two of them is divided by theirs over the one of learning.
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ from infrascale.workload import Workload
 HOST, PORT = "127.0.0.1", 8117
 MOST_SEQS, MOST_TOKENS, BLOCK = 16, 512, 32  # blocks of 32: what its CPU kernels take
 VOCABULARY = 8000
+#: Between two reference batches; between two looks at the server's gauges, the first and last of which do not count.
+PIECE_S, LOOK_S = 10.0, 0.5
 TOKENIZER = """
 import sys
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -139,6 +143,14 @@ class Sent:
     def e2e_s(self) -> float:
         return self.chunks_s[-1] - self.at_s
 
+    @property
+    def gaps_s(self) -> np.ndarray:
+        return np.diff(self.chunks_s)
+
+    def at_pace(self, pace: float) -> Sent:
+        """As if steps had taken so many times less: the same film, played faster."""
+        return Sent(self.isl, self.osl, self.at_s / pace, [at / pace for at in self.chunks_s])
+
 
 async def ask(sent: Sent, rng: np.random.Generator) -> None:
     """Send it as token ids, so that nothing is tokenised, and note when each chunk comes."""
@@ -211,42 +223,55 @@ class Learnt:
         )
 
 
-def learn(rng: np.random.Generator, repeats: int) -> Learnt:
-    """From equal batches, whose decoding steps are all alike, and from prompts alone."""
-    rows, times = [], []
-    for seqs in (1, 2, 4, 8, 16):
-        for isl in (16, 384):
-            for _ in range(repeats):
-                batch = [Sent(isl=isl, osl=48) for _ in range(seqs)]
-                asyncio.run(open_loop(batch, np.zeros(seqs), rng))
-                begin, end = max(one.chunks_s[0] for one in batch), min(one.chunks_s[-1] for one in batch)
-                steps = max(sum(begin < at <= end for at in one.chunks_s) for one in batch)
-                if steps >= 8:
+def step_s(batch: list[Sent]) -> float | None:
+    """A decoding step of equal requests sent at once, while all of them decode; None: too few to say."""
+    begin, end = max(one.chunks_s[0] for one in batch), min(one.chunks_s[-1] for one in batch)
+    steps = max(sum(begin < at <= end for at in one.chunks_s) for one in batch)
+    return (end - begin) / steps if steps >= 8 else None
+
+
+def batch_of(seqs: int, isl: int, osl: int, rng: np.random.Generator) -> float | None:
+    batch = [Sent(isl=isl, osl=osl) for _ in range(seqs)]
+    asyncio.run(open_loop(batch, np.zeros(seqs), rng))
+    return step_s(batch)
+
+
+def reference_s(rng: np.random.Generator) -> float:
+    """The machine's pace now: a decoding step of eight, the middle one of three batches."""
+    steps = [found for _ in range(3) if (found := batch_of(8, 64, 48, rng)) is not None]
+    if not steps:
+        raise SystemExit("the server answers in lumps of many tokens: the machine is too busy to measure anything")
+    return float(np.median(steps))
+
+
+def learn(rng: np.random.Generator, repeats: int) -> tuple[Learnt, float]:
+    """From equal batches, whose decoding steps are all alike, and from prompts alone; and the pace of the machine, in
+    which all of them are counted."""
+    rows, times, paces = [], [], []
+    for _ in range(repeats):
+        for seqs in (1, 2, 4, 8, 16):
+            pace = reference_s(rng)
+            for isl in (16, 384):
+                if (found := batch_of(seqs, isl, 48, rng)) is not None:
                     rows.append([1, seqs, seqs * (isl + 24)])
-                    times.append((end - begin) / steps)
-    weights = 1 / np.array(times)  # relative errors count alike
+                    times.append(found / pace)
+            paces.append(pace)
+    usual_s = float(np.median(paces))
+    weights = 1 / (usual_s * np.array(times))  # relative errors count alike
     (fixed, seq, context), *_ = np.linalg.lstsq(np.array(rows) * weights[:, None], np.ones(len(times)), rcond=None)
     context = max(0.0, context)
     lengths = (16, 128, 256, 384, 496)
-    firsts = []
-    for isl in lengths:
-        alone = []
-        for _ in range(3 * repeats):
+    alone: dict[int, list[float]] = {isl: [] for isl in lengths}
+    for _ in range(repeats):
+        pace = reference_s(rng) / usual_s
+        for isl in 3 * lengths:
             one = Sent(isl=isl, osl=1)
             asyncio.run(open_loop([one], np.zeros(1), rng))
-            alone.append(one.ttft_s)
-        firsts.append(float(np.median(alone)) - context * isl / 2)
+            alone[isl].append(one.ttft_s / pace)
+    firsts = [float(np.median(alone[isl])) - context * isl / 2 for isl in lengths]
     slope, start = np.polyfit(lengths, firsts, 1)
-    return Learnt(float(fixed), float(slope), float(seq), float(context), max(0.0, float(start - fixed)))
-
-
-def pace(learnt: Learnt, rng: np.random.Generator) -> float:
-    """A batch of eight, now, over what was learnt: 1 on a machine that has nothing else to do."""
-    batch = [Sent(isl=64, osl=40) for _ in range(8)]
-    asyncio.run(open_loop(batch, np.zeros(8), rng))
-    begin, end = max(one.chunks_s[0] for one in batch), min(one.chunks_s[-1] for one in batch)
-    steps = max(sum(begin < at <= end for at in one.chunks_s) for one in batch)
-    return (end - begin) / steps / learnt.timer(Batch(decode_seqs=8, context_tokens=8 * 84))
+    learnt = Learnt(float(fixed), float(slope), float(seq), float(context), max(0.0, float(start - fixed)))
+    return learnt, usual_s
 
 
 # --- predicting -----------------------------------------------------------------------------------------------------
@@ -299,8 +324,9 @@ def analytic(case: Case, learnt: Learnt, ahead: bool) -> Replica:
     )
 
 
-def replayed(sent: list[Sent], learnt: Learnt, settings: Settings) -> tuple[dict[str, np.ndarray], int, float]:
-    """The same requests at the same moments through the simulated scheduler; preemptions, and the mean running."""
+def replayed(sent: list[Sent], learnt: Learnt, settings: Settings) -> tuple[dict[str, list], int, list[float]]:
+    """The same requests at the same moments through the simulated scheduler: what each felt; preemptions; and who ran,
+    a look every LOOK_S."""
     begun = min(one.at_s for one in sent)
     asked = [
         Request(
@@ -313,16 +339,35 @@ def replayed(sent: list[Sent], learnt: Learnt, settings: Settings) -> tuple[dict
         for i, one in enumerate(sent)
     ]
     moments: list[Moment] = []
-    done = simulate(asked, learnt.timer, settings, moments.append)
-    by_index = sorted(done, key=lambda request: request.index)
-    front_ps = learnt.front_s * PS_PER_S
-    first = np.array([r.first_ps - r.arrival_ps + front_ps for r in by_index]) / PS_PER_S
-    whole = np.array([r.last_ps - r.arrival_ps + front_ps for r in by_index]) / PS_PER_S
-    several = np.array([max(1, r.osl_tokens - 1) for r in by_index])
-    spans = np.diff([moment.start_ps for moment in moments] + [max(r.last_ps for r in done)])
-    running = float(np.average([moment.running_seqs for moment in moments], weights=np.maximum(spans, 0)))
-    felt = {"ttft": first, "tpot": (whole - first) / several, "e2e": whole}
-    return felt, sum(r.preemptions for r in done), running
+    done = sorted(simulate(asked, learnt.timer, settings, moments.append), key=lambda request: request.index)
+    times_s = token_times_s(moments, learnt, settings.async_scheduling)
+    felt = [Sent(r.isl_tokens, r.osl_tokens, r.arrival_ps / PS_PER_S - learnt.front_s, times_s[r.index]) for r in done]
+    starts = np.array([moment.start_ps for moment in moments]) / PS_PER_S
+    looks = np.arange(2 * LOOK_S, max(one.chunks_s[-1] for one in felt) - LOOK_S, LOOK_S)
+    running = [moments[place - 1].running_seqs for place in np.searchsorted(starts, looks, side="right")]
+    return all_of(felt), sum(r.preemptions for r in done), running
+
+
+def token_times_s(moments: list[Moment], learnt: Learnt, ahead: bool) -> dict[int, list[float]]:
+    """When each request's tokens came, by its index: at the end of their steps. A step that was chosen ahead begins
+    when the next one is chosen."""
+    times: dict[int, list[float]] = {}
+    for place, moment in enumerate(moments):
+        if not moment.step.shares:
+            continue
+        begin = moments[place + ahead].start_ps
+        end_ps = begin + round(learnt.timer(moment.step.batch()) * PS_PER_S)
+        for index, share in moment.step.shares.items():
+            if share.yields:
+                times.setdefault(index, []).append(end_ps / PS_PER_S)
+    return times
+
+
+def all_of(sent: list[Sent]) -> dict[str, list]:
+    """What was felt, of all but the first and last eighth."""
+    kept = sent[len(sent) // 8 : len(sent) - len(sent) // 8]
+    felt = {key: [getattr(one, f"{key}_s") for one in kept] for key in ("ttft", "tpot", "e2e")}
+    return felt | {"itl": [gap for one in kept for gap in one.gaps_s]}
 
 
 def closed_again(sent: list[Sent], clients: int, learnt: Learnt, settings: Settings) -> list[Sent]:
@@ -350,70 +395,92 @@ def closed_again(sent: list[Sent], clients: int, learnt: Learnt, settings: Setti
     ]
 
 
-async def watched(work, series: list[tuple[float, float]]) -> None:
-    """The work, with a look at the server's own gauges twice a second."""
+async def watched(work, series: list[float]) -> None:
+    """The work, with looks at who runs, by the server's own gauge."""
     task = asyncio.ensure_future(work)
+    seen = []
     while not task.done():
-        await asyncio.wait([task], timeout=0.5)
-        seen = await asyncio.to_thread(counters)
-        series.append((seen.get("vllm:num_requests_running", 0.0), seen.get("vllm:num_requests_waiting", 0.0)))
+        await asyncio.wait([task], timeout=LOOK_S)
+        seen.append((await asyncio.to_thread(counters)).get("vllm:num_requests_running", 0.0))
     task.result()
+    series += seen[1:-1]
 
 
-def quantiles(values: np.ndarray) -> dict[str, float]:
+def quantiles(values: list[float]) -> dict[str, float]:
     found = {f"p{100 * q:g}": float(np.quantile(values, q)) for q in (0.5, 0.9, 0.95, 0.99)}
-    return {"mean": float(values.mean())} | found
+    return {"mean": float(np.mean(values))} | found
 
 
-def run_case(case: Case, learnt: Learnt, ahead: bool, seconds: float, rng: np.random.Generator) -> dict:
+def joined(pieces: list[dict[str, list]]) -> dict[str, dict[str, float]]:
+    return {key: quantiles([value for piece in pieces for value in piece[key]]) for key in pieces[0]}
+
+
+def run_case(case: Case, learnt: Learnt, usual_s: float, ahead: bool, seconds: float, rng: np.random.Generator) -> dict:
+    """In pieces, each between two reference batches and at their pace. `rate`s are at the pace of learning."""
     replica, settings = analytic(case, learnt, ahead), settings_of(case, ahead)
     most = replica.most_request_per_s
     rate = case.rate * most if case.rate else most
-    count = max(20, int(rate * seconds))
-    sent = [Sent(int(rng.integers(*case.isl)), int(rng.integers(*case.osl))) for _ in range(count)]
-    before, series = counters(), []
+    pieces = max(1, round(seconds / PIECE_S))
+    count = max(20, int(rate * seconds / pieces))
+    measured, simulated, paces, ran, would_run = [], [], [], [], []
+    preempted = {"measured": 0.0, "simulated": 0}
+    before = reference_s(rng) / usual_s
+    for _ in range(pieces):
+        sent = [Sent(int(rng.integers(*case.isl)), int(rng.integers(*case.osl))) for _ in range(count)]
+        counted = counters().get("vllm:num_preemptions_total", 0.0)
+        if case.rate:
+            asyncio.run(watched(open_loop(sent, rng.exponential(before / rate, count), rng), ran))
+        else:
+            asyncio.run(watched(closed_loop(sent, case.clients, rng), ran))
+        preempted["measured"] += counters().get("vllm:num_preemptions_total", 0.0) - counted
+        after = reference_s(rng) / usual_s
+        paces.append((before + after) / 2)
+        before = after
+        sent = [one.at_pace(paces[-1]) for one in sent]
+        asked = sent if case.rate else closed_again(sent, case.clients, learnt, settings)
+        felt, lost, running = replayed(asked, learnt, settings)
+        measured.append(all_of(sent))
+        simulated.append(felt)
+        preempted["simulated"] += lost
+        would_run += running
     if case.rate:
-        asyncio.run(watched(open_loop(sent, rng.exponential(1 / rate, count), rng), series))
         told = replica.under(Arrivals(request_per_s=rate)).performance
-        asked = sent
     else:
-        asyncio.run(watched(closed_loop(sent, case.clients, rng), series))
         told = replica.under_users(case.clients, 0.0).performance
-        asked = closed_again(sent, case.clients, learnt, settings)
-    preempted = counters().get("vllm:num_preemptions_total", 0.0) - before.get("vllm:num_preemptions_total", 0.0)
-    felt, simulated_preempted, running = replayed(asked, learnt, settings)
-    keep = slice(count // 8, count - count // 8)
     spreads = {"ttft": told.ttft_s, "tpot": told.tpot_s, "e2e": told.e2e_s}
-    busy = [one for one, _ in series[1:-1]] or [0.0]
+    spreads |= {"itl": told.itl_s} if told.itl_s else {}
     return {
         "case": case.name,
-        "requests": count,
+        "requests": pieces * count,
         "request_per_s": rate,
-        "measured": {key: quantiles(np.array([getattr(one, f"{key}_s") for one in sent[keep]])) for key in spreads},
-        "simulated": {key: quantiles(values[keep]) for key, values in felt.items()},
+        "paces": paces,
+        "measured": joined(measured),
+        "simulated": joined(simulated),
         "analytic": {
             key: {"mean": spread.mean_s, **{f"p{100 * q:g}": s for q, s in spread.quantiles_s.items()}}
             for key, spread in spreads.items()
         },
-        "running": {"measured": float(np.mean(busy)), "simulated": running, "analytic": told.running_seqs},
-        "preemptions": {"measured": preempted, "simulated": simulated_preempted},
+        "running": {"measured": mean(ran), "simulated": mean(would_run), "analytic": told.running_seqs},
+        "preemptions": preempted,
     }
+
+
+def mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else 0.0
 
 
 def measure(vllm: Path, seconds: float, repeats: int, cases: tuple[Case, ...] = CASES, seed: int = 1) -> dict:
     """Everything: the learnt step times, and one row a case."""
     rng = np.random.default_rng(seed)
-    rows, learnt, ahead = [], None, False
+    rows, known, ahead = [], None, False
     for blocks in dict.fromkeys(case.blocks for case in cases):
         with server(vllm, blocks) as log:
             ahead = "synchronous scheduling is enabled" in Path(log).read_text()
             asyncio.run(open_loop([Sent(isl=64, osl=32) for _ in range(8)], np.zeros(8), rng))  # warm
-            learnt = learnt or learn(rng, repeats)
-            for case in (case for case in cases if case.blocks == blocks):
-                before = pace(learnt, rng)
-                row = run_case(case, learnt, ahead, seconds, rng)
-                rows.append(row | {"pace": max(before, pace(learnt, rng))})
-    return {"learnt": asdict(learnt), "async_scheduling": ahead, "rows": rows}
+            known = known or learn(rng, repeats)
+            rows += [run_case(case, *known, ahead, seconds, rng) for case in cases if case.blocks == blocks]
+    learnt, usual_s = known
+    return {"learnt": asdict(learnt), "reference_s": usual_s, "async_scheduling": ahead, "rows": rows}
 
 
 def printed(found: dict) -> None:
@@ -422,11 +489,12 @@ def printed(found: dict) -> None:
     print(f"async scheduling {'on' if found['async_scheduling'] else 'off'}")
     print(f"\n{'ms':<26}{'mean':>9}{'p50':>9}{'p90':>9}{'p95':>9}{'p99':>9}")
     for row in found["rows"]:
-        print(
-            f"\n{row['case']}: {row['requests']} requests; pace of the machine × {row['pace']:.2f} of what was learnt"
-        )
-        for key in ("ttft", "tpot", "e2e"):
+        slowest, fastest = max(row["paces"]), min(row["paces"])
+        print(f"\n{row['case']}: {row['requests']} requests; steps took × {fastest:.2f} to {slowest:.2f} of the learnt")
+        for key in ("ttft", "tpot", "itl", "e2e"):
             for who in ("measured", "simulated", "analytic"):
+                if key not in row[who]:
+                    continue
                 cells = "".join(f"{1000 * row[who][key][q]:>9.1f}" for q in ("mean", "p50", "p90", "p95", "p99"))
                 print(f"  {key.upper() + ' ' + who:<24}{cells}")
         for what in ("running", "preemptions"):
