@@ -3,50 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from functools import cached_property
 
 from infrascale.work import Batch, Linear, Numerics, Shard, Work
 
 
-class Block(Protocol):
-    """One residual branch of a transformer layer, with the norm before it."""
+class Block:
+    """One residual branch of a transformer layer, with the norm before it.
 
-    @property
-    def hidden(self) -> int: ...
+    A kind of layer says its `linears` and its `work`. The rest holds of one that sends every token through all its
+    parameters and keeps nothing of a sequence; kinds that do otherwise say so.
+    """
+
+    hidden: int
+    norm_params: int  # beside the GEMMs, in 16 bits
+    window_tokens: int | None = None  # the most tokens of a sequence that are ever read back; None: all of them
 
     @property
     def linears(self) -> tuple[Linear, ...]:
         """Every weight matrix that runs as a plain GEMM."""
-        ...
+        raise NotImplementedError
 
-    @property
+    @cached_property
     def params(self) -> int:
         """All parameters, norms and routed experts included."""
-        ...
+        return sum(linear.params for linear in self.linears) + self.norm_params
 
     @property
     def active_params(self) -> int:
         """Parameters that one token passes through."""
-        ...
+        return self.params
 
-    def weight_bytes_per_gpu(self, shard: Shard, numerics: Numerics) -> float: ...
+    def weight_bytes_per_gpu(self, shard: Shard, numerics: Numerics) -> float:
+        return linear_bytes_per_gpu(self.linears, shard.tp, numerics) + self.norm_params * 2
 
     def cache_bytes_per_token(self, tp: int, kv_bytes: float) -> float:
         """KV cache one token occupies on one GPU of the tensor-parallel group [bytes/token]."""
-        ...
+        return 0.0
 
     def state_bytes_per_seq(self, tp: int) -> float:
         """What a sequence keeps whatever its length, on one GPU [bytes]."""
-        ...
-
-    @property
-    def window_tokens(self) -> int | None:
-        """The most tokens of a sequence that are ever read back; None: all of them."""
-        ...
+        return 0.0
 
     def work(self, batch: Batch, shard: Shard, numerics: Numerics) -> Iterator[Work]:
         """What one such layer asks of one GPU for `batch` (of the whole engine)."""
-        ...
+        raise NotImplementedError
 
 
 def linear_bytes_per_gpu(linears: tuple[Linear, ...], tp: int, numerics: Numerics) -> float:

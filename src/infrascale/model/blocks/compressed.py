@@ -13,26 +13,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from infrascale.model.blocks.block import causal_pairs, linear_bytes_per_gpu, sequence_span
+from infrascale.model.blocks.block import Block, causal_pairs, sequence_span
 from infrascale.work import Batch, Kind, Linear, Numerics, Part, Shard, Work
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compressed:
+class Compressed(Block):
     hidden: int
     heads: int
     head_dim: int
     q_lora_rank: int
     o_lora_rank: int
     o_groups: int
-    window: int
+    window: int  # a state of fixed size: no window over a growing cache
     ratio: int = 0
     index_heads: int = 0
     index_dim: int = 0
     index_topk: int = 0
     streams: int = 1
     norm_params: int = 0
-    window_tokens: None = None  # the window is a state of fixed size
 
     @cached_property
     def linears(self) -> tuple[Linear, ...]:
@@ -51,17 +50,6 @@ class Compressed:
         found = [Linear(name=n, inputs=i, outputs=o, part=part, cut=cut) for n, i, o, cut in shapes]
         down = self.o_groups * self.o_lora_rank
         return (*found, Linear(name="o_b", inputs=down, outputs=self.hidden, part=part, inner=True))
-
-    @cached_property
-    def params(self) -> int:
-        return sum(linear.params for linear in self.linears) + self.norm_params
-
-    @property
-    def active_params(self) -> int:
-        return self.params
-
-    def weight_bytes_per_gpu(self, shard: Shard, numerics: Numerics) -> float:
-        return linear_bytes_per_gpu(self.linears, shard.tp, numerics) + self.norm_params * 2
 
     def cache_bytes_per_token(self, tp: int, kv_bytes: float) -> float:
         """An entry of head_dim numbers, and an 8-bit one of the indexer, every `ratio` tokens; each GPU holds a copy.

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from infrascale.model.blocks.block import linear_bytes_per_gpu
+from infrascale.model.blocks.block import Block
 from infrascale.work import Batch, Linear, Numerics, Part, Shard, Work
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dense:
+class Dense(Block):
     """`down(act(gate(x)) * up(x))`; vLLM fuses gate and up into one GEMM.
 
     Llama-3-8B: 3 · 4096 · 14336 = 176 M parameters a layer.
@@ -23,7 +23,6 @@ class Dense:
     bias: bool = False
     norm_params: int = 0
     part: Part = Part.DENSE
-    window_tokens: None = None
 
     @cached_property
     def linears(self) -> tuple[Linear, ...]:
@@ -34,23 +33,6 @@ class Dense:
                 name="down", inputs=self.intermediate, outputs=self.hidden, part=self.part, bias=self.bias, inner=True
             ),
         )
-
-    @cached_property
-    def params(self) -> int:
-        return sum(linear.params for linear in self.linears) + self.norm_params
-
-    @property
-    def active_params(self) -> int:
-        return self.params
-
-    def weight_bytes_per_gpu(self, shard: Shard, numerics: Numerics) -> float:
-        return linear_bytes_per_gpu(self.linears, shard.tp, numerics) + self.norm_params * 2
-
-    def cache_bytes_per_token(self, tp: int, kv_bytes: float) -> float:
-        return 0.0
-
-    def state_bytes_per_seq(self, tp: int) -> float:
-        return 0.0
 
     def work(self, batch: Batch, shard: Shard, numerics: Numerics) -> Iterator[Work]:
         rank = batch.divided(shard.dp)

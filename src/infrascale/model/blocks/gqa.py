@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from infrascale.model.blocks.block import causal_pairs, linear_bytes_per_gpu, sequence_span
+from infrascale.model.blocks.block import Block, causal_pairs, sequence_span
 from infrascale.work import Batch, Kind, Linear, Numerics, Part, Shard, Work
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gqa:
+class Gqa(Block):
     """Grouped-query attention. `kv_heads` = `heads` is MHA, 1 is MQA.
 
     `shared_kv`: reads another layer's cache and keeps none (Gemma 3n and 4); `value_from_key`: V is K (Gemma 4);
@@ -55,17 +55,6 @@ class Gqa:
         )  # fmt: skip
         return tuple(found)
 
-    @cached_property
-    def params(self) -> int:
-        return sum(linear.params for linear in self.linears) + self.norm_params
-
-    @property
-    def active_params(self) -> int:
-        return self.params
-
-    def weight_bytes_per_gpu(self, shard: Shard, numerics: Numerics) -> float:
-        return linear_bytes_per_gpu(self.linears, shard.tp, numerics) + self.norm_params * 2
-
     def cache_bytes_per_token(self, tp: int, kv_bytes: float) -> float:
         """2 · kv_heads · head_dim · kv_bytes, heads split over tp and copied beyond.
 
@@ -74,9 +63,6 @@ class Gqa:
         if self.shared_kv:
             return 0.0
         return max(1.0, self.kv_heads / tp) * (self.head_dim + self._value_dim) * kv_bytes
-
-    def state_bytes_per_seq(self, tp: int) -> float:
-        return 0.0
 
     def work(self, batch: Batch, shard: Shard, numerics: Numerics) -> Iterator[Work]:
         rank = batch.divided(shard.dp)

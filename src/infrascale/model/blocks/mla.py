@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from infrascale.model.blocks.block import causal_pairs, linear_bytes_per_gpu, sequence_span
+from infrascale.model.blocks.block import Block, causal_pairs, sequence_span
 from infrascale.work import Batch, Kind, Linear, Numerics, Part, Shard, Work
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mla:
+class Mla(Block):
     """`q_lora_rank` 0: queries are projected directly."""
 
     hidden: int
@@ -29,7 +29,6 @@ class Mla:
     index_dim: int = 0
     index_topk: int = 0
     norm_params: int = 0
-    window_tokens: None = None
 
     @property
     def latent(self) -> int:
@@ -60,26 +59,12 @@ class Mla:
             ]
         return tuple(found)
 
-    @cached_property
-    def params(self) -> int:
-        return sum(linear.params for linear in self.linears) + self.norm_params
-
-    @property
-    def active_params(self) -> int:
-        return self.params
-
-    def weight_bytes_per_gpu(self, shard: Shard, numerics: Numerics) -> float:
-        return linear_bytes_per_gpu(self.linears, shard.tp, numerics) + self.norm_params * 2
-
     def cache_bytes_per_token(self, tp: int, kv_bytes: float) -> float:
         """(kv_lora_rank + rope_dim) · kv_bytes: one latent for all heads, so every tensor-parallel GPU holds a copy.
 
         DeepSeek-V3 in bf16, one of its 61 layers: (512 + 64) · 2 = 1152 bytes.
         """
         return self.latent * kv_bytes + self.index_dim  # index keys are kept in fp8
-
-    def state_bytes_per_seq(self, tp: int) -> float:
-        return 0.0
 
     def work(self, batch: Batch, shard: Shard, numerics: Numerics) -> Iterator[Work]:
         rank = batch.divided(shard.dp)

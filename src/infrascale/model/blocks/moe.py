@@ -8,7 +8,7 @@ from functools import cached_property
 from math import e
 from statistics import NormalDist
 
-from infrascale.model.blocks.block import linear_bytes_per_gpu
+from infrascale.model.blocks.block import Block, linear_bytes_per_gpu
 from infrascale.work import Batch, Kind, Linear, Message, Numerics, Part, Shard, Work
 
 #: Below 1, routers are skewed and later tokens meet experts already read. One number for all models: kernel tables
@@ -42,7 +42,7 @@ def experts_hit_on_fullest(tokens: float, experts: int, experts_per_token: int, 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moe:
+class Moe(Block):
     """Sparse feed-forward. `intermediate` is one expert's width; `latent` a narrower input of the experts, if any."""
 
     hidden: int
@@ -56,7 +56,6 @@ class Moe:
     router_params: int = 0  # beyond hidden · experts: biases
     latent: int = 0
     norm_params: int = 0
-    window_tokens: None = None
 
     @property
     def params_per_expert(self) -> int:
@@ -108,12 +107,6 @@ class Moe:
             + (self.router_params + self.norm_params) * 2
             + routed / (shard.ep * shard.moe_tp)
         )
-
-    def cache_bytes_per_token(self, tp: int, kv_bytes: float) -> float:
-        return 0.0
-
-    def state_bytes_per_seq(self, tp: int) -> float:
-        return 0.0
 
     def work(self, batch: Batch, shard: Shard, numerics: Numerics) -> Iterator[Work]:
         rank = batch.divided(shard.dp)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
-from infrascale.model.blocks.block import linear_bytes_per_gpu
+from infrascale.model.blocks.block import Block
 from infrascale.work import Batch, Kind, Linear, Numerics, Shard, Work
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recurrent:
+class Recurrent(Block):
     """`state_elements` numbers a sequence, in `state_bytes_per_element` each; `scan_flop_per_token` besides GEMMs."""
 
     hidden: int
@@ -24,25 +23,14 @@ class Recurrent:
     state_bytes_per_element: float
     scan_flop_per_token: float
     other_params: int = 0
-    window_tokens: None = None
 
     @property
     def linears(self) -> tuple[Linear, ...]:
         return self.projections
 
-    @cached_property
-    def params(self) -> int:
-        return sum(linear.params for linear in self.projections) + self.other_params
-
     @property
-    def active_params(self) -> int:
-        return self.params
-
-    def weight_bytes_per_gpu(self, shard: Shard, numerics: Numerics) -> float:
-        return linear_bytes_per_gpu(self.projections, shard.tp, numerics) + self.other_params * 2
-
-    def cache_bytes_per_token(self, tp: int, kv_bytes: float) -> float:
-        return 0.0
+    def norm_params(self) -> int:
+        return self.other_params
 
     def state_bytes_per_seq(self, tp: int) -> float:
         return self.state_elements * self.state_bytes_per_element / tp
