@@ -26,7 +26,7 @@ from infrascale.parsing.scenarios import question
 from infrascale.planning import Change, Constraint
 from infrascale.report import facts, html, markdown, pdf, report
 from infrascale.report.blocks import Answer, Bullets, Code, Figure, Heading, Table, Text
-from infrascale.report.sections import sections, servers_of
+from infrascale.report.sections import sections
 from infrascale.screen import plan_json
 
 QUESTIONS = {
@@ -173,9 +173,9 @@ def test_the_report_says_the_plans_own_numbers(name, language):
 
 def test_whole_replicas_are_counted_to_servers():
     best = made("users")[0].best  # replicas of 4 on servers of 8
-    assert servers_of(best) == -(-(best.replicas + best.spare_replicas) // (8 // best.gpus_per_replica))
+    assert facts.servers_of(best) == -(-(best.replicas + best.spare_replicas) // (8 // best.gpus_per_replica))
     best = made("wide")[0].best
-    assert servers_of(best) == 2 * best.replicas
+    assert facts.servers_of(best) == 2 * best.replicas
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,22 @@ def demand_of(asked: Question) -> tuple[str, float]:
     return next((key, value) for key in DEMANDS if (value := getattr(asked, key)) is not None)
 
 
+def in_flight(best: Candidate) -> float:
+    """Requests in flight at the peak, over all replicas that the plan needs."""
+    return best.load * best.max_batch * best.replicas
+
+
+def replicas_a_server(best: Candidate) -> int:
+    """Whole replicas that a server holds; at least one of a replica that spans several."""
+    return max(1, best.deployment.gpu.gpus_per_server // best.gpus_per_replica)
+
+
+def servers_of(best: Candidate) -> int:
+    """Servers that hold all replicas, none cut between servers without need."""
+    spanned = ceil(best.gpus_per_replica / best.deployment.gpu.gpus_per_server)
+    return ceil((best.replicas + best.spare_replicas) / replicas_a_server(best)) * spanned
+
+
 def again(found: Plan, asked: Question, law: Efficiency | None = None, **changes: object) -> Plan:
     """The plan of a changed question, for the same model and kind of GPU; who plans anew may cut it otherwise."""
     assert found.best is not None
