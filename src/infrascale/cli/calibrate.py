@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infrascale.cli.flags import Text
+from infrascale.cli.flags import Model, Text
 
 if TYPE_CHECKING:
     from infrascale.calibration.own import Calibration, Error
@@ -18,7 +18,7 @@ FEW_POINTS = 3
 def calibrate(
     results: Annotated[list[str], typer.Argument(help="What load-test tools wrote; any format that is known.")],
     gpu: Annotated[str | None, typer.Option(help="GPU kind they ran on, where the files do not say.")] = None,
-    model: Annotated[str | None, typer.Option(help="Catalog id, config.json or its folder, or a hub id.")] = None,
+    model: Model = None,
     tp: Annotated[int | None, typer.Option(help="Tensor-parallel degree.", min=1, max=1024)] = None,
     gpu_count: Annotated[int | None, typer.Option(help="GPUs in all, where replicas shared the load.", min=1)] = None,
     engine: Text = None,

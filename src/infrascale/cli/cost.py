@@ -7,7 +7,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infrascale.cli.flags import Calibration, Gpus, Json, Model, Number, Precisions, Prices, Text, Whole, keys_of
+from infrascale.cli.flags import (
+    Buy,
+    Calibration,
+    Costs,
+    Country,
+    Currency,
+    Gpus,
+    Json,
+    Model,
+    Number,
+    Objective,
+    PeakHour,
+    Power,
+    Precisions,
+    Prices,
+    Rate,
+    Text,
+    Whole,
+    keys_of,
+)
 
 if TYPE_CHECKING:
     from infrascale.parsing.scenarios import Question
@@ -26,7 +45,7 @@ def cost(
     agents: Number = None,
     adoption: Number = None,
     requests_per_day: Number = None,
-    peak_hour: Annotated[float | None, typer.Option(help="Share of a day's requests in its peak hour.")] = None,
+    peak_hour: PeakHour = None,
     tokens_per_s: Text = None,
     ttft: Text = None,
     isl: Number = None,
@@ -35,17 +54,17 @@ def cost(
     headroom: Number = None,
     redundancy: Whole = None,
     max_gpus: Whole = None,
-    max_kw: Annotated[float | None, typer.Option(help="Power of GPUs and servers, before cooling.")] = None,
-    costs: Annotated[str | None, typer.Option(help="A costs.toml: hosting, staff, electricity, day …")] = None,
+    max_kw: Power = None,
+    costs: Costs = None,
     price: Prices = None,
-    buy: Annotated[bool, typer.Option("--buy", help="Bought and amortised, in place of rented.")] = False,
+    buy: Buy = False,
     reserved: Annotated[bool, typer.Option("--reserved", help="Rented at reserved prices.")] = False,
-    currency: Annotated[str | None, typer.Option(help="EUR or USD.")] = None,
-    rate: Annotated[str | None, typer.Option(help="Dollars for one euro, and the day: 1.16@2026-11-20.")] = None,
-    country: Annotated[str | None, typer.Option(help="Grid, three letters; FRA if not given.")] = None,
+    currency: Currency = None,
+    rate: Rate = None,
+    country: Country = None,
     pue: Number = None,
     kg_co2e_per_kwh: Number = None,
-    objective: Annotated[str | None, typer.Option(help="gpus, cost, energy or carbon.")] = None,
+    objective: Objective = None,
     api: Annotated[bool, typer.Option("--api", help="The same requests at API prices.")] = False,
     compare: Annotated[list[str] | None, typer.Option(help="PROVIDER/MODEL you hold comparable.")] = None,
     break_even: Annotated[bool, typer.Option("--break-even", help="Users from which hosting wins.")] = False,

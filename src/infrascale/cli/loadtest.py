@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infrascale.cli.flags import Json
+from infrascale.cli.errors import errors_as
+from infrascale.cli.flags import Calibration, Json
 
 if TYPE_CHECKING:
     from infrascale.parsing.scenarios import Question
@@ -26,7 +27,7 @@ def loadtest(
     run: Annotated[str | None, typer.Option(help="Run it now with vllm, guidellm or aiperf.")] = None,
     model: Annotated[str | None, typer.Option(help="The model's name on the server.")] = None,
     tokenizer: Annotated[str | None, typer.Option(help="A tokenizer on the hub, or its folder.")] = None,
-    calibration: Annotated[str | None, typer.Option(help="A file of infrascale calibrate.")] = None,
+    calibration: Calibration = None,
     out: Annotated[str, typer.Option("--out", "-o", help="Folder for commands and results.")] = "loadtest",
     as_json: Json = False,
 ) -> None:
@@ -34,7 +35,6 @@ def loadtest(
     from infrascale import api
     from infrascale.calibration.saved import read_calibration
     from infrascale.cli.calibrate import notes
-    from infrascale.cli.planning import errors_as
     from infrascale.loadtests import read_all
     from infrascale.parsing.plans import read_plan
     from infrascale.verifying.screen import verdict_json, verdict_lines

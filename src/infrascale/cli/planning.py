@@ -3,43 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from infrascale.planning import Scenario
-    from infrascale.simulating.verify import Verdict
-
+from infrascale.cli.errors import errors_as
 from infrascale.cli.flags import (
     Calibration,
+    Country,
+    Currency,
+    FirstToken,
     Gpus,
+    InputSpread,
     Json,
     Model,
     Number,
+    Objective,
+    OutputSpread,
+    PeakHour,
+    Power,
     Precisions,
     Prices,
+    Rate,
     ScenarioFile,
+    Speed,
     Text,
     Whole,
     Wholes,
     keys_of,
 )
 
-
-@contextmanager
-def errors_as(as_json: bool) -> Iterator[None]:
-    """An error of ours goes on to the screen; machines that asked for JSON find it there."""
-    from infrascale.errors import InfraScaleError
-
-    try:
-        yield
-    except InfraScaleError as error:
-        if as_json:
-            print(json.dumps({"error": {"what": error.what, "why": error.why, "fix": error.fix}}, indent=2))
-        raise
+if TYPE_CHECKING:
+    from infrascale.planning import Scenario
+    from infrascale.simulating.verify import Verdict
 
 
 def plan(
@@ -54,14 +50,14 @@ def plan(
     agents: Annotated[float | None, typer.Option(help="A population, with --requests-per-day.")] = None,
     adoption: Number = None,
     requests_per_day: Number = None,
-    peak_hour: Annotated[float | None, typer.Option(help="Share of a day's requests in its peak hour.")] = None,
-    tokens_per_s: Annotated[str | None, typer.Option(help="Promised speed of a request; p5=15: of 95 %.")] = None,
+    peak_hour: PeakHour = None,
+    tokens_per_s: Speed = None,
     tpot: Annotated[float | None, typer.Option(help="The same, as seconds per output token.")] = None,
-    ttft: Annotated[str | None, typer.Option(help="Promised time to first token; p95=2s: of 95 %.")] = None,
+    ttft: FirstToken = None,
     isl: Annotated[float | None, typer.Option(help="Input tokens.")] = None,
     osl: Annotated[float | None, typer.Option(help="Output tokens.")] = None,
-    isl_cv: Annotated[float | None, typer.Option(help="Spread of the input lengths over their mean.")] = None,
-    osl_cv: Annotated[float | None, typer.Option(help="The same of the output.")] = None,
+    isl_cv: InputSpread = None,
+    osl_cv: OutputSpread = None,
     arrival_cv: Annotated[float | None, typer.Option(help="Spread of request gaps; above 1 also simulate.")] = None,
     prefix_hit: Annotated[float | None, typer.Option(help="Share of the input in the prefix cache.")] = None,
     max_gpus: Whole = None,
@@ -76,13 +72,13 @@ def plan(
     kv_cache_dtype: Text = None,
     engine: Text = None,
     engine_version: Text = None,
-    max_kw: Annotated[float | None, typer.Option(help="Power of GPUs and servers, before cooling.")] = None,
-    objective: Annotated[str | None, typer.Option(help="gpus, cost, energy or carbon.")] = None,
+    max_kw: Power = None,
+    objective: Objective = None,
     price: Prices = None,
     offer: Annotated[str | None, typer.Option(help="rent, reserved or buy: what cost is counted in.")] = None,
-    currency: Annotated[str | None, typer.Option(help="EUR or USD.")] = None,
-    rate: Annotated[str | None, typer.Option(help="Dollars for one euro, and the day: 1.16@2026-11-20.")] = None,
-    country: Annotated[str | None, typer.Option(help="Grid, three letters; FRA if not given.")] = None,
+    currency: Currency = None,
+    rate: Rate = None,
+    country: Country = None,
     solver: Annotated[str, typer.Option(help="exact (proven), or nelder-mead.")] = "exact",
     physics: Annotated[str, typer.Option(help="operators, or classic (the original's, to compare).")] = "operators",
     calibration: Calibration = None,
@@ -165,8 +161,8 @@ def capacity(
     gpu: Gpus = None,
     precision: Precisions = None,
     requests_per_user: Number = None,
-    tokens_per_s: Annotated[str | None, typer.Option(help="Promised speed of a request; p5=15: of 95 %.")] = None,
-    ttft: Annotated[str | None, typer.Option(help="Promised time to first token; p95=2s: of 95 %.")] = None,
+    tokens_per_s: Speed = None,
+    ttft: FirstToken = None,
     isl: Number = None,
     osl: Number = None,
     isl_cv: Number = None,

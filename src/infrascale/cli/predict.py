@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from infrascale.cli.flags import Calibration
+
 
 def predict(
     file: Annotated[str, typer.Argument(help="Measurement rows as CSV.")],
     out: Annotated[str, typer.Option(help="Where the rows with predictions go.")],
-    calibration: Annotated[str | None, typer.Option(help="A file of infrascale calibrate.")] = None,
+    calibration: Calibration = None,
 ) -> None:
     """Predict measured rows from their inputs alone."""
     from infrascale.calibration.saved import read_calibration

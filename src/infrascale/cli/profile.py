@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infrascale.cli.errors import errors_as
 from infrascale.cli.flags import Json
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ def profile(
     as_json: Json = False,
 ) -> None:
     """Measure this machine's GPU (or CPU) with PyTorch, as a hardware profile for --gpu."""
-    from infrascale.cli.planning import errors_as
     from infrascale.profiling.document import as_toml
     from infrascale.profiling.screen import profile_json, profile_lines
     from infrascale.writing import write

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from infrascale.cli.flags import Prices
+from infrascale.cli.flags import Buy, Costs, Country, Currency, Prices, Rate
 
 
 def report(
@@ -15,11 +15,11 @@ def report(
     out: Annotated[str, typer.Option("--out", "-o", help="The file to write.")] = "report.html",
     lang: Annotated[str, typer.Option(help="Language of the report.")] = "en",
     price: Prices = None,
-    buy: Annotated[bool, typer.Option("--buy", help="Bought and amortised, in place of rented.")] = False,
-    currency: Annotated[str | None, typer.Option(help="EUR or USD.")] = None,
-    rate: Annotated[str | None, typer.Option(help="Dollars for one euro, and the day: 1.16@2026-11-20.")] = None,
-    country: Annotated[str | None, typer.Option(help="Grid, three letters; FRA if not given.")] = None,
-    costs: Annotated[str | None, typer.Option(help="A costs.toml: hosting, staff, electricity, day …")] = None,
+    buy: Buy = False,
+    currency: Currency = None,
+    rate: Rate = None,
+    country: Country = None,
+    costs: Costs = None,
 ) -> None:
     """A decision report to hand over: the answer, why, alternatives, risks, sources."""
     from datetime import date

@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infrascale.cli.flags import Gpus, Json, Model, Number, Precisions, Text, Whole, Wholes, keys_of
+from infrascale.cli.errors import errors_as
+from infrascale.cli.flags import (
+    Calibration,
+    Gpus,
+    InputSpread,
+    Json,
+    Model,
+    Number,
+    OutputSpread,
+    Precisions,
+    Text,
+    Whole,
+    Wholes,
+    keys_of,
+)
 
 if TYPE_CHECKING:
     from infrascale.parsing.traffic import Asked
@@ -16,14 +30,6 @@ if TYPE_CHECKING:
     from infrascale.simulating.verify import Verdict
 
 File = Annotated[str | None, typer.Argument(help="A scenario.toml, or a plan saved with plan --json.")]
-Texts = Annotated[list[str] | None, typer.Option()]
-
-#: Keys of [traffic], which are flags of this verb too; the others are the scenario's.
-TRAFFIC = (
-    "hours", "days", "outside", "usage", "start", "flash", "turns", "turn_think_s", "system_tokens", "clients",
-    "lengths_from", "replay", "speedup", "urgent", "policy", "replicas", "prefill_replicas", "seconds", "seed",
-    "dies", "late", "autoscale", "speculative",
-)  # fmt: skip
 
 
 def simulate(
@@ -43,14 +49,15 @@ def simulate(
     ttft: Text = None,
     isl: Number = None,
     osl: Number = None,
-    isl_cv: Annotated[float | None, typer.Option(help="Spread of the input lengths over their mean.")] = None,
-    osl_cv: Annotated[float | None, typer.Option(help="The same of the output.")] = None,
+    isl_cv: InputSpread = None,
+    osl_cv: OutputSpread = None,
     arrival_cv: Annotated[float | None, typer.Option(help="Spread of request gaps: 1 Poisson, 0 even.")] = None,
     prefix_hit: Number = None,
     gpus_per_replica: Wholes = None,
     redundancy: Whole = None,
     max_num_seqs: Whole = None,
     max_num_batched_tokens: Whole = None,
+    # From here to `seed`, the keys of [traffic].
     replicas: Annotated[int | None, typer.Option(help="Instead of the planned number.")] = None,
     seconds: Annotated[float | None, typer.Option(help="Span that counts.")] = None,
     hours: Annotated[str | None, typer.Option(help="Office hours, 9-17; the rate is the busiest hour's.")] = None,
@@ -74,7 +81,7 @@ def simulate(
     prefill_replicas: Annotated[int | None, typer.Option(help="Engines for prompts only; N then answer.")] = None,
     speculative: Annotated[str | None, typer.Option(help="Guesses, DRAFTS:ACCEPTANCE[:COST], 3:0.7.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the random traffic: the same gives the same.")] = None,
-    calibration: Annotated[str | None, typer.Option(help="A file of infrascale calibrate.")] = None,
+    calibration: Calibration = None,
     trace: Annotated[str | None, typer.Option(help="A Chrome/Perfetto trace to write.")] = None,
     plot: Annotated[str | None, typer.Option(help="A plot to write: .png or .svg.")] = None,
     as_json: Json = False,
@@ -87,17 +94,16 @@ def simulate(
         _needs("matplotlib", "plots")
         _check_plot(plot)
     from infrascale import api
-    from infrascale.cli.planning import errors_as
     from infrascale.cli.progress import shown
     from infrascale.parsing.plans import calibration_of
-    from infrascale.parsing.traffic import asked_of, circumstances
+    from infrascale.parsing.traffic import Asked, asked_of, circumstances
     from infrascale.screen.simulation import simulation_json, simulation_lines
     from infrascale.simulating.failures import fates
     from infrascale.simulating.run import simulate as simulated
 
     with errors_as(as_json):
-        own = {key: value for key, value in flags.items() if key in TRAFFIC}
-        scene = {key: value for key, value in flags.items() if key not in TRAFFIC and key not in apart}
+        own = {key: value for key, value in flags.items() if key in Asked.model_fields}
+        scene = {key: value for key, value in flags.items() if key not in own and key not in apart}
         asked = asked_of(_table(file) | own)
         told = circumstances(asked)
         found = _plan(file, scene, asked, told.pattern.replay, calibration)

@@ -7,13 +7,11 @@ from typing import Annotated
 
 import typer
 
-from infrascale.cli.flags import Calibration, Gpus, Json, Model, Number, Precisions, keys_of
-
-File = Annotated[str | None, typer.Argument(help="A scenario.toml; flags override its keys.")]
+from infrascale.cli.flags import Calibration, Gpus, Json, Model, Number, Precisions, ScenarioFile, keys_of
 
 
 def growth(
-    file: File = None,
+    file: ScenarioFile = None,
     curve: Annotated[str | None, typer.Option("--users", help="Users of each quarter: 500,1000,2500.")] = None,
     model: Model = None,
     gpu: Gpus = None,
@@ -78,7 +76,7 @@ def _yearly(
 
 
 def sensitivity(
-    file: File = None,
+    file: ScenarioFile = None,
     model: Model = None,
     gpu: Gpus = None,
     precision: Precisions = None,
