@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from infrascale import api
 from infrascale.calibration.algebra import inverse, quadratic, solved
 from infrascale.calibration.cases import cases_of, weights_read_s
-from infrascale.calibration.own import KINSHIP, NAMES, Case, calibrate, expected, precision, scaled
+from infrascale.calibration.own import KINSHIP, NAMES, Case, calibrate, expected, prior, scaled
 from infrascale.calibration.saved import as_toml, read_calibration
 from infrascale.errors import InfraScaleError
 from infrascale.loadtests import LoadTest, Point, Stat
@@ -77,7 +77,7 @@ def test_three_points_help_and_more_points_narrow():
     unseen = measured(question(24, 200), truth())
     assert off(unseen, scaled(efficiency(), few.multipliers)) < off(unseen, efficiency())
     for index in range(len(NAMES)):
-        most = 1.02 / precision(gpu("h100-pcie"))[index]
+        most = 1.02 * prior(gpu("h100-pcie"))[index][index]
         assert 0 < many.covariance[index][index] <= few.covariance[index][index] * 1.01 <= most
     low, _, high = many.interval(unseen.asked, efficiency())["tpot"]
     wide_low, _, wide_high = few.interval(unseen.asked, efficiency())["tpot"]
@@ -85,12 +85,27 @@ def test_three_points_help_and_more_points_narrow():
 
 
 def test_what_was_not_measured_is_not_learnt():
-    """One GPU says nothing of links; no TTFT says nothing of the cost of a request."""
+    """One GPU says nothing of links; without TTFT a request's cost is known by the host's pace alone."""
     found, _ = calibrate([replace(c, measured={"tpot": c.measured["tpot"]}) for c in cases(1, 16)], efficiency())
-    for name in ("links", "request"):
-        index = NAMES.index(name)
-        assert found.multipliers[index] == pytest.approx(0, abs=1e-6)
-        assert found.covariance[index][index] == pytest.approx(1 / precision(gpu("h100-pcie"))[index])
+    links, request, before = NAMES.index("links"), NAMES.index("request"), prior(gpu("h100-pcie"))
+    assert found.multipliers[links] == pytest.approx(0, abs=1e-6)
+    assert found.covariance[links][links] == pytest.approx(before[links][links])
+    assert abs(found.multipliers[request]) < 0.2
+    assert 0.9 < found.covariance[request][request] / before[request][request] < 1
+
+
+def test_a_slow_host_is_slow_in_all_it_does():
+    """What a profiled machine's steps teach of its pace is expected of its sequences too; a server's moves less."""
+    rack = gpu("h100-pcie")
+    bench = replace(rack, curves={"gemm/bf16": {"flop_fraction": 0.5}})
+    step, seq = NAMES.index("step"), NAMES.index("seq")
+
+    def taught(card) -> float:
+        """Log that a sequence is expected to take longer for each log that a step does."""
+        held = prior(card)
+        return held[step][seq] / held[step][step]
+
+    assert taught(bench) > 0.8 > 0.2 > taught(rack) > 0
 
 
 def test_one_wild_point_moves_little():
@@ -123,13 +138,14 @@ def test_kin_take_over_less_and_know_less():
     own = model(LLAMA), gpu("h100-pcie")
     same, other = found.posterior(own[1], own[0]), found.posterior(gpu("l40s"), model(MISTRAL))
     assert same == (list(found.multipliers), found.covariance)
-    assert other[0] == [0.0] * len(NAMES) and other[1][0][0] == pytest.approx(1 / precision(gpu("l40s"))[0])
+    assert other[0] == [0.0] * len(NAMES) and other[1][0][0] == pytest.approx(prior(gpu("l40s"))[0][0])
     for kin in ((own[1], model(MISTRAL)), (gpu("h200-sxm"), own[0]), (gpu("h200-sxm"), model(MISTRAL))):
         theta, covariance = found.posterior(*kin)
-        before = precision(kin[0])
+        before = prior(kin[0])
         for index, most in enumerate(found.multipliers):
             assert abs(theta[index]) <= abs(most)
-            assert before[index] * covariance[index][index] >= precision(own[1])[index] * found.covariance[index][index]
+            known = found.covariance[index][index] / prior(own[1])[index][index]
+            assert covariance[index][index] / before[index][index] >= known * (1 - 1e-9)
 
 
 def test_more_in_common_is_more_taken_over():
@@ -175,7 +191,7 @@ def test_what_one_engine_taught_says_nothing_of_another():
 
 def test_links_over_pcie_are_the_servers_and_less_sure():
     links = NAMES.index("links")
-    assert precision(gpu("h100-pcie"))[links] < precision(gpu("h100-sxm"))[links]
+    assert prior(gpu("h100-pcie"))[links][links] > prior(gpu("h100-sxm"))[links][links]
 
 
 def test_an_interval_widens_with_the_distance_from_what_was_measured():

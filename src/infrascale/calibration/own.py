@@ -8,7 +8,7 @@ logarithms of TPOT and TTFT, errors beyond two noises counting less (Huber); the
 
 What the points cannot tell stays at the general model. Kin (replicas of another size, the model on another GPU,
 another model on the same) takes over a share s, `KINSHIP`; the rest counts as not known:
-mean s·θ, covariance s²·Σ + (1 − s²)·P⁻¹.
+mean s·θ, covariance s²·Σ + (1 − s²)·P⁻¹. P⁻¹ is no diagonal: a slow host is slow in steps, sequences and requests.
 Assumes an engine that keeps its version and settings. Knows no files: see `saved`.
 """
 
@@ -42,6 +42,10 @@ NAMES = tuple(PRIOR_SPREADS)
 #: Of `links` over PCIe, where the server decides (peer access, switches, bridges) and not the card: three kinds of
 #: server measured took 0.7 (L40S, TensorRT-LLM), 1 (RTX PRO 6000, the table) and 2.3 times (the French state's H100).
 PCIE_SPREAD = 0.6
+#: Log-spread of what `HOST` share: the host's own pace. Servers are alike; a machine of which nothing but a profile is
+#: known may be far slower in all three at once (vLLM's CPU build takes nine times as long a step).
+HOST = ("step", "seq", "request")
+PACE_SPREAD, PROFILED_PACE_SPREAD = 0.2, 1.5
 #: Noise (log) of a repeated point before it is learnt, and how many points that belief is worth.
 NOISES = {"tpot": 0.04, "ttft": 0.12}
 BELIEF_POINTS = 6.0
@@ -103,11 +107,10 @@ class Calibration:
         self, gpu: Gpu, model: Model, engine: str | None = None, gpus: int | None = None
     ) -> tuple[list[float], Matrix]:
         """Log-multipliers for this GPU and model, and their covariance."""
-        share, held = KINSHIP[self.kinship(gpu, model, engine, gpus)], precision(gpu)
-        left = 1 - share**2
+        share = KINSHIP[self.kinship(gpu, model, engine, gpus)]
         covariance = [
-            [share**2 * v + (left / held[i] if i == j else 0.0) for j, v in enumerate(row)]
-            for i, row in enumerate(self.covariance)
+            [share**2 * v + (1 - share**2) * unknown for v, unknown in zip(*rows, strict=True)]
+            for rows in zip(self.covariance, prior(gpu), strict=True)
         ]
         return [share * v for v in self.multipliers], covariance
 
@@ -178,10 +181,14 @@ class Error:
     left_out: float
 
 
-def precision(gpu: Gpu) -> tuple[float, ...]:
-    """1 / spread² of each multiplier on this card before any load test."""
+def prior(gpu: Gpu) -> Matrix:
+    """Covariance of the log-multipliers on this card before any load test: each its own, the host's by its pace too."""
     spreads = PRIOR_SPREADS | ({"links": PCIE_SPREAD} if gpu.link.kind == "pcie" else {})
-    return tuple(spread**-2 for spread in spreads.values())
+    pace = PROFILED_PACE_SPREAD if gpu.curves else PACE_SPREAD
+    return [
+        [(spreads[a] ** 2 if a == b else 0.0) + (pace**2 if a in HOST and b in HOST else 0.0) for b in NAMES]
+        for a in NAMES
+    ]
 
 
 def scaled(general: Efficiency, theta: Sequence[float]) -> Efficiency:
@@ -249,7 +256,7 @@ def slopes_at(
 def calibrate(cases: Sequence[Case], general: Efficiency, steps: int = 12) -> tuple[Calibration, list[Error]]:
     """The posterior of these points, which ran on one deployment or its kin, and each point's errors."""
     theta, noises = [0.0] * len(NAMES), dict(NOISES)
-    held = precision(cases[0].asked.deployment.gpu)
+    held = inverse(prior(cases[0].asked.deployment.gpu))
     before: list[float] = []
     for _ in range(steps):
         rows = _rows(cases, general, theta)
@@ -257,7 +264,8 @@ def calibrate(cases: Sequence[Case], general: Efficiency, steps: int = 12) -> tu
         before = before or residuals
         weights = [_weight(row[2], noises[row[1]]) for row in rows]
         right = [
-            sum(w * row[3][i] * row[2] for w, row in zip(weights, rows, strict=True)) - held[i] * theta[i]
+            sum(w * row[3][i] * row[2] for w, row in zip(weights, rows, strict=True))
+            - sum(h * t for h, t in zip(held[i], theta, strict=True))
             for i in range(len(NAMES))
         ]
         moves = solved(_normal(rows, weights, held), right)
@@ -321,13 +329,10 @@ def _noises(rows: Sequence[Row], noises: Mapping[str, float]) -> dict[str, float
     return found
 
 
-def _normal(rows: Sequence[Row], weights: Sequence[float], held: Sequence[float]) -> Matrix:
+def _normal(rows: Sequence[Row], weights: Sequence[float], held: Matrix) -> Matrix:
     size = range(len(NAMES))
     return [
-        [
-            sum(w * row[3][i] * row[3][j] for w, row in zip(weights, rows, strict=True)) + (held[i] if i == j else 0)
-            for j in size
-        ]
+        [sum(w * row[3][i] * row[3][j] for w, row in zip(weights, rows, strict=True)) + held[i][j] for j in size]
         for i in size
     ]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from math import exp, log, sqrt
 
 from infrascale.calibration.algebra import Matrix, quadratic
-from infrascale.calibration.own import NAMES, NOISES, Z_90, Calibration, precision, slopes_at
+from infrascale.calibration.own import NAMES, NOISES, Z_90, Calibration, prior, slopes_at
 from infrascale.calibration.planned import asked_at
 from infrascale.deployment import longest_request_tokens
 from infrascale.errors import InfraScaleError
@@ -109,8 +109,7 @@ def _known(best: Candidate, own: Calibration | None) -> tuple[list[float], Matri
     """Multipliers and their covariance before the test."""
     if own is not None:
         return own.at(best.deployment)
-    size, held = range(len(NAMES)), precision(best.deployment.gpu)
-    return [0.0] * len(NAMES), [[1 / held[i] if i == j else 0.0 for j in size] for i in size]
+    return [0.0] * len(NAMES), prior(best.deployment.gpu)
 
 
 def _shipped(goal: Asked) -> dict[str, float]:
