@@ -13,6 +13,7 @@ from infrascale.serving.simulation.autoscaling import scale
 from infrascale.serving.simulation.compiled import compiled
 from infrascale.serving.simulation.state import (
     ALIVE,
+    ASIDE,
     CLOCK,
     CONTEXT,
     DECODING,
@@ -112,7 +113,7 @@ def _lose(q, x, k, r, blocks, lost):
     slot = now[HEAD]
     while slot != -1:
         lost[count] = x.slots[r, slot].request
-        count += 1
+        count += x.slots[r, slot].leaving == 0
         slot = x.slots[r, slot].after
     while now[WAITING] > 0:
         lost[count] = queues.pop(q, x, k, r)
@@ -135,11 +136,12 @@ def _wipe(x, r, blocks):
     now[:] = 0
     now[CLOCK], now[FREE], now[SPARE] = clock, blocks, slots
     now[END] = now[NEXT_FINISH] = NEVER
-    now[HEAD] = now[TAIL] = now[PARTIAL] = now[QUEUE_HEAD] = now[QUEUE_TAIL] = now[ROOT] = -1
+    now[HEAD] = now[TAIL] = now[PARTIAL] = now[QUEUE_HEAD] = now[QUEUE_TAIL] = now[ROOT] = now[ASIDE] = -1
     for slot in range(slots):
         x.slots[r, slot].spare = slots - 1 - slot
         x.slots[r, slot].held = x.slots[r, slot].published = 0
         x.slots[r, slot].turn = -1
+        x.slots[r, slot].leaving = 0
     x.ring[r, :] = -1
     x.phase[r, :] = 0
     for seat in range(x.seats.shape[1]):

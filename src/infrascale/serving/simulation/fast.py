@@ -14,6 +14,7 @@ from math import sqrt
 from infrascale.serving.simulation import pool, queues
 from infrascale.serving.simulation.compiled import compiled
 from infrascale.serving.simulation.state import (
+    ASIDE,
     CLOCK,
     CONTEXT,
     DECODING,
@@ -24,6 +25,7 @@ from infrascale.serving.simulation.state import (
     HELD_BACK,
     JUMP,
     LATE,
+    LEAVING,
     NEVER,
     NEXT_FINISH,
     PARTIAL,
@@ -248,16 +250,46 @@ def _finish(q, x, k, r, slot):
     i = x.slots[r, slot].request
     q[i].generated = q[i].osl
     q[i].last_ps = now[CLOCK]
-    _give_back(x, k, r, slot, q[i].isl + q[i].osl - 1)
-    _exit(x, r, slot)
     x.slots[r, now[DONE]].done = i
     now[DONE] += 1
+    if k.ahead:
+        x.slots[r, slot].leaving = 1
+        x.slots[r, now[LEAVING]].leaves = slot
+        now[LEAVING] += 1
+    else:
+        _give_back(x, k, r, slot, q[i].isl + q[i].osl - 1)
+        _exit(x, r, slot)
+
+
+@compiled
+def _leave(q, x, k, r):
+    """Free what was held by those whose last token came before the step that has just ended: it was chosen without
+    knowing that they were done."""
+    now = x.now[r]
+    for place in range(now[LEAVING]):
+        slot = x.slots[r, place].leaves
+        if x.slots[r, slot].leaving == 0:
+            continue  # preempted in the meantime
+        i = x.slots[r, slot].request
+        tokens = q[i].isl + q[i].osl - 1
+        if k.by_block:
+            pool.hold(q, x, k, r, slot, tokens, tokens)
+        _give_back(x, k, r, slot, tokens)
+        _exit(x, r, slot)
+        x.slots[r, slot].leaving = 0
+    now[LEAVING] = 0
 
 
 @compiled
 def _preempt(q, x, k, r, slot):
     now = x.now[r]
     i = x.slots[r, slot].request
+    if x.slots[r, slot].leaving == 1:  # it is answered all the same
+        _give_back(x, k, r, slot, q[i].isl + q[i].osl - 1)
+        _exit(x, r, slot)
+        x.slots[r, slot].leaving = 0
+        q[i].preemptions += 1
+        return
     if slot == now[PARTIAL]:
         _give_back(x, k, r, slot, x.slots[r, slot].origin)
         now[PARTIAL] = -1
@@ -297,20 +329,29 @@ def begin(q, x, k, t, r):
 
     They do when one is preempted: what it finds again of its own depends on which blocks were taken since.
     """
+    found = _begin(q, x, k, t, r)
+    queues.step_back(q, x, k, r)
+    return found
+
+
+@compiled
+def _begin(q, x, k, t, r):
     now = x.now[r]
     now[YIELDS] = now[HELD_BACK] = 0
     if not k.ahead or now[RUNNING] == 0:
         now[SEEN] = now[CLOCK]
     decoding = now[DECODING]
     need = x.phase[r, (-now[STEP]) % k.block_size]
-    if now[PARTIAL] == -1 and now[LATE] == 0 and need <= now[FREE]:
+    if decoding > 0 and now[PARTIAL] == -1 and now[LATE] == 0 and need <= now[FREE]:
         door_open = now[WAITING] > 0 and now[RUNNING] < k.max_num_seqs and decoding < k.budget
-        unseen = door_open and q[queues.first(x, k, r)].arrival_ps > now[SEEN]
+        unseen = door_open and not queues.someone_is_seen(q, x, k, r)
         if door_open and not unseen and not k.by_block:
             i = queues.first(x, k, r)
             door_open = _blocks(q[i].isl + q[i].generated, k.block_size) <= now[FREE] - need
         if not door_open or unseen:
-            steps = 1 if unseen else min(now[NEXT_FINISH] - now[STEP], _steps_that_fit(x, k, r))
+            steps = 1  # whoever is not seen yet, or still holds a place, matters to the next
+            if not unseen and now[LEAVING] == 0 and now[ASIDE] == -1:
+                steps = min(now[NEXT_FINISH] - now[STEP], _steps_that_fit(x, k, r))
             now[JUMP] = steps
             now[END] = now[CLOCK] + jump_ps(t, decoding, now[CONTEXT], steps)
             return 0
@@ -359,9 +400,7 @@ def _begin_mixed(q, x, k, t, r, need):
     context = now[CONTEXT] - left_out_context
     if partial != -1 and chunk > 0:
         load = _carry(q, x, k, r, partial, chunk, load)
-    while budget > 0 and now[WAITING] > 0 and now[RUNNING] < k.max_num_seqs:
-        if q[queues.first(x, k, r)].arrival_ps > now[SEEN]:
-            break
+    while budget > 0 and now[RUNNING] < k.max_num_seqs and queues.someone_is_seen(q, x, k, r):
         slot, chunk = _admit(q, x, k, r, budget)
         if slot == -1:
             break
@@ -381,6 +420,18 @@ def _begin_mixed(q, x, k, t, r, need):
 
 
 @compiled
+def _decodes(x, r, slot):
+    return slot != x.now[r, PARTIAL] and x.slots[r, slot].leaving == 0
+
+
+@compiled
+def _known(x, k, r, slot, computed):
+    """Tokens that are known when a decoding step is chosen. Who chooses ahead has not seen the one it is to compute,
+    unless the request was left out of the step under way."""
+    return computed + 1 - (k.ahead and x.slots[r, slot].late_ps < 0)
+
+
+@compiled
 def _hold_decoding(q, x, k, r):
     """This step's block for every decoding sequence, in order; blocks that this step fills become findable."""
     now = x.now[r]
@@ -389,10 +440,10 @@ def _hold_decoding(q, x, k, r):
         return
     slot = now[HEAD]
     while slot != -1:
-        if slot != now[PARTIAL]:
+        if _decodes(x, r, slot):
             computed = x.slots[r, slot].origin + step
             if computed % size == 0 or (computed + 1) % size == 0:
-                pool.hold(q, x, k, r, slot, computed + 1, computed + 1)
+                pool.hold(q, x, k, r, slot, computed + 1, _known(x, k, r, slot, computed))
         slot = x.slots[r, slot].after
 
 
@@ -404,6 +455,9 @@ def _squeeze(q, x, k, r):
     budget, chunk = k.budget, 0
     slot = now[HEAD]
     while slot != -1 and budget > 0:
+        if x.slots[r, slot].leaving == 1:
+            slot = x.slots[r, slot].after
+            continue
         i = x.slots[r, slot].request
         is_partial = slot == now[PARTIAL]
         computed = x.slots[r, slot].origin + (0 if is_partial else now[STEP])
@@ -420,7 +474,7 @@ def _squeeze(q, x, k, r):
             slot = following
             break
         if k.by_block:
-            known = q[i].isl + q[i].generated if is_partial else computed + 1
+            known = q[i].isl + q[i].generated if is_partial else _known(x, k, r, slot, computed)
             pool.hold(q, x, k, r, slot, computed + tokens, known)
         else:
             now[FREE] -= more
@@ -428,17 +482,20 @@ def _squeeze(q, x, k, r):
         chunk = tokens if is_partial else chunk
         budget -= tokens
         slot = x.slots[r, slot].after
-    return chunk, _hold_back(x, r, slot)
+    return chunk, _hold_back(q, x, k, r, slot)
 
 
 @compiled
-def _hold_back(x, r, slot):
+def _hold_back(q, x, k, r, slot):
     """Leave out of this step whoever runs from `slot` on. The context they would have read."""
     now = x.now[r]
     context = 0
     while slot != -1:
-        if slot != now[PARTIAL]:
-            context += x.slots[r, slot].origin + now[STEP] + 1
+        if _decodes(x, r, slot):
+            computed = x.slots[r, slot].origin + now[STEP]
+            context += computed + 1
+            if k.by_block:
+                pool.hold(q, x, k, r, slot, computed, computed)
             now[HELD_BACK] += 1
             if x.slots[r, slot].late_ps < 0:
                 x.slots[r, slot].late_ps = now[CLOCK]
@@ -540,6 +597,7 @@ def complete(q, x, k, t, r):
     else:
         _end_mixed(x, k, r, span)
     now[CLOCK] = now[END]
+    _leave(q, x, k, r)
     if now[NEXT_FINISH] == now[STEP]:
         _finish_answers(q, x, k, r)
     for place in range(now[YIELDS]):
@@ -597,7 +655,7 @@ def _settle_late(x, k, r):
     behind = now[DECODING] - now[HELD_BACK]
     while slot != -1:
         following = x.slots[r, slot].after
-        if slot != now[PARTIAL] and not _is_yielding(x, r, slot):
+        if _decodes(x, r, slot) and not _is_yielding(x, r, slot):
             if left_out >= behind:
                 origin = x.slots[r, slot].origin
                 x.phase[r, origin % size] -= 1
@@ -632,7 +690,8 @@ def _finish_answers(q, x, k, r):
         slot = now[HEAD]
         while slot != -1 and x.ring[r, at] != -1:
             following = x.slots[r, slot].after
-            if slot != now[PARTIAL] and x.slots[r, slot].finish == now[STEP] and not _is_yielding(x, r, slot):
+            ends = x.slots[r, slot].finish == now[STEP] and _decodes(x, r, slot)
+            if ends and not _is_yielding(x, r, slot):
                 _stop_decoding(x, k, r, slot)
                 _finish(q, x, k, r, slot)
             slot = following

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infrascale.serving.simulation.compiled import compiled
-from infrascale.serving.simulation.state import QUEUE_HEAD, QUEUE_TAIL, ROOT, STACK, WAITING
+from infrascale.serving.simulation.state import ASIDE, QUEUE_HEAD, QUEUE_TAIL, ROOT, SEEN, STACK, WAITING
 
 
 @compiled
@@ -96,3 +96,29 @@ def pop(q, x, k, r):
     if x.now[r, QUEUE_HEAD] == -1:
         x.now[r, QUEUE_TAIL] = -1
     return i
+
+
+@compiled
+def someone_is_seen(q, x, k, r):
+    """Whether one who waits has been seen. By priority, the unseen that would go first stand aside for that."""
+    now = x.now[r]
+    while now[WAITING] > 0:
+        i = first(x, k, r)
+        if q[i].arrival_ps <= now[SEEN]:
+            return True
+        if not k.by_priority:
+            return False
+        pop(q, x, k, r)
+        q[i].next_waiting = now[ASIDE]
+        now[ASIDE] = i
+    return False
+
+
+@compiled
+def step_back(q, x, k, r):
+    """Those who stood aside wait again."""
+    now = x.now[r]
+    while now[ASIDE] != -1:
+        i = now[ASIDE]
+        now[ASIDE] = q[i].next_waiting
+        add(q, x, k, r, i)

@@ -40,7 +40,9 @@ LATE = 21  # sequences that were left out of the step before
 RISE = 22  # decoding sequences of the step under way
 ALIVE = 23
 SEEN = 24  # who arrived later is not known yet to who chooses the next step (async scheduling)
-COLUMNS = 25
+LEAVING = 25  # answered, but held in the step that was chosen before that was seen (async scheduling)
+ASIDE = 26  # first of those who wait by priority and are not seen yet, while a step is chosen; -1: none
+COLUMNS = 27
 
 
 class Knobs(NamedTuple):
@@ -95,6 +97,8 @@ SLOT = np.dtype(
         ("stack", np.int64),  # list: preempted requests
         ("yields", np.int64),  # list: slots that end their prompt in the step under way
         ("done", np.int64),  # list: requests that have just finished
+        ("leaving", np.int64),  # 1: its whole answer is there, its place and blocks not free yet
+        ("leaves", np.int64),  # list: slots that are leaving
     ]
 )
 
@@ -154,7 +158,7 @@ def replicas_of(count: int, settings: Settings, most_osl: int, most_tokens: int,
     table = 1 << (2 * followed).bit_length()
     each = -(-most_tokens // settings.block_size) if by_block else 1
     now = np.zeros((count, COLUMNS), dtype=np.int64)
-    now[:, [HEAD, TAIL, PARTIAL, QUEUE_HEAD, QUEUE_TAIL, ROOT]] = -1
+    now[:, [HEAD, TAIL, PARTIAL, QUEUE_HEAD, QUEUE_TAIL, ROOT, ASIDE]] = -1
     now[:, [END, NEXT_FINISH]] = NEVER
     now[:, FREE], now[:, SPARE], now[:, ALIVE] = blocks - 1, seqs, 1
     slots = np.zeros((count, seqs), dtype=SLOT)
