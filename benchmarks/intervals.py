@@ -14,9 +14,11 @@ from statistics import median
 
 from infrascale import catalog
 from infrascale.calibration.conformal import alike, coverage_left_out, model_of, spreads, widening
+from infrascale.calibration.hosts import left_out, rows_of, unscaled
 from infrascale.calibration.residuals import Residual, of_its_size, residuals, shipped_rows
 from infrascale.calibration.withheld import CELLS, NeverMeasured
 from infrascale.parsing.gpus import gpu
+from infrascale.parsing.measurements import Row
 from infrascale.parsing.models import model
 from infrascale.uncertainty import MAKERS
 
@@ -36,7 +38,7 @@ def main() -> None:
     for key, spread in sorted((spreads([*compared, *less_told]) | spreads(sized)).items()):
         lines.append(f'"{key}" = {{ low = {spread.low:.4f}, high = {spread.high:.4f}, rows = {spread.rows} }}')
     (catalog.DATA / "intervals.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    evidence(compared)
+    evidence(sets["aic_silicon"])
     print("\n".join([*coverage([*compared, *less_told]), "", *cost_of_not_knowing(compared, sized)]))
 
 
@@ -98,22 +100,22 @@ def cost_of_not_knowing(compared: list[Residual], sized: list[Residual]) -> Iter
         yield f"| {measure}, {kind} | {len(errors[1])} | {shares} | {ends} |"
 
 
-def evidence(compared: list[Residual]) -> None:
-    """Closed-loop TPOT by model, GPU and engine: how many were measured, and the median error there."""
-    groups: dict[tuple[str, ...], list[Residual]] = defaultdict(list)
-    for residual in compared:
-        if residual.measure == "tpot_mean_s" and residual.regime.kind == "closed":
-            card = gpu(residual.gpu)
-            found = model(residual.model)
-            key = (found.id.split("/")[-1], str(found.params), card.id, card.architecture, residual.regime.engine)
-            groups[key].append(residual)
+def evidence(measured: list[Row]) -> None:
+    """Closed-loop TPOT by model, GPU and engine: how many were measured, and the median error with the model left out."""
+    rows = rows_of(measured, unscaled())
+    errors = abs(left_out(rows, rows.model)[0] / rows.numbers["tpot"] - 1)
+    groups: dict[tuple[str, ...], list[tuple[float, str]]] = defaultdict(list)
+    for row, error in zip(rows.rows, errors, strict=True):
+        card, found = gpu(row["gpu"]), model(row["model"])
+        key = (found.id.split("/")[-1], str(found.params), card.id, card.architecture, row["engine"])
+        groups[key].append((error, row["engine_version"]))
     with (catalog.DATA / "evidence.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("model", "params", "gpu", "architecture", "engine", "measurements", "tpot_error", "versions"))
         for key, group in sorted(groups.items()):
-            versions = sorted({r.version for r in group if r.version[:1].isdigit()})
-            errors = [abs(r.predicted / r.measured - 1) for r in group]
-            writer.writerow((*key, len(group), f"{median(errors):.4f}", " ".join(versions)))
+            versions = sorted({version for _, version in group if version[:1].isdigit()})
+            middle = median(error for error, _ in group)
+            writer.writerow((*key, len(group), f"{middle:.4f}", " ".join(versions)))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from infrascale.workload import Demand
 class Evidence:
     """Published measurements nearest to a plan, by what they share with it: `near` is model, gpu or architecture.
 
-    `error_fraction`: median absolute error of predicting TPOT there.
+    `error_fraction`: median absolute error of predicting TPOT there by constants fitted without the model.
     """
 
     near: str

@@ -262,7 +262,7 @@ def memory(w: Words, best: Candidate) -> None:
 def _options(w: Words, plan: Plan, best: Candidate) -> None:
     """The winner, the runners-up and what they lack, then the ways that serve nobody."""
     promise = plan.scenario.promise
-    rows = [_option(w, promise, one, w.say("answer.wins") if one is best else why_lost(w, promise, best, one))
+    rows = [_option(w, promise, one, w.say("answer.wins") if one is best else why_lost(w, plan, best, one))
             for one in (best, *plan.others[:9])]  # fmt: skip
     blank = dict.fromkeys(rows[0], "–")
     lost = w.say("answer.why_not")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from infrascale.calibration.validation import Score, Validation
 from infrascale.locales import words
 
 SHORT = {"tpot_mean_s": "TPOT", "ttft_mean_s": "TTFT", "e2e_mean_s": "E2E", "output_tok_per_s_total": "tokens/s",
          "power_w": "W"}  # fmt: skip
+
+LABEL, CELL = 25, 11
 
 
 def accuracy_lines(found: Validation, scores: dict[str, dict[str, Score]], worst: int) -> list[str]:
@@ -15,12 +19,14 @@ def accuracy_lines(found: Validation, scores: dict[str, dict[str, Score]], worst
         w.say("accuracy.title", comparisons=len(found.residuals), rows=found.rows),
         w.say("accuracy.cell"),
         "",
-        f"{'':<30}" + "".join(f"{name:>10}" for name in SHORT.values()),
+        f"{'':<{LABEL}}" + "".join(f"{name:>{CELL}}" for name in SHORT.values()),
     ]
     for name, row in scores.items():
-        lines.append(f"{name[:29]:<30}" + "".join(f"{_cell(row.get(measure)):>10}" for measure in SHORT))
+        label = name if len(name) < LABEL else name[: LABEL - 2] + "…"
+        lines.append(f"{label:<{LABEL}}" + "".join(f"{_cell(row.get(measure)):>{CELL}}" for measure in SHORT))
     lines += ["", w.say("accuracy.left_out", n=sum(found.left_out.values()))]
-    lines += [f"  {w.number(count):>5}  {rule}"[:80] for rule, count in found.left_out.items()]
+    for rule, count in found.left_out.items():
+        lines += wrap(rule, 80, initial_indent=f"  {w.number(count):>5}  ", subsequent_indent=" " * 9)
     for measure, short in SHORT.items() if worst else ():
         lines += ["", w.say("accuracy.worst", measure=short)]
         for r in found.worst(measure, worst):
@@ -30,7 +36,10 @@ def accuracy_lines(found: Validation, scores: dict[str, dict[str, Score]], worst
 
 
 def _cell(score: Score | None) -> str:
-    return "–" if score is None else f"{score.mape:.0%}/{score.median:.0%} {score.covered * 100:.0f}".replace("%", "")
+    if score is None:
+        return "–"
+    mean, middle = (">999" if share > 9.99 else f"{100 * share:.0f}" for share in (score.mape, score.median))
+    return f"{mean}/{middle} {score.covered * 100:.0f}"
 
 
 def markdown(scores: dict[str, dict[str, Score]]) -> list[str]:

@@ -173,11 +173,13 @@ def percentiles(promise: Promise) -> dict[str, str]:
     }
 
 
-def why_lost(w: Words, promise: Promise, best: Candidate, other: Candidate) -> str:
-    """What the winner has over another way that keeps the promise."""
+def why_lost(w: Words, plan: Plan, best: Candidate, other: Candidate) -> str:
+    """What the winner has over another way that keeps the promise: by what the ways were chosen by."""
     more = other.gpus - best.gpus
-    speed = w.quantity(1 / promise.tpot_of(other.performance), "token_per_s")
+    speed = w.quantity(1 / plan.scenario.promise.tpot_of(other.performance), "token_per_s")
     name = w.say(f"constraint.{other.binding.constraint.value}")
+    if plan.objective is not Objective.GPUS:
+        return w.say(f"plan.other_{plan.objective.value}", name=name)
     if not more:
         return w.say("plan.other_same", speed=speed, name=name)
     return w.say("plan.other_more" if more > 0 else "plan.other_fewer", n=abs(more), name=name)
@@ -296,7 +298,7 @@ def _losers(w: Words, plan: Plan, best: Candidate) -> list[str]:
 
 
 def _other(w: Words, plan: Plan, best: Candidate, other: Candidate) -> str:
-    return _row(w.quantity(other.gpus, "gpus"), cut(other), why_lost(w, plan.scenario.promise, best, other))
+    return _row(w.quantity(other.gpus, "gpus"), cut(other), why_lost(w, plan, best, other))
 
 
 def _refused(w: Words, refused: Rejection) -> str:
@@ -351,7 +353,14 @@ def _nearest(w: Words, plan: Plan) -> list[str]:
 
 
 def paragraph(text: str, start: str) -> list[str]:
-    return wrap(text, WIDTH, initial_indent=start, subsequent_indent=" " * max(2, len(start)), break_on_hyphens=False)
+    return wrap(
+        text,
+        WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * max(2, len(start)),
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def fit(name: str, width: int) -> str:
@@ -366,4 +375,7 @@ def error_lines(error: InfraScaleError) -> list[str]:
     except InfraScaleError:  # the language itself is what is wrong
         w = words("en")
     labelled = [(w.say("error.why"), error.why), (w.say("error.fix"), error.fix)]
-    return [error.what, *(f"  {label} {text}" for label, text in labelled if text)]
+    told = [*paragraph(error.what, "")]
+    for label, text in labelled:
+        told += [line for part in text.splitlines() for line in paragraph(f"{label} {part}", "  ")]
+    return told
