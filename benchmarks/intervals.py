@@ -101,7 +101,7 @@ def cost_of_not_knowing(compared: list[Residual], sized: list[Residual]) -> Iter
 
 
 def evidence(measured: list[Row]) -> None:
-    """Closed-loop TPOT by model, GPU and engine: how many were measured, and the median error with the model left out."""
+    """Closed-loop TPOT by model, GPU and engine: runs measured, and their median error with the model left out."""
     rows = rows_of(measured, unscaled())
     errors = abs(left_out(rows, rows.model)[0] / rows.numbers["tpot"] - 1)
     groups: dict[tuple[str, ...], list[tuple[float, str]]] = defaultdict(list)

@@ -144,8 +144,10 @@ def _range(w: Words, sure: Certainty | None) -> str | None:
 
 def _between(w: Words, ends: tuple[float, float], unit: str) -> str:
     low, high = (w.quantity(end, unit) for end in ends)
-    named = high.lstrip("0123456789.,\u202f\u00a0 ")  # a unit that both share is said once
-    return w.say("answer.between", low=low.removesuffix(named).rstrip(), high=high)
+    named, other = (end.lstrip("0123456789.,\u202f\u00a0 ") for end in (high, low))
+    if named == other:  # a unit that both share is said once
+        low = low.removesuffix(named).rstrip()
+    return w.say("answer.between", low=low, high=high)
 
 
 def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Question, today: date) -> None:

@@ -19,12 +19,15 @@ Chart = dict[str, Any]
 #: Told apart without colour too: dash, label or place differ wherever a colour does (Okabe and Ito's palette).
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#767676"
 PARTS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#999999")
+#: Words within a chart, by the page's theme.
+INK = {"light": "#5A5A5A", "dark": "#C4C4C4"}
 TALL = 300
 
 
 def shown(w: Words, chart: Chart, rows: Rows, name: str | None = None) -> None:
     """The chart with the language's own separators, its name for a screen reader, its numbers one click away."""
-    st.vega_lite_chart(chart | {"config": {"locale": {"number": _separators(w)}}}, width="stretch", alt=name)
+    config = {"locale": {"number": _separators(w)}, "text": {"color": INK.get(st.context.theme.type or "", GREY)}}
+    st.vega_lite_chart(chart | {"config": config}, width="stretch", alt=name)
     with st.expander(w.say("app.table")):
         st.table(rows, hide_index=True, alt=name)
 
@@ -74,7 +77,7 @@ def bars(rows: Rows, title: str) -> Chart:
     fill = {"condition": {"test": "datum.limit", "value": ORANGE}, "value": BLUE}
     return _layers(
         _view(beside, "bar", {"height": 18}, y=y, x=_of("value", **x), color=fill),
-        _view(beside, "text", {"align": "left", "dx": 6, "color": GREY}, y=y, x=_of("edge"), text=_named("mark")),
+        _view(beside, "text", {"align": "left", "dx": 6}, y=y, x=_of("edge"), text=_named("mark")),
         _view([{"x": 1.0}], "rule", {"color": GREY, "strokeDash": [4, 3]}, x=_of("x")),
         height=38 * len(rows) + 40,
     )
@@ -101,7 +104,7 @@ def steps(rows: Rows, x: str, y: str, here: tuple[float, float], label: str) -> 
     return _layers(
         _view(rows, "line", {"interpolate": "step-before", "color": BLUE}, x=_of("x", title=x), y=y_axis),
         _view(spot, "point", {"color": ORANGE, "size": 140, "filled": True, "shape": "diamond"}, **at),
-        _view(spot, "text", {"align": "left", "dx": 10, "dy": 8, "color": GREY}, **at, text=_named()),
+        _view(spot, "text", {"align": "left", "dx": 10, "dy": 8}, **at, text=_named()),
         height=TALL,
     )
 
@@ -117,10 +120,10 @@ def against(rows: Rows, x: str, y: str, promise: float, names: tuple[str, str]) 
             y=_of("y", title=y, axis={"tickCount": 6}, scale={"type": "log"}),
         ),
         _view(limit, "rule", {"color": ORANGE, "strokeDash": [6, 4]}, y=_of("y")),
-        _view(limit, "text", {"align": "left", "dy": -7, "color": GREY}, x=_of("x"), y=_of("y"), text=_named()),
+        _view(limit, "text", {"align": "left", "dy": -7}, x=_of("x"), y=_of("y"), text=_named()),
         _view(now, "rule", {"color": GREY, "strokeDash": [2, 3]}, x=_of("x")),
         _view(
-            now, "text", {"align": "left", "dx": 5, "color": GREY, "baseline": "top"}, x=_of("x"), y={"value": 4},
+            now, "text", {"align": "left", "dx": 5, "baseline": "top"}, x=_of("x"), y={"value": 4},
             text=_named(),
         ),
         height=TALL,

@@ -15,12 +15,14 @@ from infrascale.parsing.plans import VERSION
 def header(serving: Serving, *, in_cluster: bool = False) -> Iterator[str]:
     """The lines; `in_cluster`: where pods must find their kind of GPU by label."""
     best, scenario = serving.best, serving.plan.scenario
-    deployment, found, shard = best.deployment, best.performance, best.deployment.shard
+    deployment, found, w = best.deployment, best.performance, words(serving.options.language)
     values = {
         "version": VERSION, "hash": serving.plan_hash, "gpus": best.gpus, "gpu": deployment.gpu.name,
-        "model": scenario.model.id, "replicas": serving.replicas, "size": best.gpus_per_replica, "tp": shard.tp,
-        "pp": shard.pp, "precision": deployment.quantization.precision, "batch": best.max_batch,
-        "spare": best.spare_replicas, "requests": f"{serving.requests_per_replica * best.replicas:.0f}",
+        "model": scenario.model.id, "replicas": w.quantity(serving.replicas, "replicas"),
+        "size": w.quantity(best.gpus_per_replica, "gpus"), "degrees": best.deployment.shard,
+        "precision": deployment.quantization.precision, "batch": best.max_batch,
+        "spare": w.quantity(best.spare_replicas, "replicas"),
+        "requests": f"{serving.requests_per_replica * best.replicas:.0f}",
         "isl": f"{scenario.workload.isl_tokens:.0f}", "osl": f"{scenario.workload.osl_tokens:.0f}",
         "speed": f"{scenario.promise.token_per_s:g}", "ttft": f"{scenario.promise.ttft_s:g}",
         "found_speed": f"{found.token_per_s_per_request:.1f}", "found_ttft": f"{found.ttft_s.mean_s:.2f}",

@@ -128,7 +128,7 @@ def answer_sentences(w: Words, plan: Plan, best: Candidate, sure: Certainty | No
 
 
 def proof_and_limit(w: Words, plan: Plan, best: Candidate) -> tuple[str, str]:
-    """How sure it is that fewer would not do, and what binds."""
+    """How sure it is that fewer would not do; what binds, and that a mean promises nothing where requests queue."""
     if plan.solver == "nelder-mead":
         proof = w.say("plan.inexact", excess=w.percent(plan.excess_fraction))
     elif plan.solver == "simulated":
@@ -139,6 +139,8 @@ def proof_and_limit(w: Words, plan: Plan, best: Candidate) -> tuple[str, str]:
         proof = w.say("plan.by", objective=w.say(f"plan.by_{plan.objective.value}"), count=1 + len(plan.others))
     name, alone = best.binding.constraint.value, best.replicas == 1
     limit = w.say("plan.binds_alone", name=w.say(f"constraint.{name}")) if alone else w.say(f"plan.binds_{name}")
+    if best.load > 1 and not plan.scenario.promise.is_of_shares:
+        limit += " " + w.say("plan.full")
     return proof, limit
 
 
@@ -353,14 +355,7 @@ def _nearest(w: Words, plan: Plan) -> list[str]:
 
 
 def paragraph(text: str, start: str) -> list[str]:
-    return wrap(
-        text,
-        WIDTH,
-        initial_indent=start,
-        subsequent_indent=" " * max(2, len(start)),
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
+    return wrap(text, WIDTH, initial_indent=start, subsequent_indent=" " * max(2, len(start)), break_on_hyphens=False)
 
 
 def fit(name: str, width: int) -> str:
