@@ -10,14 +10,14 @@ import csv
 import gzip
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from math import isfinite
 from pathlib import Path
 
 from infrascale.catalog import gpus_named
-from infrascale.deployment import Deployment, default_engine, memory_budget, runs, tensor_parallel_degrees
+from infrascale.deployment import Deployment, Engine, default_engine, memory_budget, runs, tensor_parallel_degrees
 from infrascale.errors import FileError, ScenarioError
 from infrascale.hardware import Gpu
 from infrascale.hardware.efficiency import release_of
@@ -137,22 +137,8 @@ def asked(row: Row) -> Asked:
     )
     if engine_name == "trtllm" and version and release_of(version) < (1,):
         found = _whole_attention(found)
-    assumed = [k for k in ("isl", "osl") if not row.get(k)]
     if row.get("load_kind") in ("offline", "single"):
         found = replace(found, samples_likeliest=False)  # engines' own benchmarks sample among all tokens
-    drawn = _drawn_length_share(row)
-    isl = number(row, "isl") or _task_isl(notes)
-    isl_tokens = max(1.0, drawn * isl)
-    repeated = "shared_prefix data" in notes or ("benchmark_latency" in notes and _caches_by_default(version))
-    workload = Workload(
-        isl_tokens=isl_tokens,
-        osl_tokens=max(1.0, drawn * (number(row, "osl") or DEFAULT_OSL)),
-        # inference-perf cycles through a fixed list of prompts, vLLM's benchmark_latency repeats one batch: all but a
-        # prompt's last block is in the prefix cache.
-        prefix_hit_fraction=max(0.0, 1 - engine.block_size / isl_tokens) if repeated else 0.0,
-    )
-    if workload.max_context_tokens > 1e7:
-        raise ScenarioError("isl + osl is beyond any context", why="over 10 million tokens", fix="mend the cell")
     deployment = Deployment(
         model=found,
         gpu=card,
@@ -166,11 +152,13 @@ def asked(row: Row) -> Asked:
     deployment, changed = _made_to_fit(deployment)
     shard = deployment.shard
     concurrency, counted = number(row, "concurrency"), _gpu_count(row)
+    known, precision = runs(quantization.precision, card), quantization.precision
+    unknown = "" if known else f"no {precision} kernel of {card.id} is known"
     stated = (number(row, "isl") or DEFAULT_ISL, number(row, "osl") or DEFAULT_OSL)
     deployment = replace(deployment, engine=as_set_up(deployment, notes, stated, concurrency))
     return Asked(
         deployment=deployment,
-        workload=workload,
+        workload=_workload(row, notes, engine),
         load_kind=row.get("load_kind") or ("open" if row.get("request_rate") else "closed"),
         concurrency=concurrency,
         request_per_s=number(row, "request_rate"),
@@ -184,22 +172,35 @@ def asked(row: Row) -> Asked:
         prefill=replace(deployment, shard=_pool(notes, "prefill")) if share else None,
         prefill_engines=_workers(notes, "prefill"),
         decode_engines=_workers(notes, "decode"),
-        waves=Waves(count=10.0, length_spread=0.2 / 0.9) if drawn < 1 else Waves(),
-        assumed="; ".join(
-            part
-            for part in (
-                f"{' and '.join(assumed)} not given: {isl:g} and {DEFAULT_OSL:g} taken" if assumed else "",
-                "" if row.get("gpu", "").strip() else f"GPU not given: {DEFAULT_GPU} taken",
-                taken,
-                spelt.note,
-                ""
-                if runs(quantization.precision, card)
-                else f"no {quantization.precision} kernel of {card.id} is known",
-                changed,
-            )
-            if part
-        ),
+        waves=Waves(count=10.0, length_spread=0.2 / 0.9) if _drawn_length_share(row) < 1 else Waves(),
+        assumed="; ".join(filter(None, (*_blanks(row, notes), taken, spelt.note, unknown, changed))),
     )
+
+
+def _workload(row: Row, notes: str, engine: Engine) -> Workload:
+    """The lengths that were drawn; inference-perf cycles through a fixed list of prompts and vLLM's benchmark_latency
+    repeats one batch, so that all but a prompt's last block is in the prefix cache."""
+    drawn = _drawn_length_share(row)
+    isl_tokens = max(1.0, drawn * (number(row, "isl") or _task_isl(notes)))
+    repeated = "shared_prefix data" in notes or ("benchmark_latency" in notes and _caches_by_default(engine.version))
+    found = Workload(
+        isl_tokens=isl_tokens,
+        osl_tokens=max(1.0, drawn * (number(row, "osl") or DEFAULT_OSL)),
+        prefix_hit_fraction=max(0.0, 1 - engine.block_size / isl_tokens) if repeated else 0.0,
+    )
+    if found.max_context_tokens > 1e7:
+        raise ScenarioError("isl + osl is beyond any context", why="over 10 million tokens", fix="mend the cell")
+    return found
+
+
+def _blanks(row: Row, notes: str) -> Iterator[str]:
+    """What a row leaves open, and what is taken for it."""
+    blank = [key for key in ("isl", "osl") if not row.get(key)]
+    if blank:
+        isl = number(row, "isl") or _task_isl(notes)
+        yield f"{' and '.join(blank)} not given: {isl:g} and {DEFAULT_OSL:g} taken"
+    if not row.get("gpu", "").strip():
+        yield f"GPU not given: {DEFAULT_GPU} taken"
 
 
 @cache

@@ -2,8 +2,8 @@
 
 In: a model's name.    Out: whether its generation_config.json keeps the likeliest tokens only (top-k or top-p).
 Engines take these settings for every request that brings none of its own. A config.json does not tell them, so families
-are named here: those that publish top_k or top_p, as of November 2025. Mistral, Kimi, gpt-oss, Phi and others publish
-none.
+are named here: those that publish top_k or top_p; Mistral, Kimi, gpt-oss, Phi and others publish none. Entered from
+knowledge of these files on 25 November 2026, not read again one by one (docs/method.md, where it is weak).
 """
 
 from __future__ import annotations
