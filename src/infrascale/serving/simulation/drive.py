@@ -8,7 +8,7 @@ requests arrive again.
 
 from __future__ import annotations
 
-from infrascale.serving.simulation import fast, queues
+from infrascale.serving.simulation import fast, jumps, queues
 from infrascale.serving.simulation.autoscaling import scale
 from infrascale.serving.simulation.compiled import compiled
 from infrascale.serving.simulation.state import (
@@ -97,7 +97,7 @@ def _look(q, x, k, t, at_ps, series, tick, blocks):
         if now[JUMP] > 0 and now[END] != NEVER and at_ps > now[CLOCK]:
             steps = now[JUMP]
             if at_ps < now[END]:
-                steps, _ = fast.steps_until(t, now[DECODING], now[CONTEXT], at_ps - now[CLOCK])
+                steps, _ = jumps.steps_until(t, now[DECODING], now[CONTEXT], at_ps - now[CLOCK])
             used += fast.blocks_needed(x, k, r, steps)
         series[tick, r, 0] = now[RUNNING]
         series[tick, r, 1] = now[WAITING]

@@ -9,10 +9,9 @@ All times are whole picoseconds, so the results are those of the plain mode to t
 
 from __future__ import annotations
 
-from math import sqrt
-
 from infrascale.serving.simulation import pool, queues
 from infrascale.serving.simulation.compiled import compiled
+from infrascale.serving.simulation.jumps import count_gaps, count_jump_gaps, jump_ps, steps_until, stretch
 from infrascale.serving.simulation.state import (
     ASIDE,
     CLOCK,
@@ -44,95 +43,6 @@ from infrascale.serving.simulation.steptable import step_ps
 @compiled
 def _blocks(tokens, size):
     return (tokens + size - 1) // size
-
-
-# --- time of many steps ---------------------------------------------------------------------------------------------
-
-
-@compiled
-def _stretch(t, seqs, context, steps):
-    """Of `steps` decoding steps from this context on, those on one straight line: how many, the first, the rise."""
-    row = t.row_of[seqs]
-    width = t.decode_width[row]
-    last = t.decode_ps.shape[1] - 1
-    segment = min(context // width, last)
-    slope = t.decode_slope_ps[row, segment]
-    if segment < last:
-        steps = min(steps, ((segment + 1) * width - context + seqs - 1) // seqs)
-    return steps, t.decode_ps[row, segment] + slope * (context - segment * width), slope * seqs
-
-
-@compiled
-def _sum_ps(steps, first, rise):
-    return steps * first + rise * (steps * (steps - 1) // 2)
-
-
-@compiled
-def jump_ps(t, seqs, context, steps):
-    """Time of `steps` steps that decode `seqs` sequences, which read `context` tokens in the first."""
-    total = 0
-    while steps > 0:
-        some, first, rise = _stretch(t, seqs, context, steps)
-        total += _sum_ps(some, first, rise)
-        context += some * seqs
-        steps -= some
-    return total
-
-
-@compiled
-def steps_until(t, seqs, context, span_ps):
-    """The fewest such steps that last at least `span_ps`, and how long they do."""
-    steps, total = 0, 0
-    while True:
-        some, first, rise = _stretch(t, seqs, context, NEVER >> 24)
-        left = span_ps - total
-        if rise <= 0:
-            count = min((left + first - 1) // first, some)
-        else:
-            half = first - rise / 2
-            count = int((sqrt(half * half + 2.0 * rise * left) - half) / rise)
-            count = min(max(count, 1), some)
-        while count < some and _sum_ps(count, first, rise) < left:
-            count += 1
-        while count > 1 and _sum_ps(count - 1, first, rise) >= left:
-            count -= 1
-        steps += count
-        total += _sum_ps(count, first, rise)
-        if total >= span_ps:
-            return steps, total
-        context += count * seqs
-
-
-@compiled
-def _count_gaps(x, r, gap_ps, times):
-    """`times` gaps between tokens of this length."""
-    low, high = 0, x.gap_edges_ps.shape[0]
-    while low < high:
-        middle = (low + high) // 2
-        if x.gap_edges_ps[middle] < gap_ps:
-            low = middle + 1
-        else:
-            high = middle
-    x.gaps[r, low] += times
-    return low
-
-
-@compiled
-def _count_jump_gaps(x, r, t, seqs, context, steps):
-    """The gaps of a whole jump, each step's counted once for every sequence."""
-    while steps > 0:
-        some, first, rise = _stretch(t, seqs, context, steps)
-        context += some * seqs
-        steps -= some
-        while some > 0:
-            at = _count_gaps(x, r, first, 0)
-            last = first + rise * (some - 1)
-            inside = some
-            if rise != 0 and at < x.gap_edges_ps.shape[0] and (last > x.gap_edges_ps[at] or rise < 0):
-                inside = 1 if rise < 0 else min(some, (x.gap_edges_ps[at] - first) // rise + 1)
-            x.gaps[r, at] += inside * seqs
-            first += rise * inside
-            some -= inside
 
 
 # --- who runs -------------------------------------------------------------------------------------------------------
@@ -591,7 +501,7 @@ def complete(q, x, k, t, r):
     x.busy[r, 1] += span * 1e-12
     now[SEEN] = now[CLOCK]
     if jump > 0:
-        _, last, _ = _stretch(t, now[DECODING], now[CONTEXT] + now[DECODING] * (jump - 1), 1)
+        _, last, _ = stretch(t, now[DECODING], now[CONTEXT] + now[DECODING] * (jump - 1), 1)
         now[SEEN] = now[END] - last
         _end_jump(q, x, k, t, r, jump)
     else:
@@ -609,7 +519,7 @@ def complete(q, x, k, t, r):
 def _end_jump(q, x, k, t, r, steps):
     now = x.now[r]
     decoding = now[DECODING]
-    _count_jump_gaps(x, r, t, decoding, now[CONTEXT], steps)
+    count_jump_gaps(x, r, t, decoding, now[CONTEXT], steps)
     if k.by_block:
         for _ in range(steps):
             _hold_decoding(q, x, k, r)
@@ -641,7 +551,7 @@ def _end_mixed(x, k, r, span):
     now[STEP] += 1
     now[CONTEXT] += now[RISE]
     if gaps > 0:
-        _count_gaps(x, r, span, gaps)
+        count_gaps(x, r, span, gaps)
 
 
 @compiled
@@ -664,7 +574,7 @@ def _settle_late(x, k, r):
                 _ring_drop(x, r, slot)
                 _ring_put(x, r, slot, x.slots[r, slot].finish + 1)
             elif x.slots[r, slot].late_ps >= 0:
-                _count_gaps(x, r, now[END] - x.slots[r, slot].late_ps, 1)
+                count_gaps(x, r, now[END] - x.slots[r, slot].late_ps, 1)
                 x.slots[r, slot].late_ps = -1
                 now[LATE] -= 1
                 closed += 1
@@ -712,7 +622,7 @@ def _yield_token(q, x, k, r, slot):
     if q[i].first_ps < 0:
         q[i].first_ps = now[CLOCK]
     else:
-        _count_gaps(x, r, now[CLOCK] - q[i].last_ps, 1)
+        count_gaps(x, r, now[CLOCK] - q[i].last_ps, 1)
     q[i].last_ps = now[CLOCK]
     if q[i].generated >= q[i].osl:
         _finish(q, x, k, r, slot)
