@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 GIB = 2**30
-GB = 10**9
 HOUR_S = 3600.0
 DAY_S = 86400.0
 MILLISECONDS_PER_S = 1000.0

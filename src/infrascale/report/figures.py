@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREEN, GREY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#767676", "#CC79A7"
+BLUE, ORANGE, GREY, PURPLE = "#0072B2", "#D55E00", "#767676", "#CC79A7"
 PARTS = (BLUE, ORANGE, "#F0E442", PURPLE, "#CFE8DC", "#D9D9D9")
 WIDTH_IN = 6.6
 

@@ -57,10 +57,6 @@ class Stationary:
         return fsum(min(n, most) * chance for n, chance in enumerate(self.chances, self.first))
 
     @cached_property
-    def variance_within(self) -> float:
-        return fsum((n - self.mean_within) ** 2 * chance for n, chance in enumerate(self.chances, self.first))
-
-    @cached_property
     def _cumulative(self) -> list[float]:
         return list(accumulate(self.chances))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from infrascale.units import DAY_S, HOUR_S
+from infrascale.units import HOUR_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +38,6 @@ class Population:
             requests_per_user_day=self.requests_per_user_day * (1 + growth_fraction) ** year,
             adoption_fraction=min(1.0, self.adoption_fraction * (1 + adoption_growth_fraction) ** year),
         )
-
-    @property
-    def mean_request_per_s(self) -> float:
-        return self.agents * self.adoption_fraction * self.requests_per_user_day / DAY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
