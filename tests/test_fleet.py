@@ -403,7 +403,8 @@ def test_every_decision_is_a_screen_in_both_languages(language, fleet_toml):
 
     from infrascale.economics import Currency, span
     from infrascale.locales import words
-    from infrascale.parsing.scenarios import question
+    from infrascale.parsing.objectives import market_of
+    from infrascale.parsing.scenarios import question, scenario
     from infrascale.studies.fleets import fleet_of
     from infrascale.studies.growth import growth
     from infrascale.studies.screens import fleet_lines, growth_lines, sensitivity_lines, study_lines
@@ -411,7 +412,10 @@ def test_every_decision_is_a_screen_in_both_languages(language, fleet_toml):
 
     w, asked = words(language), question(dict(model="llama-3.3-70b", gpu=["h100-sxm"], users=20000))
     drawn = monte_carlo(asked, {"users": 0.3}, Random(1), draws=10, price=span(2.0, Currency.EUR))
-    grown = growth(asked, [500, 200_000], date(2020, 1, 1), lead_months=4)
+    quoted = question(dict(model="llama-3.3-70b", gpu=["h100-sxm"], users=20000,
+                           price=["h100-sxm=280000eur/server", "h100-sxm=2-5eur/h"]))  # fmt: skip
+    market = market_of(quoted, scenario(quoted), today=date(2026, 11, 25))
+    grown = growth(asked, [500, 200_000], date(2020, 1, 1), lead_months=4, market=market)
     screens = [
         fleet_lines(fleet_of(fleet_toml(2000)), w),
         fleet_lines(fleet_of(fleet_toml(40000)), w),

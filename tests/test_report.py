@@ -373,3 +373,58 @@ def test_an_infeasible_plan_has_no_report(tmp_path):
     (tmp_path / "plan.json").write_text(done.stdout)
     done = cli("report", "plan.json", "-o", "r.html", folder=tmp_path)
     assert done.returncode == 3 and not (tmp_path / "r.html").exists()
+
+
+def saved_plan(folder, **more):
+    import json
+    import subprocess
+    import sys
+
+    command = ["plan", "--model", "llama-3.3-70b", "--gpu", "h100-sxm", "--users", "5000", "--json"]
+    run = [sys.executable, "-c", "from infrascale.cli import main; main()"]
+    done = subprocess.run([*run, *command], capture_output=True, text=True, check=True)
+    (folder / "plan.json").write_text(json.dumps(json.loads(done.stdout)))
+    return folder / "plan.json"
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_a_report_says_from_when_on_hosting_wins_and_when_to_buy(language, tmp_path, monkeypatch):
+    """The same numbers as the verbs give, in the report's language; a drawing with its figures beside it."""
+    from infrascale.cli.report import report as made
+    from infrascale.locales import words
+
+    plan, w = saved_plan(tmp_path), words(language)
+    made(
+        str(plan), to="md", out=str(tmp_path / "r.md"), lang=language, rate="1.16@2026-11-20", currency="EUR",
+        price=["h100-sxm=1.50eur/h", "h100-sxm=280000eur/server"], break_even=True,
+        compare=["scaleway/llama-3.3-70b-instruct"], curve="2000,5000", start="2030-01-01", lead_months=5,
+        buy=False, costs=None, country=None,
+    )  # fmt: skip
+    text = (tmp_path / "r.md").read_text()
+    assert w.say("paper.h_api", name="scaleway/llama-3.3-70b-instruct") in text and w.say("paper.h_buy") in text
+    assert (tmp_path / "r-break-even.svg").exists() or "break-even.svg" in text
+    assert ("1 January 2030" if language == "en" else "1er janvier 2030") in text
+    assert w.say("paper.same", name="x", model="meta-llama/Llama-3.3-70B-Instruct").split(";")[0] in text
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_a_fleet_is_a_report_too(language, tmp_path):
+    from infrascale.cli.report import report as made
+    from infrascale.errors import InfraScaleError
+    from infrascale.locales import words
+
+    pytest.importorskip("highspy")
+    path, w = tmp_path / "fleet.toml", words(language)
+    path.write_text(
+        '[[server]]\ngpu = "h100-sxm"\ngpus = 8\nowned = 1\nmost = 9\nprice = "280000eur"\n'
+        '[[model]]\nmodel = "llama-3.1-8b"\nusers = 60000\nredundancy = 1\n'
+    )
+    keys = dict(price=None, buy=False, currency=None, rate=None, country=None, costs=None, break_even=False,
+                compare=None, curve=None, start=None, lead_months=0, lang=language)  # fmt: skip
+    made(str(path), to=None, out=str(tmp_path / "f.html"), **keys)
+    text = (tmp_path / "f.html").read_text()
+    assert w.say("paper.fleet_title") in text and w.say("decision.optimal") in text and "llama-3.1-8b" in text
+    made(str(path), to=None, out=str(tmp_path / "f.pdf"), **keys)
+    assert (tmp_path / "f.pdf").read_bytes()[:4] == b"%PDF"
+    with pytest.raises(InfraScaleError, match="says nothing about a fleet"):
+        made(str(path), to=None, out=str(tmp_path / "g.html"), **keys | {"rate": "1.16"})

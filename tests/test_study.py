@@ -296,3 +296,55 @@ def test_a_slower_reality_needs_more_gpus():
 
         counts = [gpus_of(_slower(_settled(keys), factor)) for factor in (0.8, 1.0, 1.25)]
         assert counts[0] < counts[1] == gpus_of(keys) < counts[2]
+
+
+def priced(costs: dict, *own: str):
+    from infrascale.parsing.objectives import market_of
+    from infrascale.parsing.scenarios import scenario
+
+    asked = question(dict(model="llama-3.3-70b", gpu=["h100-sxm"], users=2000.0, price=list(own) or None))
+    return asked, market_of(asked, scenario(asked), costs, today=date(2026, 11, 25))
+
+
+NO_EXTRAS = {"hosting_per_kw": "0eur", "electricity_per_kwh": "0eur", "staff_per_month": "9000eur"}
+
+
+def test_regret_is_the_hand_calculation_to_the_cent():
+    """Per server: 288 000 / 36 + 10 800 / 36 + 298 800 · 0.06 / 12 = 9 794.00 a month; a GPU-hour at 2 EUR."""
+    costs = NO_EXTRAS | {"network": "10800eur", "maintenance_per_year": 0.06}
+    asked, market = priced(costs, "h100-sxm=288000eur/server", "h100-sxm=2eur/h")
+    found = growth(asked, [2000, 7000, 7000, 20000], date(2030, 1, 1), 5, market=market)
+    assert found.upkeep.unused.low.amount == found.upkeep.unused.high.amount == pytest.approx(9794.00, abs=0.005)
+    owned = 0
+    for step in found.steps:
+        if not step.servers_bought:
+            assert step.regret is None
+            continue
+        missing = step.gpus_needed - owned * found.gpus_per_server
+        held = 3 * step.servers_bought * 9794
+        assert step.regret.early == pytest.approx((held, held), abs=0.005)
+        assert step.regret.late == pytest.approx((missing * 2 * 730.5 * 3 - held,) * 2, abs=0.005)
+        owned = step.servers
+    idle = sum(owned - step.servers for step in found.steps)
+    assert found.at_once == pytest.approx((idle * 3 * 9794,) * 2, abs=0.005)
+
+
+def test_the_dearer_renting_the_sooner_one_orders_ahead_and_where_it_is_cheap_never():
+    def chance(hour: str):
+        asked, market = priced(NO_EXTRAS, "h100-sxm=288000eur/server", f"h100-sxm={hour}eur/h")
+        return growth(asked, [2000, 9000], date(2030, 1, 1), market=market)
+
+    found = [chance(hour) for hour in ("2.5", "5", "20")]
+    assert 1 > found[0].ahead_above > found[1].ahead_above > found[2].ahead_above > 0
+    cheap = chance("0.20")
+    assert cheap.ahead_above is None and all(step.regret.late[1] < 0 for step in cheap.steps)
+
+
+def test_two_currencies_without_a_rate_give_no_regret_and_the_screen_says_so():
+    from infrascale.locales import words
+    from infrascale.studies.screens import growth_lines
+
+    asked, market = priced(NO_EXTRAS, "h100-sxm=288000eur/server")
+    found = growth(asked, [2000], date(2030, 1, 1), market=market)
+    assert found.upkeep is None and found.steps[0].regret is None and found.ahead_above is None
+    assert "--rate" in " ".join(growth_lines(found, date(2026, 11, 25), words("en")))

@@ -96,7 +96,7 @@ def cost(
     market = market_of(question, plan.scenario, prices, today=date.today(), pue=pue, kg_co2e_per_kwh=kg_co2e_per_kwh)
     found = costing(plan, market, question.objective, curves(calibration, plan.scenario))
     if api or compare or break_even:
-        found = _with_apis(found, question, compare or [], break_even, calibration)
+        found = with_apis(found, question, compare or [], break_even, calibration)
     if plot:
         _draw(found, plot)
     print(json.dumps(cost_json(found), indent=2) if as_json else "\n".join(cost_lines(found)))
@@ -125,7 +125,7 @@ def _plan(file: str | None, flags: dict[str, Any], calibration: str | None) -> t
     return found, question(asked.model_dump(exclude_none=True) | given)
 
 
-def _with_apis(found: Costing, question: Question, compare: list[str], even: bool, calibration: str | None) -> Costing:
+def with_apis(found: Costing, question: Question, compare: list[str], even: bool, calibration: str | None) -> Costing:
     from dataclasses import replace
 
     from infrascale.cli.progress import shown

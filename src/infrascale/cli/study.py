@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infrascale.cli.flags import Calibration, Gpus, Json, Model, Number, Precisions, ScenarioFile, keys_of
+from infrascale.cli.flags import (
+    Calibration,
+    Costs,
+    Currency,
+    Gpus,
+    Json,
+    Model,
+    Number,
+    Precisions,
+    Prices,
+    Rate,
+    ScenarioFile,
+    keys_of,
+)
+
+if TYPE_CHECKING:
+    from datetime import date
 
 
 def growth(
@@ -29,34 +45,51 @@ def growth(
     years: Annotated[int, typer.Option(help="Years ahead.", min=1, max=20)] = 5,
     more_requests: Annotated[float, typer.Option(help="Each asks so much more a year, as a share.")] = 0.0,
     more_adoption: Annotated[float, typer.Option(help="So many more of them a year, as a share.")] = 0.0,
+    price: Prices = None,
+    rate: Rate = None,
+    currency: Currency = None,
+    costs: Costs = None,
     calibration: Calibration = None,
     as_json: Json = False,
 ) -> None:
-    """What to buy quarter by quarter and who goes unserved if it is late; or a population's need, year by year."""
+    """What to buy quarter by quarter, and what too early or too late costs; or a population's need, year by year."""
     from datetime import date
 
+    from infrascale.cli.progress import shown
     from infrascale.errors import ScenarioError
-    from infrascale.parsing.scenarios import question
+    from infrascale.parsing.objectives import market_of
+    from infrascale.parsing.scenarios import question, read_toml, scenario
     from infrascale.studies.growth import growth as grown
     from infrascale.studies.record import growth_json
     from infrascale.studies.screens import growth_lines
 
     flags = {"model": model, "gpu": gpu, "precision": precision, "tokens_per_s": tokens_per_s, "ttft": ttft,
-             "isl": isl, "osl": osl}  # fmt: skip
+             "isl": isl, "osl": osl, "price": price, "rate": rate, "currency": currency}  # fmt: skip
     people = {"agents": agents, "adoption": adoption, "requests_per_day": requests_per_day, "peak_hour": peak_hour}
     if curve is None:
         _yearly(keys_of(file, flags | people), years, more_requests, more_adoption, as_json, calibration)
         return
     if any(value is not None for value in people.values()):
         raise ScenarioError("users and a population", why="each alone says who asks", fix="keep --users or --agents")
+    users, first = quarters(curve, start)
+    asked = question(keys_of(file, flags | {"users": users[0]}))
+    market = market_of(asked, scenario(asked), read_toml(costs) if costs else {}, today=date.today())
+    with shown("quarters") as progress:
+        found = grown(asked, users, first, lead_months, calibration, market, progress)
+    print(json.dumps(growth_json(found), indent=2) if as_json else "\n".join(growth_lines(found, date.today())))
+
+
+def quarters(curve: str, start: str | None) -> tuple[list[float], date]:
+    """Users of each quarter, and the first day of the first one."""
+    from datetime import date
+
+    from infrascale.errors import ScenarioError
+
     try:
         users = [float(word) for word in curve.split(",")]
-        first = date.fromisoformat(start) if start else date.today().replace(day=1)
+        return users, date.fromisoformat(start) if start else date.today().replace(day=1)
     except ValueError as error:
-        raise ScenarioError("that is no curve", why=str(error), fix="--users 500,1000 --start 2027-01-01") from None
-    asked = question(keys_of(file, flags | {"users": users[0]}))
-    found = grown(asked, users, first, lead_months, calibration)
-    print(json.dumps(growth_json(found), indent=2) if as_json else "\n".join(growth_lines(found, date.today())))
+        raise ScenarioError("that is no curve", why=str(error), fix="500,1000 --start 2027-01-01") from None
 
 
 def _yearly(

@@ -102,8 +102,9 @@ class Words:
         return Locale.parse(self.locale).territories.get(aliases[0], code) if aliases else code
 
     def date(self, on: date) -> str:
-        """24 November 2026, 24 novembre 2026."""
-        return dates.format_date(on, "long", locale=self.locale)
+        """24 November 2026, 24 novembre 2026, 1er janvier 2027: French alone counts that day as the first."""
+        text = dates.format_date(on, "long", locale=self.locale)
+        return f"1er{text[1:]}" if on.day == 1 and self.language == "fr" else text
 
     def quantity(self, value: float, unit: str) -> str:
         """An amount as people read it: bytes as GiB, short times as ms, counts of what `[unit]` names."""

@@ -165,7 +165,7 @@ def why(found: Plan, best: Candidate, words: Words, law: Efficiency) -> Iterator
         needed, available = (words.quantity(v, check.unit) for v in (check.needed, check.available))
         yield Text(
             text=words.say(
-                "report.fewer" if needed != available else "report.fewer_barely",
+                _broken(check, needed != available),
                 gpus=words.number(best.gpus - best.gpus_per_replica),
                 name=words.say(f"report.constraint.{check.constraint.value}"),
                 needed=needed,
@@ -174,6 +174,12 @@ def why(found: Plan, best: Candidate, words: Words, law: Efficiency) -> Iterator
         )
     elif best.replicas == 1:
         yield Text(text=words.say("report.alone", name=words.say(f"report.constraint.{best.binds.value}")))
+
+
+def _broken(check: Check, clearly: bool) -> str:
+    if not clearly:
+        return "report.fewer_barely"
+    return "report.fewer_queue" if check.constraint is Constraint.WAIT else "report.fewer"
 
 
 def memory(best: Candidate, words: Words) -> Iterator[Block]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from infrascale.errors import ExportError
 from infrascale.report.blocks import Answer, Block, Bullets, Code, Figure, Heading, Paper, Table, Text, spans
 
+MOST_KEPT = 24  # rows of a table that stay on one page
+
 PREAMBLE = """
 #set document(title: TITLE, author: "InfraScale")
 #set page(paper: "a4", margin: (x: 2cm, top: 1.6cm, bottom: 1.7cm), footer: context [
@@ -109,7 +111,7 @@ def _table(table: Table) -> str:
     align = ["right" if i in table.numeric else "left" for i in range(len(table.header))]
     header = ", ".join(f"strong({content(text)})" for text in table.header)
     rows = ",\n  ".join(", ".join(cell(text, i in table.strong) for text in row) for i, row in enumerate(table.rows))
-    size, breaks = ("7.4pt", "true") if table.fine else ("9.2pt", "false")
+    size, breaks = "7.4pt" if table.fine else "9.2pt", "true" if len(table.rows) > MOST_KEPT else "false"
     widths = ", ".join(_columns(table))
     return (
         f"#block(breakable: {breaks}, text({size}, table(columns: ({widths}), align: ({', '.join(align)}),\n"

@@ -20,7 +20,7 @@ from infrascale.parsing.scenarios import Question
 from infrascale.planning import Plan
 from infrascale.report.alternatives import growth, moves, others
 from infrascale.report.answer import answer, memory, question, why
-from infrascale.report.blocks import Code, Heading, Paper, Text
+from infrascale.report.blocks import Block, Code, Heading, Paper, Text
 from infrascale.report.costs import cost, priced_ways
 from infrascale.report.evidence import assumptions, evidence, risks
 from infrascale.report.learnt import Own, learnt
@@ -33,6 +33,7 @@ def sections(
     on: date,
     market: Market | None = None,
     own: Own | None = None,
+    more: tuple[Block, ...] = (),
 ) -> Paper:
     words, best = speech(language), found.best
     if best is None:
@@ -57,6 +58,7 @@ def sections(
         *moves(found, best, asked, words, law),
         *others(found, best, words, ways),
         *(cost(found, ways[0], market, on, words) if market else ()),
+        *more,
         *memory(best, words),
         *risks(found, best, sure, words),
         *evidence(best, sure, words, own is not None),

@@ -1,21 +1,26 @@
 """Growth: what is needed quarter by quarter, when to order it, and what waiting would cost.
 
-In: a Question, users of each quarter, months of delivery.    Out: Growth, a Step a quarter.
+In: a Question, users of each quarter, months of delivery, a Market.    Out: Growth, a Step a quarter.
 Servers are bought whole and never sold; the plan of each quarter is the planner's own. Compared with buying all at
-once, ordering by quarter leaves fewer GPUs idle; ordering a quarter late leaves people unserved.
+once, ordering by quarter leaves fewer GPUs idle; ordering a quarter late leaves people unserved, or GPUs to rent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from infrascale import api
+from infrascale.economics.energy import Range
+from infrascale.economics.market import Market
 from infrascale.errors import ScenarioError
 from infrascale.parsing.scenarios import Question, scenario
+from infrascale.studies.regret import Regret, Upkeep, ahead_above, regret, upkeep, waiting
 
 MONTHS_PER_QUARTER = 3
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +34,26 @@ class Step:
     servers: int
     order_by: date | None
     unserved_if_late: float
+    regret: Regret | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
-    """`idle_gpu_quarters`: GPUs bought before they are needed, if all were bought at the start."""
+    """`idle_gpu_quarters`: GPUs bought before they are needed, if all were bought at the start.
+
+    `upkeep`: the prices that the regrets rest on; None: not priced. `at_once`: what buying all at the start costs more.
+    """
 
     gpu: str
     gpus_per_server: int
     steps: tuple[Step, ...]
     idle_gpu_quarters: int
+    upkeep: Upkeep | None = None
+    at_once: Range | None = None
+
+    @property
+    def ahead_above(self) -> float | None:
+        return ahead_above(step.regret for step in self.steps if step.regret)
 
 
 def months_later(day: date, months: int) -> date:
@@ -58,9 +73,10 @@ def users_served(asked: Question, gpus: int, calibration: str | None = None) -> 
 
 
 def growth(
-    asked: Question, users: Sequence[float], start: date, lead_months: int = 0, calibration: str | None = None
-) -> Growth:
-    """A purchase for each quarter's need, ordered `lead_months` before it begins."""
+    asked: Question, users: Sequence[float], start: date, lead_months: int = 0, calibration: str | None = None,
+    market: Market | None = None, progress: Progress | None = None,
+) -> Growth:  # fmt: skip
+    """A purchase for each quarter's need, ordered `lead_months` before it begins; its regrets where `market` prices."""
     if len(asked.gpu) != 1 or asked.gpu == ["any"] or asked.users is None or asked.think_s is not None:
         raise ScenarioError(
             "growth needs users on one kind of GPU",
@@ -68,7 +84,9 @@ def growth(
             fix="give one --gpu, and --users without --think-s",
         )
     needs = []
-    for count in users:
+    for done, count in enumerate(users):
+        if progress:
+            progress(done, len(users))
         plan = api.plan(calibration=calibration, **asked.model_dump(exclude_none=True) | {"users": count})
         if plan.best is None:
             raise ScenarioError(
@@ -77,11 +95,13 @@ def growth(
             )  # fmt: skip
         needs.append(plan.best.gpus)
     size = plan.scenario.gpus[0].gpus_per_server
+    priced = upkeep(plan, market, api.curves(calibration, plan.scenario)) if market else None
     steps, owned = [], 0
     for index, (count, gpus) in enumerate(zip(users, needs, strict=True)):
         begins = months_later(start, index * MONTHS_PER_QUARTER)
         bought = max(0, -(-gpus // size) - owned)
         unserved = max(0.0, count - users_served(asked, owned * size, calibration)) if bought else 0.0
+        missing = gpus - owned * size
         owned += bought
         steps.append(
             Step(
@@ -92,7 +112,15 @@ def growth(
                 servers=owned,
                 order_by=months_later(begins, -lead_months) if bought else None,
                 unserved_if_late=unserved,
+                regret=regret(priced, bought, missing) if priced and bought else None,
             )
         )
-    idle = sum((owned - step.servers) * size for step in steps)
-    return Growth(gpu=plan.scenario.gpus[0].id, gpus_per_server=size, steps=tuple(steps), idle_gpu_quarters=idle)
+    idle = sum(owned - step.servers for step in steps)
+    return Growth(
+        gpu=plan.scenario.gpus[0].id,
+        gpus_per_server=size,
+        steps=tuple(steps),
+        idle_gpu_quarters=idle * size,
+        upkeep=priced,
+        at_once=waiting(priced, idle) if priced else None,
+    )

@@ -9,11 +9,13 @@ from typing import Any
 
 from infrascale.economics import Span
 from infrascale.economics.decision import Option
+from infrascale.economics.energy import Range
 from infrascale.planning.fleet import Solution
 from infrascale.screen.record import cut
 from infrascale.studies.costing import Costing
 from infrascale.studies.fleets import Fleet
 from infrascale.studies.growth import Growth
+from infrascale.studies.regret import Upkeep
 from infrascale.studies.sensitivity import Distribution, Swing
 
 RISKS = (0.5, 0.25, 0.1, 0.05, 0.01)
@@ -109,11 +111,33 @@ def fleet_json(found: Fleet) -> dict[str, Any]:
     }
 
 
+def _range_json(pair: Range | None) -> dict[str, float] | None:
+    return {"low": pair[0], "high": pair[1]} if pair else None
+
+
+def _upkeep_json(found: Upkeep | None) -> dict[str, Any] | None:
+    return None if found is None else {
+        "server_unused_per_month": _span_json(found.unused),
+        "server_used_per_month": _span_json(found.used),
+        "rented_gpu_hour": _span_json(found.gpu_hour),
+        "unpriced": found.unpriced,
+        "prices": [
+            {"price": _span_json(quote.price), "offer": quote.offer.value, "on": quote.on.isoformat(),
+             "source": quote.source}
+            for quote in (found.bought, found.rented)
+        ],
+    }  # fmt: skip
+
+
 def growth_json(found: Growth) -> dict[str, Any]:
     return {
         "gpu": found.gpu,
         "gpus_per_server": found.gpus_per_server,
         "idle_gpu_quarters_if_bought_at_once": found.idle_gpu_quarters,
+        "currency": found.upkeep.currency.value if found.upkeep else None,
+        "upkeep": _upkeep_json(found.upkeep),
+        "cost_if_bought_at_once": _range_json(found.at_once),
+        "order_ahead_above_chance": found.ahead_above,
         "steps": [
             {
                 "start": step.start.isoformat(),
@@ -123,6 +147,8 @@ def growth_json(found: Growth) -> dict[str, Any]:
                 "servers": step.servers,
                 "order_by": step.order_by.isoformat() if step.order_by else None,
                 "unserved_if_late": step.unserved_if_late,
+                "cost_a_quarter_early": _range_json(step.regret.early if step.regret else None),
+                "cost_a_quarter_late": _range_json(step.regret.late if step.regret else None),
             }
             for step in found.steps
         ],

@@ -345,7 +345,7 @@ def on_ray(address: str) -> Engine:
         shared, todo, waiting = ray.put(asked), iter(chunks), {}
         while True:
             workers = int(ray.cluster_resources().get("CPU", 1))
-            for chunk in islice(todo, max(1, AHEAD * workers) - len(waiting)):
+            for chunk in islice(todo, max(0, max(1, AHEAD * workers) - len(waiting))):
                 waiting[task.remote(shared, chunk)] = chunk
             if not waiting:
                 return

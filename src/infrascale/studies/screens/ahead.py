@@ -11,6 +11,7 @@ from infrascale.locales import Words, words
 from infrascale.screen.text import fit, paragraph
 from infrascale.studies.growth import Growth, Step
 from infrascale.studies.record import RISKS
+from infrascale.studies.screens.cost import between, quoted
 from infrascale.studies.sensitivity import Distribution, Swing
 
 
@@ -22,11 +23,48 @@ def growth_lines(found: Growth, today: date, say: Words | None = None) -> list[s
     counts = f"{heads[1]:>12}{heads[2]:>12}{heads[3]:>11}{heads[4]:>9}"
     lines.append(f"  {heads[0]:<10}{counts}  {heads[5]:<12}{heads[6]:>9}")
     lines += [_quarter(w, step) for step in found.steps]
-    late = [str(step.start) for step in found.steps if step.order_by and step.order_by < today]
-    if late:
-        lines += ["", *paragraph(w.say("decision.too_late", quarters=", ".join(late)), "  ")]
+    if late := too_late(w, found, today):
+        lines += ["", *paragraph(late, "  ")]
     idle = w.say("decision.all_at_once", n=found.idle_gpu_quarters)
-    return [*lines, "", *paragraph(w.say("decision.late_means"), "  "), *paragraph(idle, "  ")]
+    lines += ["", *paragraph(w.say("decision.late_means"), "  "), *paragraph(idle, "  ")]
+    return [*lines, "", *_regrets(w, found, today)]
+
+
+def too_late(w: Words, found: Growth, today: date) -> str | None:
+    late = [str(step.start) for step in found.steps if step.order_by and step.order_by < today]
+    return w.say("decision.too_late", quarters=", ".join(late)) if late else None
+
+
+def _regrets(w: Words, found: Growth, today: date) -> list[str]:
+    """In money: each purchase a quarter too early and too late, all at once, and when to order ahead."""
+    one = found.upkeep
+    if one is None:
+        return [line for text in said_of(w, found, today) for line in paragraph(text, "  ")]
+    heads = [w.say(f"decision.{key}") for key in ("quarter", "early_costs", "late_costs")]
+    lines = [f"  {heads[0]:<10}{heads[1]:>32}{heads[2]:>34}"]
+    for step in found.steps:
+        if step.regret:
+            early, late = (f"{between(w, pair)} {one.currency}" for pair in (step.regret.early, step.regret.late))
+            lines.append(f"  {step.start}{early:>32}{late:>34}")
+    return [*lines, "", *(line for text in said_of(w, found, today) for line in paragraph(text, "  "))]
+
+
+def said_of(w: Words, found: Growth, today: date) -> list[str]:
+    """What the two costs are, when to order ahead, and the prices that they rest on."""
+    one = found.upkeep
+    if one is None:
+        return [w.say("decision.regret_unpriced", gpu=found.gpu)]
+    said = [w.say("decision.early_means"), w.say("decision.rented_means")]
+    if found.at_once and found.idle_gpu_quarters:
+        said.append(w.say("decision.at_once_costs", cost=f"{between(w, found.at_once)} {one.currency}"))
+    chance = found.ahead_above
+    said.append(w.say("decision.never_ahead") if chance is None else w.say("decision.ahead", chance=w.percent(chance)))
+    said += [*quoted(w, one.bought, today), *quoted(w, one.rented, today)]
+    if one.unpriced:
+        said.append(
+            w.say("decision.unpriced", names=", ".join(w.say(f"decision.line_{name}") for name in one.unpriced))
+        )
+    return said
 
 
 def _quarter(w: Words, step: Step) -> str:

@@ -5,7 +5,9 @@ In: Costing, Words.    Out: lines within 80 columns.
 
 from __future__ import annotations
 
-from infrascale.economics import HOURLY, Bill, Offer, Span
+from datetime import date
+
+from infrascale.economics import HOURLY, Bill, Offer, Quote, Span
 from infrascale.economics.apis import ApiOffer, BreakEven, Ends
 from infrascale.economics.decision import Option
 from infrascale.economics.energy import Footprint
@@ -50,7 +52,7 @@ def ends(w: Words, own: Ends) -> str:
 
 
 def between(w: Words, pair: tuple[float, float], digits: int = 0) -> str:
-    return f"{w.number(pair[0], digits)} – {w.number(pair[1], digits)}"
+    return f"{w.number(pair[0], digits)} – {w.number(pair[1], digits)}".replace("-", "−")
 
 
 def _row(label: str, value: str, unit: str = "") -> str:
@@ -101,12 +103,7 @@ def _payments(w: Words, found: Costing) -> list[str]:
 def _sources(w: Words, bill: Bill, found: Costing) -> list[str]:
     """Where the prices are from, how old they are, and what the sum leaves out."""
     market, quote = found.market, bill.quote
-    unit = "hour" if quote.offer in HOURLY else "server" if quote.offer is Offer.SERVER else "gpu"
-    source = w.say("decision.own_quote") if quote.own else quote.source
-    said = [w.say("decision.price", price=amount(w, quote.price), unit=w.say(f"decision.a_{unit}"),
-                  offer=w.say(f"decision.offer_{quote.offer.name.lower()}"), on=quote.on, source=source)]  # fmt: skip
-    if quote.stale(market.today):
-        said.append(w.say("decision.stale_price", days=quote.age_days(market.today)))
+    said = quoted(w, quote, market.today)
     assumed = {"tariff": market.tariff_on, "colocation": market.hosting_on, "upkeep": market.upkeep_on}
     for name, on in assumed.items():
         if on and quote.offer not in HOURLY:
@@ -119,6 +116,15 @@ def _sources(w: Words, bill: Bill, found: Costing) -> list[str]:
             w.say("decision.unpriced", names=", ".join(w.say(f"decision.line_{name}") for name in bill.unpriced))
         )
     return said
+
+
+def quoted(w: Words, quote: Quote, today: date) -> list[str]:
+    """One price, its day and source; stale said aloud."""
+    unit = "hour" if quote.offer in HOURLY else "server" if quote.offer is Offer.SERVER else "gpu"
+    source = w.say("decision.own_quote") if quote.own else quote.source
+    said = w.say("decision.price", price=amount(w, quote.price), unit=w.say(f"decision.a_{unit}"),
+                 offer=w.say(f"decision.offer_{quote.offer.name.lower()}"), on=quote.on, source=source)  # fmt: skip
+    return [said, w.say("decision.stale_price", days=quote.age_days(today))] if quote.stale(today) else [said]
 
 
 def _footprint(w: Words, foot: Footprint, million_tokens: float) -> list[str]:

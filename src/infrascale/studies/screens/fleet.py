@@ -16,33 +16,38 @@ def fleet_lines(found: Fleet, say: Words | None = None) -> list[str]:
     shown = found.solution or found.purchase
     if shown is None:
         return paragraph(w.say("decision.never"), "")
-    answer = [*_verdict(w, found), *_purchase(w, found, shown)]
+    first, *rest = [paragraph(text, "") for text in verdict(w, found)]
+    said = purchase(w, found, shown)
+    answer = [*first, *(line for text in rest for line in ("", *text)), *(paragraph(said, "  ") if said else [])]
     return [*answer, "", *_servers(w, found, shown), "", *_ways(w, found, shown)]
 
 
-def _verdict(w: Words, found: Fleet) -> list[str]:
+def verdict(w: Words, found: Fleet) -> list[str]:
+    """Whether all is served, in a sentence or two."""
     scale = found.headroom.scale
     if not found.feasible:
-        short = paragraph(w.say("decision.short", share=w.percent(scale)), "")
-        return [*short, "", *paragraph(w.say("decision.smallest"), "")]
-    return paragraph(w.say("decision.all", times=w.number(scale, 2)) if scale >= 1 else w.say("decision.bought"), "")
+        return [w.say("decision.short", share=w.percent(scale)), w.say("decision.smallest")]
+    return [w.say("decision.all", times=w.number(scale, 2)) if scale >= 1 else w.say("decision.bought")]
 
 
-def _purchase(w: Words, found: Fleet, shown: Solution) -> list[str]:
+def purchase(w: Words, found: Fleet, shown: Solution) -> str | None:
     names = ", ".join(f"{w.number(count)} × {name}" for name, count in shown.bought.items() if count)
     if not names:
-        return []
+        return None
     unit = found.inventory.currency
     said = w.say("decision.buy_for", names=names, price=f"{w.number(shown.price)} {unit}") if unit else None
-    return paragraph(said or w.say("decision.buy", names=names), "  ")
+    return said or w.say("decision.buy", names=names)
+
+
+def proof(w: Words, shown: Solution) -> str:
+    if shown.gap_fraction == 0:
+        return w.say("decision.optimal")
+    return w.say("decision.gap", share=w.percent(shown.gap_fraction, 2))
 
 
 def _servers(w: Words, found: Fleet, shown: Solution) -> list[str]:
-    gap = w.say("decision.optimal") if shown.gap_fraction == 0 else w.say(
-        "decision.gap", share=w.percent(shown.gap_fraction, 2)
-    )  # fmt: skip
     heads = [w.say(f"decision.{key}") for key in ("server", "owned", "to_buy", "in_use", "free")]
-    lines = [f"  {w.say('decision.gpus_used', gpus=w.quantity(shown.gpus, 'gpus'), proof=gap)}"]
+    lines = [f"  {w.say('decision.gpus_used', gpus=w.quantity(shown.gpus, 'gpus'), proof=proof(w, shown))}"]
     lines.append(f"  {heads[0]:<30}" + "".join(f"{head:>12}" for head in heads[1:]))
     for server in found.problem.servers:
         inside = sum(way.gpus * n for way, n in shown.replicas if way.server == server.id)
