@@ -24,7 +24,7 @@ def test_the_plan_lies_between_its_bold_and_its_cautious_end(model, gpu):
 
 @pytest.mark.parametrize(("model", "gpu", "gpus"), [("llama-3.3-70b", "h100-sxm", 24), ("llama-3.1-8b", "l40s", 1)])
 def test_beyond_what_given_gpus_serve_the_promise_breaks_and_twice_as_much_is_proven(model, gpu, gpus):
-    asked = api.ask(needs_demand=False, model=model, gpu=gpu, **{**QUESTION, "users": None})
+    asked = api.ask(needs_demand=False, model=model, gpu=gpu, **{**QUESTION, "users": None, "requests_per_user": 1.0})
     found = api.capacity(gpus, asked)
     best, most = found[0]
     beyond = api.beyond(gpus, asked, found)
@@ -35,6 +35,15 @@ def test_beyond_what_given_gpus_serve_the_promise_breaks_and_twice_as_much_is_pr
     assert api.plan(model=model, gpu=gpu, **held).best.replicas == best.replicas
     assert api.plan(model=model, gpu=gpu, **{**held, "users": most + best.replicas}).best.replicas > best.replicas
     assert api.plan(model=model, gpu=gpu, **{**keys, "users": 2 * most}).best.gpus == beyond.doubled_gpus
+
+
+def test_what_capacity_says_of_users_is_what_they_need():
+    asked = api.ask(needs_demand=False, model="llama-3.3-70b", gpu="h100-sxm", **{**QUESTION, "users": None})
+    best, most = api.capacity(24, asked)[0]
+    users = most / asked.share_in_flight(best.performance.e2e_s.mean_s)
+    held = {"model": "llama-3.3-70b", "gpu": "h100-sxm", **QUESTION, "gpus_per_replica": best.gpus_per_replica}
+    assert api.plan(**{**held, "users": 0.999 * users}).best.replicas == best.replicas
+    assert api.plan(**{**held, "users": 1.02 * users}).best.replicas > best.replicas
 
 
 def test_a_gpu_from_its_datasheet_alone_is_less_sure():

@@ -48,6 +48,13 @@ def brute_force(scenario, most_gpus):
     return best
 
 
+#: What a user does, told in every way there is.
+HABITS = [
+    {"requests_per_user": 0.05}, {"requests_per_user": 0.3}, {"requests_per_user": 1.0}, {"think_s": 40},
+    {"requests_per_user_hour": 20}, {"requests_per_user_hour": 300},
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_the_exact_solver_finds_what_brute_force_finds(seed):
     rng = random.Random(seed)
@@ -56,7 +63,7 @@ def test_the_exact_solver_finds_what_brute_force_finds(seed):
             model=rng.choice(["llama-3.1-8b", "openai/gpt-oss-20b", "Qwen/Qwen3-32B"]),
             gpu=[rng.choice(["h100-sxm", "a100-sxm-80gb", "l40s", "mi300x"])],
             users=rng.choice([1, 10, 60, 200]),
-            requests_per_user=rng.choice([0.05, 0.3, 1.0]),
+            **rng.choice(HABITS),
             tokens_per_s=rng.uniform(5, 120),
             ttft=rng.choice([0.05, 0.2, 1.0, 5.0]),
             isl=rng.randint(10, 6000),
@@ -83,13 +90,33 @@ def test_more_users_never_need_fewer_gpus_up_to_ten_million():
     assert counts == sorted(counts) and counts[-1] > 1000
 
 
-def test_a_faster_promise_never_needs_fewer_gpus():
-    counts = [plan(**{**BASE, "requests_per_user": 0.15, "tokens_per_s": speed}).best.gpus for speed in (5, 20, 60, 90)]
+@pytest.mark.parametrize("habit", [{}, {"requests_per_user": 0.15}, {"requests_per_user_hour": 60}, {"think_s": 60}])
+def test_a_faster_promise_never_needs_fewer_gpus(habit):
+    counts = [plan(**{**BASE, **habit, "tokens_per_s": speed}).best.gpus for speed in (5, 20, 60, 90)]
     assert counts == sorted(counts)
 
 
+def test_users_ask_as_often_as_is_said_however_fast_they_are_answered():
+    """Short answers under a patient promise: in flight is what the plan leaves there, not what the promise would."""
+    asked = {**BASE, "users": 36000, "requests_per_user_hour": 20, "osl": 30, "ttft": 9.0}
+    best = plan(**asked).best
+    assert best.performance.request_per_s * best.replicas == pytest.approx(200, rel=0.01)
+    assert best.load * best.max_batch * best.replicas < 200 * 3
+
+
+@pytest.mark.parametrize("gpu_memory_utilization", [0.45, 0.6, 0.9])
+def test_a_rate_leaves_places_for_its_busy_moments(gpu_memory_utilization):
+    """A mean promise under random arrivals: the wait of the queueing engine stays within it too."""
+    keys = {**BASE, "users": None, "request_per_s": 150.0, "gpu_memory_utilization": gpu_memory_utilization}
+    best = plan(**keys).best
+    assert best.load * best.max_batch + 2 * (best.load * best.max_batch) ** 0.5 <= best.max_batch * (1 + 1e-6)
+    judge = Judge(scenario=ask(**keys, ttft_percentile=50), deployment=best.deployment, efficiency=efficiency())
+    found = judge.performance(best.load * best.max_batch, best.max_batch)
+    assert found.ttft_s.mean_s < 1.0 and found.ttft_s.quantiles_s[0.95] < 2.0
+
+
 def test_those_who_queue_do_not_slow_those_who_run():
-    asked = ask(**BASE)
+    asked = ask(**BASE, requests_per_user=0.1)
     deployment = next(iter(deployments(asked, gpu("h100-sxm"))))
     judge = Judge(scenario=asked, deployment=deployment, efficiency=efficiency())
     full, queued = judge.performance(64, 64), judge.performance(128, 64)

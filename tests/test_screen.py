@@ -170,6 +170,7 @@ def test_every_entry_is_shown_within_a_screens_width_with_all_its_sources(kind):
 def test_full_replicas_say_that_a_mean_promises_no_tail():
     """Mistral-24B for 5,000: six cards in the mean have requests queue, more for a percentile have not."""
     asked = {"model": "mistralai/Mistral-Small-3.1-24B-Instruct-2503", "gpu": "h100-sxm", "users": 5000, "isl": 1200}
+    asked["requests_per_user"] = 0.147
     mean, tail = api.plan(**asked), api.plan(**asked, ttft="p95=2s")
     assert mean.best.load > 1 > tail.best.load and tail.best.gpus > mean.best.gpus
     shown = [" ".join("\n".join(plan_lines(one, words("fr"))).split()) for one in (mean, tail)]

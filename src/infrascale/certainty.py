@@ -2,8 +2,9 @@
 
 In: Plan.    Out: Certainty, from the 90 % intervals of predictions in the plan's regime.
 Idea: if every request really took e^h times as long as predicted, the promise would have to be kept by predictions
-e^h times as quick. So the cautious number of GPUs is the plan for a promise that much tighter, and the bold one for a
-promise that much looser, on the same GPU and format: each proven as the plan itself is.
+e^h times as quick, and e^h times as many would come meanwhile. So the cautious number of GPUs is the plan for a promise
+that much tighter, and the bold one for a promise that much looser, on the same GPU and format: each proven as the plan
+itself is.
 Knows only the error of predictions: demand, lengths and prices are the person's (`studies` varies those).
 """
 
@@ -21,7 +22,6 @@ from infrascale.hardware import Efficiency
 from infrascale.hardware.efficiency import release_of
 from infrascale.planning import Candidate, Constraint, Objective, Plan, Scenario, capacity, plan
 from infrascale.uncertainty import COVERAGE, KNOWN, MAKERS, SEEN, Intervals, Regime, intervals
-from infrascale.workload import Demand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +125,7 @@ def _stretched(asked: Scenario, best: Candidate, token: float, first: float) -> 
     return replace(
         asked,
         promise=replace(promise, token_per_s=promise.token_per_s * exp(token), ttft_s=promise.ttft_s * exp(-first)),
+        demand=asked.demand.to_slower(exp(token)),
         gpus=(best.deployment.gpu,),
         precisions=(best.deployment.quantization.precision,),
     )
@@ -146,7 +147,7 @@ def beyond(
         """The cheapest way to serve so many, without the spares that the answer already counts."""
         more = replace(
             _stretched(asked, best, 0.0, 0.0),
-            demand=Demand(in_flight_requests=requests),
+            demand=asked.demand.holding(requests, best.performance.e2e_s.mean_s),
             headroom_fraction=0.0,
             most_gpus=None,
             most_kw=None,

@@ -74,6 +74,7 @@ def _form(w: Words, form: Form) -> None:
         st.subheader(w.say("form.owned"))
         form.number("owned", w.say("app.owned"))
         hardware.gpus(w, form, w.say("form.kind"))
+        form.number("requests_per_user_hour", w.say("app.hourly"), hint=w.say("app.hourly_hint"))
         form.share("requests_per_user", w.say("app.share"), hint=w.say("app.share_hint"))
     with model:
         st.subheader(w.say("app.model"))
@@ -89,8 +90,8 @@ def _form(w: Words, form: Form) -> None:
 
 def _result(w: Words, scenario: Scenario, found: Ways, around: Beyond | None) -> None:
     best, most = found[0]
-    share, whence = scenario.requests_per_user or 1.0, origins.carried(w, scenario, best, most)
-    performance = best.performance
+    whence, performance = origins.carried(w, scenario, best, most), best.performance
+    share = scenario.share_in_flight(performance.e2e_s.mean_s)
     around_requests = around_users = ""
     if around:
         low, high = around.low_requests, around.high_requests

@@ -6,7 +6,7 @@ import streamlit as st
 
 from infrascale.app import imports
 from infrascale.app.forms import Form, put
-from infrascale.app.state import DEMANDS, SPEED_AT, TTFT_AT
+from infrascale.app.state import DEMANDS, HABITS, SPEED_AT, TTFT_AT
 from infrascale.locales import Words
 from infrascale.parsing.usecases import UseCase, use_cases
 
@@ -30,6 +30,7 @@ def _who(w: Words, form: Form) -> None:
     demand = form.choice("demand", list(DEMANDS), w.say("app.demand"), lambda code: w.say(f"app.demand_{code}"))
     if demand == "users":
         form.number("users", w.say("app.users"))
+        form.number("requests_per_user_hour", w.say("app.hourly"), hint=w.say("app.hourly_hint"))
         form.share("requests_per_user", w.say("app.share"), hint=w.say("app.share_hint"))
         form.number("think_s", w.say("form.think"), hint=w.say("form.think_hint"))
     elif demand == "agents":
@@ -85,7 +86,8 @@ def _source(w: Words, form: Form, case: UseCase) -> None:
     habits = case.habits
     if habits is None:
         return
-    values = {"tokens_per_s": habits.token_per_s, "ttft": habits.ttft_s, "requests_per_user": case.requests_per_user}
+    values = {"tokens_per_s": habits.token_per_s, "ttft": habits.ttft_s, **dict.fromkeys(HABITS, 0.0)}
+    values["requests_per_user_hour"] = habits.request_per_user_min * 60
     label = w.say(
         "form.preset_promise", speed=w.quantity(habits.token_per_s, "token_per_s"), ttft=w.quantity(habits.ttft_s, "s"),
         rate=w.short(habits.request_per_user_min),

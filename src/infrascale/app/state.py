@@ -73,6 +73,8 @@ SCREENS = ("need", "hardware", "answer", "simulation", "cost", "calibrate", "dep
 #: What a question says of money and place.
 MONEY = ("offer", "currency", "objective", "country", "peak_hour")
 DEMANDS = ("users", "agents", "request_per_s")
+#: What a user does is told by the first of these that is not 0.
+HABITS = ("think_s", "requests_per_user", "requests_per_user_hour")
 #: A promise in the mean, or for a share of the requests: the percentile that `ttft_percentile` takes.
 TTFT_AT = ("mean", "50", "90", "95", "99")
 #: The slowest requests that the promise still holds for: 5 is 95 % of them.
@@ -92,6 +94,7 @@ def fields() -> dict[str, Field]:
         "demand": Field(default="users", choices=DEMANDS),
         "users": _number(1000.0, 1, 1e9),
         "requests_per_user": _number(0.0, 0, 1),
+        "requests_per_user_hour": _number(0.0, 0, 1e6),
         "think_s": _number(0.0, 0, 1e6),
         "agents": _number(2_500_000.0, 1, 1e10),
         "adoption": _number(0.2, 0.0001, 1),
@@ -199,7 +202,7 @@ def _demand(values: Mapping[str, Value]) -> dict[str, Any]:
     asked: dict[str, Any] = {key: grown(_real(values[key]), _real(values["growth"]), _real(values["years"]))}
     if key == "agents":
         asked |= {name: values[name] for name in ("adoption", "requests_per_day", "peak_hour")}
-    elif key == "users" and (habit := "think_s" if values["think_s"] else "requests_per_user") and values[habit]:
+    elif key == "users" and (habit := next((one for one in HABITS if values[one]), None)):
         asked[habit] = values[habit]
     return asked
 
@@ -218,7 +221,7 @@ def values_of(keys: Mapping[str, Any]) -> dict[str, Value]:
         found["tokens_per_s"] = 1 / own.pop("tpot_s")
     demand = next((key for key in DEMANDS if own.get(key) is not None), None)
     if demand:
-        found |= {"demand": demand, "growth": 0.0, "years": 0.0, "think_s": 0.0, "requests_per_user": 0.0}
+        found |= {"demand": demand, "growth": 0.0, "years": 0.0, **dict.fromkeys(HABITS, 0.0)}
     for key, value in own.items():
         if key in fields() and value is not None:
             found[key] = value if isinstance(value, str | list) else float(value)

@@ -41,6 +41,7 @@ def cost(
     precision: Precisions = None,
     users: Number = None,
     requests_per_user: Number = None,
+    requests_per_user_hour: Number = None,
     request_per_s: Number = None,
     agents: Number = None,
     adoption: Number = None,

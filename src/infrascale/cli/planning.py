@@ -44,7 +44,8 @@ def plan(
     gpu: Gpus = None,
     precision: Precisions = None,
     users: Annotated[float | None, typer.Option(help="People connected at the peak.")] = None,
-    requests_per_user: Annotated[float | None, typer.Option(help="Share of them with a request in flight.")] = None,
+    requests_per_user_hour: Annotated[float | None, typer.Option(help="Requests an hour of one; 24 assumed.")] = None,
+    requests_per_user: Annotated[float | None, typer.Option(help="Or: share of them with a request in flight.")] = None,
     think_s: Annotated[float | None, typer.Option(help="Seconds a user thinks between requests.")] = None,
     request_per_s: Annotated[float | None, typer.Option(help="Requests per second at the peak.")] = None,
     agents: Annotated[float | None, typer.Option(help="A population, with --requests-per-day.")] = None,
@@ -161,6 +162,7 @@ def capacity(
     gpu: Gpus = None,
     precision: Precisions = None,
     requests_per_user: Number = None,
+    requests_per_user_hour: Number = None,
     tokens_per_s: Speed = None,
     ttft: FirstToken = None,
     isl: Number = None,
@@ -185,7 +187,7 @@ def capacity(
     """What GPUs that you own can serve within the promise."""
     flags = {k: v for k, v in locals().items() if k not in ("file", "as_json", "gpus", "calibration")}
     from infrascale import api
-    from infrascale.screen import beyond_json, candidate_json, capacity_lines, rest_json
+    from infrascale.screen import beyond_json, capacity_lines, capacity_ways, rest_json
 
     with errors_as(as_json):
         asked = api.ask(needs_demand=False, **keys_of(file, flags))
@@ -193,10 +195,9 @@ def capacity(
         beyond = api.beyond(gpus, asked, found, calibration=calibration)
     rest = api.rest(calibration, asked, found[0][0] if found else None) if calibration else None
     if as_json:
-        share = asked.requests_per_user or 1.0
-        rows = [{"requests_in_flight": n, "users": n / share, **candidate_json(c)} for c, n in found]
         extra = beyond_json(beyond) | rest_json(rest)
-        print(json.dumps({"gpus": gpus, "feasible": bool(found), **extra, "ways": rows}, indent=2))
+        ways = capacity_ways(asked, found)
+        print(json.dumps({"gpus": gpus, "feasible": bool(found), **extra, "ways": ways}, indent=2))
     else:
         print("\n".join(capacity_lines(gpus, asked, found, beyond=beyond, rest=rest)))
     if not found:

@@ -39,6 +39,7 @@ def simulate(
     precision: Precisions = None,
     users: Number = None,
     requests_per_user: Number = None,
+    requests_per_user_hour: Number = None,
     think_s: Number = None,
     request_per_s: Number = None,
     agents: Number = None,

@@ -61,7 +61,7 @@ def peak_request_per_s(scenario: Scenario, candidate: Candidate) -> float:
     """Requests a second in the peak hour, without headroom (Little's law where people or requests in flight are given).
 
     Requests in flight are taken to stay as long as promised, so that every way and every API serves the same requests:
-    5 000 users, 0.147 in flight each for 2 s + 400 / 20 s: 5 000 · 0.147 / 22 = 33.3, at 0.4 a minute each.
+    5 000 users, 0.147 in flight each for 2 s + 400 / 20 s: 5 000 · 0.147 / 22 = 33.4.
     Users who think come back sooner where they are answered sooner.
     """
     demand, promise = scenario.demand, scenario.promise

@@ -163,11 +163,11 @@ def _pools(name: str, asked: Question, kinds: list[_Lengths]) -> dict[str, Quest
     for first, last in _spans(len(kinds)):
         inside = kinds[first : last + 1]
         share, mixed = sum(one.share for one in inside), _mixed(asked, inside)
-        if rate is not None:
+        if asked.users is None and rate is not None:
             own: dict[str, Any] = dict.fromkeys(POPULATION) | {"request_per_s": rate * share}
         else:  # a share of users in flight is that of the whole mix: longer answers stay longer
             longer = _stay_s(mixed) / usual_s if asked.requests_per_user else 1.0
-            own = {"users": (asked.users or 0.0) * share * longer}
+            own = {"users": asked.users * share * longer}
         label = f"{inside[0].isl:g}" + (f"–{inside[-1].isl:g}" if last > first else "")
         found[f"{name} [{label}]"] = mixed.model_copy(update=own)
     return found

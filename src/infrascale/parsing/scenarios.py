@@ -20,9 +20,10 @@ from infrascale.hardware import Gpu
 from infrascale.model import Model
 from infrascale.parsing.gpus import gpu, offered
 from infrascale.parsing.models import model
-from infrascale.planning import Knobs, Objective, Promise, Scenario, default_requests_per_user
+from infrascale.planning import REQUESTS_PER_USER_HOUR, Knobs, Objective, Promise, Scenario
 from infrascale.planning.planner import MOST_GPUS_PER_REPLICA
 from infrascale.precision import PRECISIONS, canonical
+from infrascale.units import HOUR_S
 from infrascale.workload import Demand, Population, Workload
 
 Count = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
@@ -41,6 +42,7 @@ class Question(BaseModel):
     precision: list[str] = []
     users: Count | None = None
     requests_per_user: Fraction | None = None
+    requests_per_user_hour: Count | None = None
     think_s: Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)] | None = None
     request_per_s: Count | None = None
     agents: Count | None = None
@@ -189,7 +191,8 @@ def scenario(asked: Question, *, needs_demand: bool = True, given: Model | None 
         )
     promise = _promise(asked)
     _cut_possible(asked, found_model, gpus)
-    demand, requests_per_user, assumed = _demand(asked, promise, workload, needs_demand)
+    hourly = _hourly(asked, promise, workload)
+    demand = _demand(asked, hourly, needs_demand)
     precisions = _precisions(asked, gpus)
     if asked.kv_cache_dtype == "fp8":
         gpus = _with_fp8_cache(gpus)
@@ -215,8 +218,9 @@ def scenario(asked: Question, *, needs_demand: bool = True, given: Model | None 
         redundancy=asked.redundancy,
         headroom_fraction=asked.headroom,
         users=asked.users,
-        requests_per_user=requests_per_user,
-        requests_per_user_is_assumed=assumed,
+        requests_per_user=asked.requests_per_user,
+        requests_per_user_hour=hourly,
+        habit_is_assumed=hourly is not None and asked.requests_per_user_hour is None,
         arrival_cv=asked.arrival_cv,
     )
 
@@ -254,8 +258,8 @@ def _promise(asked: Question) -> Promise:
     )
 
 
-def _demand(asked: Question, promise: Promise, workload: Workload, needed: bool) -> tuple[Demand, float | None, bool]:
-    """The one demand given, the requests per user in force, and whether those are our assumption."""
+def _demand(asked: Question, hourly: float | None, needed: bool) -> Demand:
+    """The one demand given; where none is needed, that of one user."""
     given = [k for k in ("users", "request_per_s", "agents") if getattr(asked, k) is not None]
     if len(given) > 1:
         raise ScenarioError(
@@ -263,43 +267,54 @@ def _demand(asked: Question, promise: Promise, workload: Workload, needed: bool)
             why="each alone says how many requests there are",
             fix="keep one of users, request_per_s, agents",
         )
-    if not given:
-        if needed:
-            raise ScenarioError(
-                "nobody asks anything",
-                why="no demand is given",
-                fix="add --users, --request-per-s or --agents",
-            )
-        share = asked.requests_per_user or default_requests_per_user(promise, workload)
-        return Demand(in_flight_requests=1.0), share, asked.requests_per_user is None
     if asked.request_per_s is not None:
-        return Demand(request_per_s=asked.request_per_s), None, False
+        return Demand(request_per_s=asked.request_per_s)
     if asked.agents is not None:
-        if asked.requests_per_day is None:
-            raise ScenarioError(
-                "a population needs its habits",
-                why="requests_per_day is missing",
-                fix="add --requests-per-day",
-            )
-        people = Population(
-            agents=asked.agents,
-            adoption_fraction=asked.adoption,
-            requests_per_user_day=asked.requests_per_day,
-            peak_hour_fraction=asked.peak_hour,
+        return Demand(request_per_s=_population(asked).request_per_s)
+    if asked.users is None and needed:
+        raise ScenarioError(
+            "nobody asks anything",
+            why="no demand is given",
+            fix="add --users, --request-per-s or --agents",
         )
-        return Demand(request_per_s=people.request_per_s), None, False
-    assert asked.users is not None
+    users = asked.users or 1.0
+    if hourly is not None:
+        return Demand(request_per_s=users * hourly / HOUR_S)
     if asked.think_s is not None:
-        if asked.requests_per_user is not None:
-            raise ScenarioError(
-                "think_s and requests_per_user contradict each other",
-                why="each says how often a user has a request in flight",
-                fix="keep one",
-            )
-        return Demand(users=asked.users, think_s=asked.think_s), None, False
-    assumed = asked.requests_per_user is None
-    share = asked.requests_per_user or default_requests_per_user(promise, workload)
-    return Demand(in_flight_requests=max(1.0, asked.users * share)), share, assumed
+        return Demand(users=users, think_s=asked.think_s)
+    return Demand(in_flight_requests=max(1.0, users * (asked.requests_per_user or 1.0)))
+
+
+def _population(asked: Question) -> Population:
+    assert asked.agents is not None
+    if asked.requests_per_day is None:
+        raise ScenarioError(
+            "a population needs its habits",
+            why="requests_per_day is missing",
+            fix="add --requests-per-day",
+        )
+    return Population(
+        agents=asked.agents,
+        adoption_fraction=asked.adoption,
+        requests_per_user_day=asked.requests_per_day,
+        peak_hour_fraction=asked.peak_hour,
+    )
+
+
+def _hourly(asked: Question, promise: Promise, workload: Workload) -> float | None:
+    """Requests an hour of one user, where that is how users are told; else our default: one at a time at most."""
+    habits = [k for k in ("requests_per_user", "requests_per_user_hour", "think_s") if getattr(asked, k) is not None]
+    if len(habits) > 1:
+        raise ScenarioError(
+            f"{' and '.join(habits)} contradict each other",
+            why="each alone says how often a user asks",
+            fix="keep one",
+        )
+    if asked.request_per_s is not None or asked.agents is not None:
+        return None
+    if habits:
+        return asked.requests_per_user_hour
+    return min(REQUESTS_PER_USER_HOUR, HOUR_S / (promise.ttft_s + workload.osl_tokens / promise.token_per_s))
 
 
 def _precisions(asked: Question, gpus: tuple) -> tuple[str, ...]:

@@ -8,8 +8,6 @@ from functools import cache
 from typing import Any
 
 from infrascale import catalog
-from infrascale.planning import Promise, default_requests_per_user
-from infrascale.workload import Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +34,6 @@ class UseCase:
     def lengths(self) -> dict[str, float]:
         """The keys of scenario.toml that a request of this kind sets."""
         return {"isl": self.isl, "osl": self.osl, "prefix_hit": self.prefix_hit}
-
-    @property
-    def requests_per_user(self) -> float:
-        """Share of connected users with a request in flight, at the case's own rate and promise."""
-        assert self.habits is not None
-        promise = Promise(token_per_s=self.habits.token_per_s, ttft_s=self.habits.ttft_s)
-        workload = Workload(isl_tokens=self.isl, osl_tokens=self.osl)
-        return round(default_requests_per_user(promise, workload, self.habits.request_per_user_min / 60), 4)
 
 
 @cache

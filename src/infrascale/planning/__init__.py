@@ -3,9 +3,23 @@
 from infrascale.planning.flow import Flow, flow
 from infrascale.planning.plan import Candidate, Change, Check, Constraint, Nearest, Objective, Plan, Rejection
 from infrascale.planning.planner import capacity, plan
-from infrascale.planning.scenario import Knobs, Promise, Scenario, default_requests_per_user
+from infrascale.planning.scenario import REQUESTS_PER_USER_HOUR, Knobs, Promise, Scenario
 
 __all__ = [
-    "Candidate", "Change", "Check", "Constraint", "Flow", "Knobs", "Nearest", "Objective", "Plan", "Promise",
-    "Rejection", "Scenario", "capacity", "default_requests_per_user", "flow", "plan",
+    "REQUESTS_PER_USER_HOUR",
+    "Candidate",
+    "Change",
+    "Check",
+    "Constraint",
+    "Flow",
+    "Knobs",
+    "Nearest",
+    "Objective",
+    "Plan",
+    "Promise",
+    "Rejection",
+    "Scenario",
+    "capacity",
+    "flow",
+    "plan",
 ]  # fmt: skip

@@ -12,7 +12,9 @@ flight over b. Capacity ties the demand to it and takes two readings, both kept:
 so 2 and 4 are judged at it; what N replicas may carry is N · Q* · b, with Q* the largest load that keeps 2 and 4, and
 that is what the demand is checked against. Either way the same N do.
 A promise for a share of the requests is held against quantiles under random arrivals (`serving.queueing`) at the rate
-that Little's law gives the load; a full batch is then saturated, so Q stays below 1.
+that Little's law gives the load. Where the demand is a rate, which no wait slows down, a queue before a full batch
+would only grow: of a mean promise too, the batch must then hold two standard deviations more than the mean in flight
+(Poisson's, √mean), so that a busy moment finds its places.
 Knows no catalog and no words.
 """
 
@@ -44,8 +46,12 @@ from infrascale.workload import in_flight
 
 #: Relative width that a promise is kept to: what floating point leaves.
 TOLERANCE = 1e-9
-#: Standard deviations of a full batch's cache that must fit beside its mean: beyond, vLLM evicts and computes anew.
+#: What Little's law, turned round and back, leaves of a load at its limit.
+FULL = 1e-6
+#: Standard deviations that must fit beside a mean: of a full batch's cache (beyond, vLLM evicts and computes anew), and
+#: of the requests in flight under a rate (beyond, they wait for a place).
 DEVIATIONS = 2.0
+_NEVER = dict.fromkeys(PROBABILITIES, inf)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,22 +147,40 @@ class Judge:
     @property
     def least(self) -> float:
         """The lightest load of a replica that is looked at: one request, or one for a sixty-fourth of the time."""
-        return 1 / 64 if self.scenario.promise.is_of_shares else 1.0
+        return 1 / 64 if self.never_queues else 1.0
 
     @property
     def alone(self) -> Performance:
         """A replica that has hardly anything to do, and a place for all who come."""
         engine = self.deployment.engine
         places = engine.max_num_seqs * self.deployment.shard.dp
-        return self.performance(self.least, places if self.scenario.promise.is_of_shares else 1)
+        return self.performance(self.least, places if self.never_queues else 1)
 
     def _limits(self, batch: float) -> Limits:
         step_tokens = self.deployment.engine.max_num_batched_tokens * self.deployment.shard.dp
         return Limits(max_num_seqs=batch, cached_seqs=batch, step_tokens=step_tokens)
 
+    @cached_property
+    def never_queues(self) -> bool:
+        return self.scenario.promise.is_of_shares or self.scenario.demand.request_per_s is not None
+
+    def full(self, batch: float) -> float:
+        """The most requests in flight on average that do not queue before this batch.
+
+        mean + 2 √mean ≤ b under a rate: 107 of 128. A promise for a share of the requests sees to it by itself.
+        """
+        if self.scenario.promise.is_of_shares or not self.never_queues:
+            return batch
+        return ((batch + (DEVIATIONS / 2) ** 2) ** 0.5 - DEVIATIONS / 2) ** 2
+
     def performance(self, requests: float, batch: float) -> Performance:
-        """A replica with `requests` in flight on average, at least `least`, of which at most `batch` run."""
+        """A replica with `requests` in flight on average, at least `least`, of which at most `batch` run.
+
+        Infinite where a queue would only grow.
+        """
         found = self._mean(requests, batch)
+        if self.never_queues and requests > self.full(batch) * (1 + FULL):
+            return _never(found)
         if not self.scenario.promise.is_of_shares:
             return found
         key = (max(self.least, requests), batch)
@@ -197,11 +221,10 @@ class Judge:
         arrivals = Arrivals(request_per_s=request_per_s, scv=self.scenario.arrival_cv**2)
         loaded = self.tables.replicas[batch].under(arrivals)
         if isinstance(loaded, Saturated):
-            never = dict.fromkeys(PROBABILITIES, inf)
             return replace(
                 found,
-                ttft_s=Spread(mean_s=found.ttft_s.mean_s, quantiles_s=never),
-                tpot_s=Spread(mean_s=found.tpot_s.mean_s, quantiles_s=never),
+                ttft_s=replace(found.ttft_s, quantiles_s=_NEVER),
+                tpot_s=replace(found.tpot_s, quantiles_s=_NEVER),
             )
         e2e_s = Spread(mean_s=found.e2e_s.mean_s, quantiles_s=loaded.spread(2).quantiles_s)
         return replace(found, ttft_s=loaded.spread(0), tpot_s=loaded.spread(1), e2e_s=e2e_s)
@@ -228,12 +251,15 @@ class Judge:
 
     def beyond(self, batch: float) -> float:
         """Requests in one replica of which the last waits longer than the promise allows, whatever else."""
+        if self.never_queues:
+            return self.full(batch)
         return batch * (1 + self.scenario.promise.ttft_s / self._mean(batch, batch).e2e_s.mean_s)
 
-    def requests_per_replica(self, replicas: float, batch: float) -> float:
-        """Requests in flight in one replica: given, or where Little's law and the replica's speed meet.
+    def requests_per_replica(self, replicas: float, batch: float, most: float | None = None) -> float:
+        """Requests in flight in one replica: given, or where Little's law and the replica's speed first meet.
 
-        Where more arrives than is ever served they pile up; twice what the promise bears is then returned.
+        `most`: known to be enough. Where more arrives than is ever served they pile up; twice what the promise bears is
+        then returned.
         """
         demand = self.scenario.demand
         if demand.in_flight_requests is not None:
@@ -241,15 +267,15 @@ class Judge:
         alone = self.replicas_for(self.least, batch) / replicas
         if alone <= 1:
             return alone * self.least
-        most = max(2.0, 2 * self.beyond(batch))
+        most = most or max(2.0, 2 * self.beyond(batch))
         if self.replicas_for(most, batch) > replicas:
             return most
         low, high = crossing(lambda requests: self.replicas_for(requests, batch) / replicas - 1, self.least, most)
         return (low + high) / 2
 
-    def outcome(self, replicas: float, batch: float) -> Outcome:
+    def outcome(self, replicas: float, batch: float, most: float | None = None) -> Outcome:
         promise = self.scenario.promise
-        requests = self.requests_per_replica(replicas, batch)
+        requests = self.requests_per_replica(replicas, batch, most)
         found = self.performance(requests, batch)
         checks = (
             self.memory_check(batch),
@@ -280,6 +306,12 @@ class Judge:
             available=most * replicas,
             unit="requests",
         )
+
+
+def _never(found: Performance) -> Performance:
+    """Waits without end. The mean of E2E stays, which ties loads to rates."""
+    without_end = Spread(mean_s=inf, quantiles_s=_NEVER)
+    return replace(found, ttft_s=without_end, tpot_s=replace(found.tpot_s, quantiles_s=_NEVER))
 
 
 def crossing(

@@ -6,8 +6,8 @@ promise, whatever the demand; the fewest replicas follow from it by Little's law
 bracket around that load leaves no other integer: at one replica fewer each would carry more than it can.
 
 Batches are powers of two, and the largest that the cache and the engine allow. One larger than the whole load is that
-same load. A smaller one queues, and carries at most b · (1 + promised TTFT / time of one request alone): where even
-that needs more replicas, none below is looked at.
+same load. A smaller one queues, and carries at most b · (1 + promised TTFT / time of one request alone), or, where no
+wait slows demand down, what a full one does: where even that needs more replicas, none below is looked at.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from math import ceil, floor
 
 from infrascale.deployment import peak_kw
-from infrascale.planning.evaluate import TOLERANCE, Judge, Outcome, crossing
+from infrascale.planning.evaluate import FULL, TOLERANCE, Judge, Outcome, crossing
 from infrascale.planning.plan import Candidate, Constraint, Rejection
 from infrascale.workload import in_flight
 
@@ -62,20 +62,21 @@ def fewest_replicas(judge: Judge, batch: int) -> Found | None:
 
     if judge.memory_check(batch).slack_fraction < 0 or spare(judge.least) < 0:
         return None
-    if spare(batch) >= 0:
-        low, high = batch, judge.beyond(batch)
-    elif batch > 2 and spare(batch / 2) >= 0:
-        low, high = batch / 2, batch
+    full = judge.full(batch)
+    if spare(full) >= 0:
+        low, high = full, judge.beyond(batch)
+    elif full > 2 and spare(full / 2) >= 0:
+        low, high = full / 2, full
     else:
-        low, high = judge.least, batch / 2 if batch > 2 else batch
+        low, high = judge.least, full / 2 if full > 2 else full
     low, high = crossing(
         spare, low, high, lambda low, high: high - low <= 1e-13 * high or replicas(low) == replicas(high)
     )
     fewest = replicas(low)
-    found = judge.outcome(fewest, batch)
+    found = judge.outcome(fewest, batch, low)
     while not found.keeps:  # a rounding away
         fewest += 1
-        found = judge.outcome(fewest, batch)
+        found = judge.outcome(fewest, batch, low)
     return Found(replicas=fewest, batch=batch, outcome=found, bracket=(low, high))
 
 
@@ -93,16 +94,17 @@ def fewer_replicas(judge: Judge, batch: int, than: Found) -> Found | None:
     return Found(replicas=than.replicas, batch=batch, outcome=outcome, bracket=(outcome.load * batch, broken))
 
 
-def most_requests(judge: Judge, batch: int) -> int:
-    """The most whole requests in flight in one replica with this batch within the promise; 0 where one is too many."""
+def most_requests(judge: Judge, batch: int) -> float:
+    """The most requests in flight in one replica with this batch within the promise, whole from one on; 0: none."""
 
     def spare(requests: float) -> float:
         return judge.comfort(judge.performance(requests, batch)) + TOLERANCE
 
-    if spare(1.0) < 0:
-        return 0
-    low, _ = crossing(spare, 1.0, max(1.0, judge.beyond(batch)), lambda low, high: floor(low) == floor(high))
-    return floor(low)
+    if spare(judge.least) < 0:
+        return 0.0
+    least, most = judge.least, max(judge.least, judge.beyond(batch))
+    low, _ = crossing(spare, least, most, lambda low, high: low >= 1 and floor(low) == floor(high))
+    return floor(low) if low >= 1 else low
 
 
 def solve(judge: Judge) -> Candidate | Rejection:
@@ -112,18 +114,18 @@ def solve(judge: Judge) -> Candidate | Rejection:
         return rejection(judge)
     alone_s = judge.alone.e2e_s.mean_s
     least = in_flight(judge.scenario.demand, alone_s) * (1 + judge.scenario.headroom_fraction)
-    stretch = 1 + judge.scenario.promise.ttft_s / alone_s
+    stretch = 1.0 if judge.never_queues else 1 + judge.scenario.promise.ttft_s / alone_s
     best: Found | None = None
 
     def order(found: Found) -> tuple[int, float, int]:
-        return found.replicas, -judge.comfort(found.outcome.performance), found.batch
+        return found.replicas, -round(judge.comfort(found.outcome.performance), 9), found.batch
 
     for batch in candidates(judge, held):
-        if best is not None and least > best.replicas * batch * stretch:
+        if best is not None and least > best.replicas * judge.full(batch) * stretch:
             break
         if best is not None and judge.scenario.promise.is_of_shares and fewer_never(judge, batch, best.replicas):
             break
-        if best is not None and best.replicas == 1 and batch > smallest_holding(held, best.requests):
+        if best is not None and best.replicas == 1 and batch > smallest_holding(judge, held, best.requests):
             continue  # holds the same requests as the last
         found = fewest_replicas(judge, batch) if best is None else fewer_replicas(judge, batch, best)
         if found is not None and (best is None or order(found) < order(best)):
@@ -149,14 +151,14 @@ def candidates(judge: Judge, held: list[int]) -> list[int]:
     low, high = 0, len(held) - 1
     while low < high:
         middle = (low + high) // 2
-        full = judge.comfort(judge.performance(held[middle], held[middle])) >= -TOLERANCE
+        full = judge.comfort(judge.performance(judge.full(held[middle]), held[middle])) >= -TOLERANCE
         low, high = (middle + 1, high) if full else (low, middle)
     return list(reversed(held[: low + 1]))
 
 
-def smallest_holding(of: list[int], requests: float) -> int:
+def smallest_holding(judge: Judge, of: list[int], requests: float) -> int:
     """The smallest of these batches that holds them all, or the largest there is."""
-    return next((batch for batch in of if batch >= requests), of[-1])
+    return next((batch for batch in of if judge.full(batch) >= requests), of[-1])
 
 
 def raised(judge: Judge, planned: Candidate, replicas: int) -> Candidate | Rejection:
@@ -208,13 +210,14 @@ def binding(judge: Judge, replicas: int, batch: int, outcome: Outcome) -> Constr
     """
     if replicas > 1:
         every = batches(judge)
-        holding = smallest_holding(every, judge.requests_per_replica(replicas - 1, batch))
-        tried = {batch, smallest_holding(every, batch + 1), holding}
-        fewer = [judge.outcome(replicas - 1, one) for one in sorted(tried)]
-        outcome = max(fewer, key=lambda one: judge.comfort(one.performance))
+        holding = smallest_holding(judge, every, judge.requests_per_replica(replicas - 1, batch))
+        tried = {batch, smallest_holding(judge, every, judge.full(batch) * (1 + FULL)), holding}
+        fewer = [(judge.outcome(replicas - 1, one), one) for one in sorted(tried)]
+        outcome, batch = max(fewer, key=lambda one: judge.comfort(one[0].performance))
     tightest = min(outcome.checks, key=lambda check: check.slack_fraction).constraint
-    if tightest is Constraint.WAIT and outcome.load > 1 and replicas > 1:
-        unqueued = outcome.performance.running_seqs
+    requests = outcome.load * batch
+    if tightest is Constraint.WAIT and requests > judge.full(batch) and replicas > 1:
+        unqueued = min(requests, batch)
         if judge.comfort(judge.performance(unqueued, batches(judge)[-1])) >= 0:
             return Constraint.CAPACITY
     return tightest

@@ -14,7 +14,6 @@ from infrascale.planning.exact import Found, candidate_of, held_batches, most_re
 from infrascale.planning.nearest import nearest
 from infrascale.planning.plan import Candidate, Nearest, Plan, Rejection
 from infrascale.planning.scenario import Scenario
-from infrascale.workload import Demand
 
 Judged = Callable[..., Judge]
 #: GPUs of one replica that are tried when nobody sets a limit: a server, and two joined by the network.
@@ -124,7 +123,8 @@ def most_served(judge: Judge, gpus: int) -> tuple[Candidate, float] | None:
     if replicas < 1 or not limits or max(limits)[0] < 1:
         return None
     each, batch = max(limits)[0], -max(limits)[1]
-    demand = Demand(in_flight_requests=float(each * replicas))
+    stays_s = judge.performance(each, batch).e2e_s.mean_s
+    demand = judge.scenario.demand.holding(each * replicas, stays_s)
     unlimited = replace(judge.scenario, demand=demand, headroom_fraction=0.0, most_gpus=None, most_kw=None)
     judge = replace(judge, scenario=unlimited)
     outcome = judge.outcome(replicas, batch)

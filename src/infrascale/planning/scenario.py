@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from infrascale.hardware import Gpu
 from infrascale.model import Model
 from infrascale.serving import Performance
+from infrascale.units import HOUR_S
 from infrascale.workload import Demand, Workload
 
 #: llm-d-planner 0.3.3 (Apache-2.0), its table of use cases: an active chat user sends 0.4 requests a minute.
-REQUESTS_PER_USER_S = 0.4 / 60
+REQUESTS_PER_USER_HOUR = 0.4 * 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +59,9 @@ class Knobs:
 class Scenario:
     """`precisions` empty: the checkpoint's own. `redundancy`: replicas beyond the need (N+1 is 1).
 
-    `headroom_fraction`: share of the demand added on top. `assumed_requests_per_user`: set when the share of
-    users with a request in flight is our default and not the person's.
+    `headroom_fraction`: share of the demand added on top. What a user does is told by one of three:
+    `requests_per_user`, the share of users with a request in flight; `requests_per_user_hour`; think_s in the demand.
+    `habit_is_assumed`: that rate is our default and not the person's.
     """
 
     model: Model
@@ -76,17 +78,17 @@ class Scenario:
     headroom_fraction: float = 0.0
     users: float | None = None
     requests_per_user: float | None = None
-    requests_per_user_is_assumed: bool = False
+    requests_per_user_hour: float | None = None
+    habit_is_assumed: bool = False
     arrival_cv: float = 1.0  # of the gaps between requests: 1 Poisson; counts where the promise is for a share
 
+    def share_in_flight(self, stays_s: float) -> float:
+        """Share of the connected users with a request in flight, each staying `stays_s` (Little's law on one user).
 
-def default_requests_per_user(
-    promise: Promise, workload: Workload, request_per_s: float = REQUESTS_PER_USER_S
-) -> float:
-    """Share of connected users with a request in flight, when nobody says (Little's law on one user).
-
-        0.4 requests a minute · (ttft + osl / speed)
-
-    400 tokens at 20 tokens/s after 2 s: 0.4 / 60 · 22 = 0.147.
-    """
-    return min(1.0, request_per_s * (promise.ttft_s + workload.osl_tokens / promise.token_per_s))
+        24 an hour that stay 12.9 s: 24 / 3600 · 12.9 = 0.086. Without a habit a user is a request in flight.
+        """
+        if self.demand.think_s is not None:
+            return stays_s / (stays_s + self.demand.think_s)
+        if self.requests_per_user_hour is not None:
+            return self.requests_per_user_hour / HOUR_S * stays_s
+        return self.requests_per_user or 1.0

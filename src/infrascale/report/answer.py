@@ -97,8 +97,8 @@ def _who(found: Plan, best: Candidate, asked: Question, words: Words) -> Iterato
     """Who asks, and how the requests in flight follow from them."""
     scenario, requests = found.scenario, words.number(facts.in_flight(best))
     yield words.say("report.q_demand", demand=demand(asked, words).capitalize(), requests=requests)
-    if scenario.requests_per_user_is_assumed and scenario.requests_per_user:
-        yield words.say("report.q_assumed", share=words.number(scenario.requests_per_user, 3))
+    if scenario.habit_is_assumed and scenario.requests_per_user_hour:
+        yield words.say("report.q_assumed", hourly=words.short(scenario.requests_per_user_hour))
     if asked.agents is not None and asked.requests_per_day is not None:
         yield words.say(
             "report.q_agents",

@@ -35,7 +35,7 @@ def risks(found: Plan, best: Candidate, sure: Certainty, words: Words) -> Iterat
         )
     if sure.high_gpus and sure.high_gpus > best.gpus:
         lines.append(words.say("report.r_sure", high=words.quantity(sure.high_gpus, "gpus")))
-    if scenario.requests_per_user_is_assumed and scenario.users:
+    if scenario.habit_is_assumed:
         lines.append(words.say("report.r_assumed"))
     if not best.spare_replicas:
         left = max(0.0, 1 - facts.replicas_a_server(best) / best.replicas)
@@ -96,8 +96,9 @@ def assumptions(found: Plan, best: Candidate, asked: Question, words: Words) -> 
         ),
         (words.say("report.a_engine"), values, "vLLM 0.33.0, vllm/engine/arg_utils.py (2026-11-24)"),
     ]
-    if found.scenario.requests_per_user_is_assumed:
-        rows.append((words.say("report.a_users"), words.number(0.4, 1), "llm-d-planner 0.3.3 (2026-11-24)"))
+    if found.scenario.habit_is_assumed and found.scenario.requests_per_user_hour:
+        hourly = words.short(found.scenario.requests_per_user_hour)
+        rows.append((words.say("report.a_users"), hourly, "llm-d-planner 0.3.3 (2026-11-24)"))
     yield Heading(text=words.say("report.h_assumptions"))
     yield Table(
         header=tuple(words.say(f"report.a_{k}") for k in ("what", "value", "source")), rows=tuple(rows), fine=True

@@ -153,11 +153,8 @@ def sensitivity(found: Plan, asked: Question, law: Efficiency | None = None) -> 
         speed: asked.tpot_s or found.scenario.promise.token_per_s,
         "ttft": asked.ttft,
     }
-    # A promise moved alone leaves the users' habits as they are, also where those were derived from it.
-    habits = {"requests_per_user": found.scenario.requests_per_user} if asked.users is not None else {}
     moved = []
     for name, value in values.items():
-        held = habits if name in (speed, "ttft") and asked.think_s is None else {}
-        less, more = (again(found, asked, law, **{name: value * (1 + sign * MOVE)}, **held).best for sign in (-1, 1))
+        less, more = (again(found, asked, law, **{name: value * (1 + sign * MOVE)}).best for sign in (-1, 1))
         moved.append(Moved(key=name, less=less.gpus if less else None, more=more.gpus if more else None))
     return moved

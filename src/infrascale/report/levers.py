@@ -122,15 +122,13 @@ def _changes(found: Plan, asked: Question) -> Iterator[dict[str, object]]:
         if PRECISIONS[precision].weight_bytes_per_param < now and runs(precision, deployment.gpu):
             yield {"precision": [precision]}
     promise = found.scenario.promise
-    yield _eased("ttft", promise.ttft_s * EASED_TTFT, found, asked)
-    yield _eased("tokens_per_s", promise.token_per_s * EASED_SPEED, found, asked)
+    yield _eased("ttft", promise.ttft_s * EASED_TTFT, asked)
+    yield _eased("tokens_per_s", promise.token_per_s * EASED_SPEED, asked)
 
 
-def _eased(key: str, value: float, found: Plan, asked: Question) -> dict[str, object]:
-    """A promise moved alone: what users do stays as it is, also where that was derived from the promise."""
-    held = found.scenario.requests_per_user if asked.users is not None and asked.think_s is None else None
+def _eased(key: str, value: float, asked: Question) -> dict[str, object]:
     freed = {"tpot_s": None} if key == "tokens_per_s" and asked.tpot_s is not None else {}
-    return {key: _said(value)} | freed | ({"requests_per_user": held} if held else {})
+    return {key: _said(value)} | freed
 
 
 def _keys(nearest: Nearest, asked: Question, promise: Promise) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from infrascale.screen.record import (
     beyond_json,
     candidate_json,
+    capacity_ways,
     certainty_json,
     cut,
     nearest_changes,
@@ -30,6 +31,7 @@ __all__ = [
     "candidate_json",
     "capacity_lines",
     "capacity_sentences",
+    "capacity_ways",
     "certainty_json",
     "cut",
     "error_lines",

@@ -76,16 +76,19 @@ def _stairs(w: Words, best: Candidate) -> Origin:
 
 def carried(w: Words, scenario: Scenario, best: Candidate, most: float) -> dict[str, Origin]:
     """Of what GPUs that one owns can carry: requests at once, users, output, what binds, memory."""
-    share, requests = scenario.requests_per_user or 1.0, w.quantity(most, "requests")
+    stays_s, requests = best.performance.e2e_s.mean_s, w.quantity(most, "requests")
+    share = scenario.share_in_flight(stays_s)
     each = w.number(most / best.replicas)
     counts = {"n": best.replicas, "each": each, "requests": requests, "batch": best.max_batch}
-    users = w.say("origin.users_carried", requests=requests, share=w.number(share, 3), users=w.number(most / share))
-    lines = (users, *((_share(w, scenario),) if scenario.requests_per_user_is_assumed else ()))
     rate = w.quantity(best.performance.request_per_s * best.replicas, "request_per_s")
-    stays = w.quantity(best.performance.e2e_s.mean_s, "s")
+    people = {"requests": requests, "rate": rate, "users": w.number(most / share)}
+    users = w.say("origin.users_carried", share=w.number(share, 3), **people)
+    if (hourly := scenario.requests_per_user_hour) is not None:
+        users = w.say("origin.users_carried_hourly", hourly=w.short(hourly), **people)
+    stays = w.quantity(stays_s, "s")
     return {
         "at_once": _of(w, "carried", **counts),
-        "users": Origin(kind=Kind.ASSUMED if scenario.requests_per_user_is_assumed else Kind.COMPUTED, formula=lines),
+        "users": Origin(kind=Kind.ASSUMED if scenario.habit_is_assumed else Kind.COMPUTED, formula=(users,)),
         "rate": _of(w, "little", requests=requests, rate=rate, stays=stays),
         "throughput": _throughput(w, best),
         "ways": _of(w, "ways"),
@@ -100,22 +103,16 @@ def _flow(w: Words, plan: Plan, found: Flow) -> Origin:
     rate, stays = w.quantity(found.request_per_s, "request_per_s"), w.quantity(found.stays_s, "s")
     requests = w.quantity(found.in_flight_requests, "requests")
     little = w.say("origin.little", requests=requests, rate=rate, stays=stays)
-    if scenario.users and scenario.requests_per_user and scenario.demand.in_flight_requests is not None:
+    if scenario.users and scenario.requests_per_user_hour:
+        users, hourly = w.number(scenario.users), w.short(scenario.requests_per_user_hour)
+        line = w.say("origin.hourly", users=users, hourly=hourly, rate=rate)
+        kind = Kind.ASSUMED if scenario.habit_is_assumed else Kind.COMPUTED
+        return Origin(kind=kind, formula=(line, little))
+    if scenario.users and scenario.requests_per_user:
         share = w.number(scenario.requests_per_user, 3)
-        users = w.say("origin.users", requests=requests, users=w.number(scenario.users), share=share)
-        if not scenario.requests_per_user_is_assumed:
-            return Origin(kind=Kind.COMPUTED, formula=(users, little))
-        return Origin(kind=Kind.ASSUMED, formula=(users, _share(w, scenario), little))
+        line = w.say("origin.users", requests=requests, users=w.number(scenario.users), share=share)
+        return Origin(kind=Kind.COMPUTED, formula=(line, little))
     return Origin(kind=Kind.COMPUTED, formula=(little,))
-
-
-def _share(w: Words, scenario: Scenario) -> str:
-    """Our assumption of how often a user asks, as the share with a request under way."""
-    promise = scenario.promise
-    return w.say(
-        "origin.share", share=w.number(scenario.requests_per_user or 0.0, 3), ttft=w.quantity(promise.ttft_s, "s"),
-        osl=w.number(scenario.workload.osl_tokens), speed=w.quantity(promise.token_per_s, "token_per_s"),
-    )  # fmt: skip
 
 
 def _gpus(w: Words, plan: Plan, best: Candidate, sure: Certainty | None) -> Origin:

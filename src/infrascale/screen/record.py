@@ -5,11 +5,12 @@ In: Plan.    Out: what `--json` prints.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from infrascale.certainty import Beyond, Certainty, Rest
-from infrascale.planning import Candidate, Constraint, Plan, Rejection
+from infrascale.planning import Candidate, Constraint, Plan, Rejection, Scenario
 
 
 def cut(candidate: Candidate | Rejection) -> str:
@@ -90,8 +91,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "solver": plan.solver,
         "objective": plan.objective.value,
         "excess_fraction": plan.excess_fraction,
-        "requests_per_user": plan.scenario.requests_per_user,
-        "requests_per_user_is_assumed": plan.scenario.requests_per_user_is_assumed,
+        **_habit(plan),
         "best": candidate_json(plan.best) if plan.best else None,
         "others": [candidate_json(other) for other in plan.others],
         "rejected": [
@@ -107,6 +107,31 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         ],
         "nearest_changes": [] if plan.best else nearest_changes(plan),
     }
+
+
+def _habit(plan: Plan) -> dict[str, Any]:
+    """What a user does, where people ask: requests an hour, or the share of them with a request in flight."""
+    asked = plan.scenario
+    share = asked.requests_per_user
+    if share is None and asked.users and plan.best:
+        share = asked.share_in_flight(plan.best.performance.e2e_s.mean_s)
+    return {
+        "requests_per_user": share,
+        "requests_per_user_hour": asked.requests_per_user_hour,
+        "requests_per_user_is_assumed": asked.habit_is_assumed,
+    }
+
+
+def capacity_ways(asked: Scenario, found: Sequence[tuple[Candidate, float]]) -> list[dict[str, Any]]:
+    """The most requests in flight of each way, and the users they mean."""
+    return [
+        {
+            "requests_in_flight": n,
+            "users": n / asked.share_in_flight(one.performance.e2e_s.mean_s),
+            **candidate_json(one),
+        }
+        for one, n in found
+    ]
 
 
 def beyond_json(beyond: Beyond | None) -> dict[str, Any]:

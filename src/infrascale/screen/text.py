@@ -92,10 +92,14 @@ def capacity_sentences(
     """The requests at once and the users they mean; then how sure that is, what breaks first, what twice would need."""
     if not found:
         return [w.say("capacity.none")]
-    most, share = found[0][1], scenario.requests_per_user or 1.0
+    best, most = found[0]
+    share = scenario.share_in_flight(best.performance.e2e_s.mean_s)
+    users = w.say("capacity.users", n=round(most / share), share=w.number(share, 3))
+    if (hourly := scenario.requests_per_user_hour) is not None:
+        users = w.say("capacity.users_hourly", n=round(most / share), hourly=w.short(hourly))
     said = [
         w.say("capacity.answer", gpus=w.quantity(gpus, "gpus"), n=round(most), model=scenario.model.id),
-        w.say("capacity.users", n=round(most / share), share=w.number(share, 3)),
+        users,
     ]
     if beyond is None:
         return said
@@ -199,8 +203,12 @@ def why_refused(w: Words, refused: Rejection) -> str:
 def _asked(w: Words, scenario: Scenario, best: Candidate) -> list[str]:
     demand, load = scenario.demand, scenario.workload
     sizes = {"isl": w.number(load.isl_tokens), "osl": w.number(load.osl_tokens)}
+    hourly = w.short(scenario.requests_per_user_hour or 0.0)
     if demand.request_per_s is not None:
-        asked = w.say("plan.demand_rate", rate=w.quantity(demand.request_per_s, "request_per_s"), **sizes)
+        rate, users = w.quantity(demand.request_per_s, "request_per_s"), scenario.users
+        asked = w.say("plan.demand_rate", rate=rate, **sizes)
+        if users:
+            asked = w.say("plan.demand_hourly", users=w.quantity(users, "users"), hourly=hourly, rate=rate, **sizes)
     elif demand.users is not None:
         users, think = w.quantity(demand.users, "users"), w.quantity(demand.think_s or 0.0, "s")
         asked = w.say("plan.demand_users", users=users, think=think, **sizes)
@@ -211,9 +219,8 @@ def _asked(w: Words, scenario: Scenario, best: Candidate) -> list[str]:
         rows.append(("assumed", w.say("plan.assumed_model")))
     if scenario.headroom_fraction:
         rows.append(("headroom", w.say("plan.headroom_share", share=w.percent(scenario.headroom_fraction))))
-    if scenario.requests_per_user_is_assumed and scenario.users:
-        share = w.number(scenario.requests_per_user or 0.0, 3)
-        rows.append(("assumed", w.say("plan.assumed_share", share=share) + " " + w.say("plan.assumed_yours")))
+    if scenario.habit_is_assumed:
+        rows.append(("assumed", w.say("plan.assumed_hourly", hourly=hourly) + " " + w.say("plan.assumed_yours")))
     return [line for key, text in rows for line in paragraph(text, f"  {w.say(f'plan.{key}'):<12}")]
 
 

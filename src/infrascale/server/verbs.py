@@ -31,7 +31,7 @@ from infrascale.parsing.scenarios import Question, scenario
 from infrascale.planning import capacity as _capacity
 from infrascale.planning import plan as _plan
 from infrascale.predicting import predict_row
-from infrascale.screen import beyond_json, candidate_json, plan_json, rest_json
+from infrascale.screen import beyond_json, capacity_ways, plan_json, rest_json
 
 MOST_KINDS = 8
 MOST_WAYS = 8
@@ -100,11 +100,10 @@ def capacity(asked: AskedCapacity) -> dict[str, Any]:
     """What these GPUs serve within the promise, as `infrascale capacity --json`."""
     held, model = resolved(asked)
     question = scenario(held, needs_demand=False, given=model)
-    share = question.requests_per_user or 1.0
     own = taught(asked.calibration)
     law = curves(own, question)
     found = _capacity(question, law, asked.gpus)
-    ways = [{"requests_in_flight": n, "users": n / share, **candidate_json(one)} for one, n in found]
+    ways = capacity_ways(question, found)
     sure = intervals_of(own, question, found[0][0], efficiency()) if own and found else None
     around = beyond(question, *found[0], asked.gpus, law, sure) if found else None
     rests = rest_of(own, question, found[0][0] if found else None) if own else None

@@ -56,19 +56,12 @@ class Fleet:
 
 def demand_of(asked: Scenario) -> float:
     """The demand in its own unit: requests in flight, requests a second, or users who think; headroom added."""
-    demand = asked.demand
-    amount = next(x for x in (demand.request_per_s, demand.users, demand.in_flight_requests) if x is not None)
-    return amount * (1 + asked.headroom_fraction)
+    return asked.demand.amount * (1 + asked.headroom_fraction)
 
 
 def served_by(asked: Scenario, candidate: Candidate, requests: float) -> float:
     """What one replica with `requests` in flight serves, in the unit of the demand (Little's law)."""
-    stays_s = candidate.performance.e2e_s.mean_s
-    if asked.demand.request_per_s is not None:
-        return requests / stays_s
-    if asked.demand.users is not None and asked.demand.think_s is not None:
-        return requests * (stays_s + asked.demand.think_s) / stays_s
-    return requests
+    return asked.demand.holding(requests, candidate.performance.e2e_s.mean_s).amount
 
 
 def cut(candidate: Candidate) -> str:

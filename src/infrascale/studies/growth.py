@@ -68,8 +68,7 @@ def users_served(asked: Question, gpus: int, calibration: str | None = None) -> 
         return 0.0
     found = scenario(asked.model_copy(update={"max_gpus": None}))
     ways = api.capacity(gpus, found, calibration=calibration)
-    share = found.requests_per_user or 1.0
-    return max((requests for _, requests in ways), default=0.0) / share
+    return max((n / found.share_in_flight(one.performance.e2e_s.mean_s) for one, n in ways), default=0.0)
 
 
 def growth(

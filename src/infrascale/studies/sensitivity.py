@@ -19,12 +19,15 @@ from infrascale import api
 from infrascale.economics import Span
 from infrascale.economics.usage import HOURS_PER_MONTH
 from infrascale.errors import ScenarioError
-from infrascale.parsing.scenarios import Question, question, scenario
+from infrascale.parsing.scenarios import Question, scenario
 
 #: A normal variable stays within so many standard deviations of its mean in 90 % of the draws.
 WITHIN_90 = 1.645
-MOVED = ("users", "requests_per_user", "think_s", "request_per_s", "agents", "adoption", "requests_per_day",
-         "peak_hour", "isl", "osl", "prefix_hit", "tokens_per_s", "ttft", "headroom")  # fmt: skip
+MOVED = ("users", "requests_per_user", "requests_per_user_hour", "think_s", "request_per_s", "agents", "adoption",
+         "requests_per_day", "peak_hour", "isl", "osl", "prefix_hit", "tokens_per_s", "ttft", "headroom")  # fmt: skip
+
+#: Of them those that have a default, which must stand in the question before it is made harder.
+ASSUMED = ("tokens_per_s", "requests_per_user_hour")
 
 Progress = Callable[[int, int], None]
 
@@ -55,6 +58,8 @@ def inputs_of(asked: Question) -> dict[str, float]:
     found = {key: value for key in MOVED if isinstance(value := getattr(asked, key), int | float) and value > 0}
     if asked.tokens_per_s is None and asked.tpot_s is None:
         found["tokens_per_s"] = 20.0
+    if (hourly := scenario(asked).requests_per_user_hour) is not None:
+        found["requests_per_user_hour"] = hourly
     if asked.agents is None:
         for key in ("adoption", "peak_hour"):
             found.pop(key, None)
@@ -127,7 +132,7 @@ def monte_carlo(
     for done in range(1, draws + 1):
         drawn = {key: _legal(key, inputs[key] * exp(rng.gauss(0, spread))) for key, spread in spreads.items()}
         slower = exp(_error(rng.gauss(0, 1), ends))
-        asked_now = _settled({"tokens_per_s": inputs.get("tokens_per_s")} | keys | drawn)
+        asked_now = {key: inputs[key] for key in ASSUMED if key in inputs} | keys | drawn
         needed = gpus_of(_slower(asked_now, slower), calibration)
         hour = rng.uniform(price.low.amount, price.high.amount) if price else 0.0
         infeasible += needed is None
@@ -156,14 +161,6 @@ def _error(deviations: float, ends: tuple[float, float]) -> float:
     return deviations * (max(0.0, ends[1]) if deviations > 0 else max(0.0, -ends[0])) / WITHIN_90
 
 
-def _settled(keys: dict[str, Any]) -> dict[str, Any]:
-    """The share of users with a request in flight made explicit: our default follows the promise, which moves below."""
-    found = {key: value for key, value in keys.items() if value is not None}
-    if "users" in found and "think_s" not in found and "requests_per_user" not in found:
-        found["requests_per_user"] = scenario(question(found)).requests_per_user
-    return found
-
-
 def _slower(keys: dict[str, Any], factor: float) -> dict[str, Any]:
     """The question that the planner must answer if real steps take `factor` times the predicted: a harder promise.
 
@@ -177,7 +174,7 @@ def _slower(keys: dict[str, Any], factor: float) -> dict[str, Any]:
         found.pop("tokens_per_s", None)
     else:
         found["tokens_per_s"] = found["tokens_per_s"] * factor
-    for key in ("request_per_s", "requests_per_day"):
+    for key in ("request_per_s", "requests_per_day", "requests_per_user_hour"):
         if key in found:
             found[key] = found[key] * factor
     if "think_s" in found:

@@ -45,9 +45,9 @@ AHEAD = 4  # parts under way for each worker: none waits, and what is not yet wr
 MOST_PLANS = 10_000_000
 #: Keys of a promise and a demand: plans that differ in them alone share the tables of a deployment.
 ASKS = (
-    "tokens_per_s", "tpot_s", "speed_percentile", "ttft", "ttft_percentile", "users", "requests_per_user", "think_s",
-    "request_per_s", "agents", "adoption", "requests_per_day", "peak_hour", "redundancy", "headroom", "max_gpus",
-    "max_kw",
+    "tokens_per_s", "tpot_s", "speed_percentile", "ttft", "ttft_percentile", "users", "requests_per_user",
+    "requests_per_user_hour", "think_s", "request_per_s", "agents", "adoption", "requests_per_day", "peak_hour",
+    "redundancy", "headroom", "max_gpus", "max_kw",
 )  # fmt: skip
 RESTARTS = 3  # of the local workers, where the system kills one
 

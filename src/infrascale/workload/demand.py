@@ -49,6 +49,28 @@ class Demand:
     users: float | None = None
     think_s: float | None = None
 
+    @property
+    def amount(self) -> float:
+        """In its own unit: requests in flight, requests a second, or users."""
+        return next(x for x in (self.in_flight_requests, self.request_per_s, self.users) if x is not None)
+
+    def holding(self, requests: float, stays_s: float) -> Demand:
+        """As much of the same kind as puts `requests` in flight, each staying `stays_s`: `in_flight` turned round."""
+        if self.in_flight_requests is not None:
+            return Demand(in_flight_requests=requests)
+        if self.request_per_s is not None:
+            return Demand(request_per_s=requests / stays_s)
+        assert self.think_s is not None
+        return Demand(users=requests * (stays_s + self.think_s) / stays_s, think_s=self.think_s)
+
+    def to_slower(self, factor: float) -> Demand:
+        """The same as a service sees it that takes `factor` times as long for everything: more comes meanwhile."""
+        return replace(
+            self,
+            request_per_s=None if self.request_per_s is None else self.request_per_s * factor,
+            think_s=None if self.think_s is None else self.think_s / factor,
+        )
+
 
 def grown(demand: float, growth_fraction: float, years: float) -> float:
     """Demand that grows by the same share every year: 1000 at 20 % a year are 1440 in two years."""
