@@ -338,16 +338,15 @@ def test_short_requests_find_the_small_cards_that_are_there_and_long_ones_more_o
     from infrascale.studies.screens import fleet_lines
 
     path = tmp_path / "fleet.toml"
-    path.write_text(LENGTHS.format(more=""))
+    path.write_text(LENGTHS.format(more="").replace("10000", "12000").replace("most = 20", "most = 1"))
     found = fleet_of(str(path))
     ways = [way for way, _ in found.solution.replicas]
     assert any(way.need == "llama-3.1-8b [700]" and way.server == "4×l40s" for way in ways)
     long = [way for way in ways if "30000" in way.need]
     assert long and all(way.gpus > 1 or way.server == "8×h100-sxm" for way in long)
     demand = {need.id: need.demand for need in found.problem.needs}
-    rates = {name: value / (2 + 300 / 20 if "[700]" in name else 3 + 700 / 20) for name, value in demand.items()}
-    assert rates["llama-3.1-8b [700]"] == pytest.approx(10000 * 0.4 / 60 * 0.95)  # 0.4 requests a minute each
-    assert rates["llama-3.1-8b [30000]"] == pytest.approx(10000 * 0.4 / 60 * 0.05)
+    assert demand["llama-3.1-8b [700]"] == pytest.approx(12000 * 24 / 3600 * 0.95)  # 24 requests an hour each
+    assert demand["llama-3.1-8b [30000]"] == pytest.approx(12000 * 24 / 3600 * 0.05)
     assert all(len(line) <= 80 for line in fleet_lines(found)) and "[700]" in "\n".join(fleet_lines(found))
 
 

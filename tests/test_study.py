@@ -292,9 +292,10 @@ def test_the_error_of_a_prediction_reaches_its_measured_ends_and_no_more_often()
 def test_a_slower_reality_needs_more_gpus():
     for keys in (dict(users=20000.0), dict(request_per_s=50.0), dict(users=20000.0, think_s=60.0)):
         keys = dict(model="llama-3.3-70b", gpu=["h100-sxm"], tokens_per_s=20.0) | keys
-        from infrascale.studies.sensitivity import _settled, _slower
+        from infrascale.studies.sensitivity import _slower, inputs_of
 
-        counts = [gpus_of(_slower(_settled(keys), factor)) for factor in (0.8, 1.0, 1.25)]
+        stated = inputs_of(question(keys)) | keys
+        counts = [gpus_of(_slower(stated, factor)) for factor in (0.8, 1.0, 1.25)]
         assert counts[0] < counts[1] == gpus_of(keys) < counts[2]
 
 
