@@ -5,10 +5,11 @@
 
 PATH is an environment with vLLM (its CPU build will do). Without --profile this environment needs PyTorch, and measures
 the machine first: the hardware entry that everything is predicted from. Learnt from: `vllm bench serve` at four loads,
-read back as any user's files. Held out: other numbers of clients, other lengths, and random arrivals. All loads are
-gone through twice, the second time backwards, so that a machine that slows down favours none. Printed: measured beside
-the general model and the calibrated one, with its 90 % interval. The machine should have nothing else to do; the run in
-benchmarks/recorded/live_loop (25 November 2026) had a machine with other work, for trying laws out and not for judging.
+read back as any user's files, twice, before and after the others. Held out: other numbers of clients, other lengths,
+and random arrivals, three times each, every second time backwards, so that a machine that slows down favours none. What
+was measured is the median of the three: a p95 of sixty requests is that of the first six, which one hiccup meets all
+together. Printed: measured beside the general model and the calibrated one, with its 90 % interval. The machine should
+have nothing else to do.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from math import exp
 from pathlib import Path
-from statistics import geometric_mean, mean
+from statistics import geometric_mean, median
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -40,6 +41,8 @@ from infrascale.serving import Waves
 from infrascale.verifying.design import expected
 
 BLOCKS = 4096
+#: How often each load is gone through.
+LEARNT_PASSES, HELD_OUT_PASSES = 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +116,14 @@ def record(vllm: Path, profile: Path | None, rounds: int, folder: Path) -> None:
             bench(vllm, folder, load, rounds, folder / f"learnt{n}-0.json")
         own, _ = learnt(folder, passes=1)
         rates = [load.share * most_per_s(load, folder, own) if load.share else 0.0 for load in HELD_OUT]
-        for turn in (0, 1):
-            for n in range(len(HELD_OUT))[:: -1 if turn else 1]:
+        for turn in range(HELD_OUT_PASSES):
+            for n in range(len(HELD_OUT))[:: -1 if turn % 2 else 1]:
                 bench(vllm, folder, HELD_OUT[n], rounds, folder / f"held{n}-{turn}.json", rates[n])
         for n in reversed(range(len(LEARNT))):
             bench(vllm, folder, LEARNT[n], rounds, folder / f"learnt{n}-1.json")
 
 
-def points(folder: Path, name: str, passes: int = 2) -> list[Point]:
+def points(folder: Path, name: str, passes: int) -> list[Point]:
     found = []
     for turn in range(passes):
         plain = folder / f"{name}-{turn}.json"
@@ -128,7 +131,7 @@ def points(folder: Path, name: str, passes: int = 2) -> list[Point]:
     return found
 
 
-def learnt(folder: Path, passes: int = 2) -> tuple[Calibration, list[Error]]:
+def learnt(folder: Path, passes: int = LEARNT_PASSES) -> tuple[Calibration, list[Error]]:
     cases = [
         Case(asked=question(load, folder, point), measured=measured(point, load.osl))
         for n, load in enumerate(LEARNT)
@@ -140,10 +143,10 @@ def learnt(folder: Path, passes: int = 2) -> tuple[Calibration, list[Error]]:
 def judged(folder: Path) -> dict[str, Any]:
     """Everything measured and predicted, from the files of `record`."""
     own, _ = learnt(folder)
-    rows = [_row(load, folder, points(folder, f"held{n}"), own) for n, load in enumerate(HELD_OUT)]
+    rows = [_row(load, folder, points(folder, f"held{n}", HELD_OUT_PASSES), own) for n, load in enumerate(HELD_OUT)]
     paces = []
     for n in range(len(LEARNT)):
-        first, second = points(folder, f"learnt{n}")
+        first, second = points(folder, f"learnt{n}", LEARNT_PASSES)
         paces.append((second.tpot.mean_s or 0.0) / (first.tpot.mean_s or 1.0))
     return {
         "gpu": gpu(str(folder / "profile.toml")).name,
@@ -154,20 +157,24 @@ def judged(folder: Path) -> dict[str, Any]:
 
 
 def _row(load: Load, folder: Path, passes: list[Point], own: Calibration) -> dict[str, Any]:
-    """A load beside its predictions; what was measured is the mean of the passes."""
+    """A load beside its predictions; what was measured is the median of the passes."""
     asked_for = question(load, folder, passes[0])
-    seen = {key: mean(measured(point, load.osl)[key] for point in passes) for key in ("tpot", "ttft")}
+    seen = {key: median(measured(point, load.osl)[key] for point in passes) for key in ("tpot", "ttft")}
+    seen["ttft_p95"] = median(point.ttft.quantiles_s[0.95] for point in passes)
     general, found = predict(asked_for), predict(asked_for, own)
+    whole = general.measures | general.tails
     told: dict[str, Any] = {"load": load.name}
     for measure, (low, best, high) in expected(asked_for, own).items():
-        ends = {"low": low, "own": best, "high": high}
-        told[measure] = {"measured": seen[measure], "general": general.measures[f"{measure}_mean_s"], **ends}
+        if measure in seen:
+            ends = {"low": low, "own": best, "high": high}
+            told[measure] = {
+                "measured": seen[measure],
+                "general": whole.get(f"{measure}_mean_s") or whole[f"{measure}_s"],
+                **ends,
+            }
     key = "output_tok_per_s_total"
-    rate = mean(point.output_token_per_s or 0.0 for point in passes)
+    rate = median(point.output_token_per_s or 0.0 for point in passes)
     told["tokens"] = {"measured": rate, "general": general.measures[key], "own": found.measures[key]}
-    if "ttft_p95_s" in found.tails:
-        tail = mean(point.ttft.quantiles_s[0.95] for point in passes)
-        told["ttft_p95"] = {"measured": tail, "own": found.tails["ttft_p95_s"]}
     return told
 
 

@@ -54,10 +54,13 @@ def test_loads_not_used_are_predicted(found):
 
 
 def test_the_intervals_hold(found):
-    """90 % of ten measures: at least eight."""
-    places = [one for row in found["rows"] for one in (row["tpot"], row["ttft"])]
+    """Fifteen intervals of 90 %: fewer than eleven inside would happen to sound ones once in eighty runs.
+
+    All fifteen are inside in one run of five only, so that is no test of them.
+    """
+    places = [row[measure] for row in found["rows"] for measure in ("tpot", "ttft", "ttft_p95")]
     inside = sum(one["low"] <= one["measured"] <= one["high"] for one in places)
-    assert inside >= 0.8 * len(places)
+    assert inside >= 11 and len(places) == 15
 
 
 def test_calibrating_helps(found):

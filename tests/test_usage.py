@@ -217,6 +217,7 @@ KINDS = {
     "mooncake_conversation.jsonl": ("Mooncake", 300),
     "plain_french.csv": ("plain", 3),
     "vllm_scrape.txt": ("vLLM metrics", 100),
+    "opengatellm_scrape.txt": ("OpenGateLLM metrics", 100),
 }
 
 
@@ -461,6 +462,17 @@ def test_a_scrape_tells_lengths_and_hits_but_no_rate():
     assert found.input_tokens.p50 == approx(875, rel=0.05)  # 30 of the 40 between 500 and 1000
     assert found.prefix.hit_fraction == 0.25 and found.request_per_s is None
     assert demand(found, "auto") == {"isl": 1000, "osl": 250, "prefix_hit": 0.25}
+
+
+def test_a_gateways_counters_tell_mean_lengths_of_text_that_was_answered(tmp_path):
+    found = sample("opengatellm_scrape.txt")
+    assert found.input_tokens.mean == 1200 and found.output_tokens.mean == 300  # no embeddings, no failures
+    assert found.ttft_s.mean == approx(0.22) and 0.1 < found.ttft_s.p50 < 0.5  # milliseconds in the file
+    assert found.duration_s.mean == approx(6) and set(found.models) == {"albert-large"}
+    assert "means" in {one.code for one in found.source.warnings}
+    assert demand(found, "auto") == {"isl": 1200, "osl": 300}
+    bare = (SAMPLES / "opengatellm_scrape.txt").read_text().replace("ogl_", "")  # as the metrics were first named
+    assert learn([written(tmp_path, bare, "bare.txt")], Reading()) == found
 
 
 def ranged(name: str, values: list[float], **labels: str) -> dict:

@@ -19,9 +19,9 @@ from infrascale.errors import InfraScaleError
 from infrascale.loadtests import LoadTest, Point, Stat
 from infrascale.locales import speak
 from infrascale.parsing.efficiencies import efficiency
-from infrascale.verifying.design import _told, design, expected
+from infrascale.verifying.design import _told, design, expected, like
 from infrascale.verifying.tools import Target, files_of, tools
-from infrascale.verifying.verdict import verdict
+from infrascale.verifying.verdict import Verdict, verdict
 
 PLAN = {"model": "llama-3.1-8b", "gpu": "h100-sxm", "users": 2000}
 #: Folders of vllm, guidellm and aiperf for the test that runs them: `INFRASCALE_TOOLS=/venv/bin pytest -m slow`.
@@ -92,11 +92,45 @@ def test_the_verdict_is_of_the_planned_load(plan):
     assert (other.word, other.kept, other.holds) == ("untested", None, True)
 
 
+def burst_at(plan) -> tuple[dict, dict]:
+    """The planned requests in flight as a closed loop, and what is expected of it."""
+    clients = int(plan.best.load * plan.best.max_batch * plan.best.replicas)
+    load = plan.scenario.workload
+    asked = asked_at(plan.best, like(load, load.isl_tokens, load.osl_tokens), concurrency=clients, waves=6)
+    sent = {"load_kind": "closed", "concurrency": clients, "request_per_s": None, "completed": round(6 * clients)}
+    return sent, expected(asked, None)
+
+
 def test_a_burst_is_not_held_against_a_promised_wait(plan):
-    peak = plan.best.load * plan.best.max_batch * plan.best.replicas
-    closed = {"load_kind": "closed", "concurrency": peak, "request_per_s": None}
-    found = verdict(plan, [measured_at(plan, **closed, ttft=Stat(mean_s=plan.scenario.promise.ttft_s * 20))])
-    assert found.kept is True and found.word == "slower"
+    """But against its own prediction: the promise breaks where the plan's wait, as much longer, would break it."""
+    closed, predicted = burst_at(plan)
+    burst_s, waits_s = predicted["ttft"][1], plan.best.performance.ttft_s.mean_s
+    most_s = plan.scenario.promise.ttft_s
+    assert burst_s > waits_s
+    for times in (0.8, 1.2):  # of what the promise leaves
+        seen_s = burst_s * times * most_s / waits_s
+        assert verdict(plan, [measured_at(plan, **closed, ttft=Stat(mean_s=seen_s))]).kept is (times < 1)
+
+
+def test_a_promised_percentile_is_judged_by_the_percentile(plan):
+    promised = api.plan(**PLAN, ttft="p95=2s", tokens_per_s="p5=15")
+    assert promised.scenario.promise.ttft_share == promised.scenario.promise.speed_share == 0.95
+    most_s = promised.scenario.promise.ttft_s
+
+    def seen(mean_s: float, p95_s: float | None, **more) -> Verdict:
+        wait = Stat(mean_s=mean_s, quantiles_s={} if p95_s is None else {0.95: p95_s})
+        return verdict(promised, [measured_at(promised, ttft=wait, **more)])
+
+    mean_s = promised.best.performance.ttft_s.mean_s
+    late = seen(mean_s, 1.1 * most_s)  # nobody waits long on average, one in twenty does
+    assert late.kept is False and {one.measure for one in late.judged} == {"tpot", "ttft", "ttft_p95"}
+    assert seen(mean_s, 0.9 * most_s).kept is True
+    assert seen(mean_s, None).kept is None  # the file does not tell what was promised
+    assert seen(1.1 * most_s, None).kept is False  # but a mean that late does
+    closed, predicted = burst_at(promised)
+    _, best_s, high_s = predicted["ttft_p95"]
+    assert seen(mean_s, best_s, **closed).kept is True
+    assert seen(mean_s, 1.01 * high_s, **closed).word == "slower"
 
 
 def test_points_without_load_or_with_failures_are_left_out_and_none_is_an_error(plan):

@@ -278,7 +278,7 @@ def _open(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
     sent = (row.requests or inf) / row.replicas
     limits = balanced(limits, row.workload)
     limits = replace(limits, max_num_seqs=max(1.0, min(limits.max_num_seqs, sent)))  # no more run than were sent
-    unseen = steps_until_seen(row.deployment.engine)
+    unseen = steps_until_seen(row.deployment)
     replica = Replica(timer=timer, workload=row.workload, limits=limits, host=timer.host, unseen_steps=unseen)
     for _ in range(1 if sent == inf else 3):
         found = replica.under(Arrivals(request_per_s=rate, scv=row.arrival_scv))

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 def profile(
     out: Annotated[str, typer.Option("--out", "-o", help="The profile to write; --gpu takes it.")] = "profile.toml",
     device: Annotated[str, typer.Option(help="auto (the first GPU, else this CPU), cuda or cpu.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of a CPU; default: one core less, as vLLM has it.", min=1, max=4096)
+    ] = None,
     seconds: Annotated[float, typer.Option(help="Time for measuring.", min=1, max=3600)] = 120,
     links: Annotated[bool, typer.Option(help="Measure all-reduce where there are several GPUs.")] = True,
     forward: Annotated[str | None, typer.Option(help="Learn from vllm bench forward --output-json instead.")] = None,
@@ -35,7 +38,7 @@ def profile(
         if forward:
             found, lines = _of_steps(forward, model, gpu, tp, precision)
         else:
-            found = _of_this_machine(device, seconds, links)
+            found = _of_this_machine(device, threads, seconds, links)
             lines = profile_lines(found)
         written = write({"profile.toml": as_toml(found)}, out)
     print(json.dumps(profile_json(found), indent=2) if as_json else "\n".join(lines))
@@ -43,7 +46,7 @@ def profile(
         typer.echo(f"infrascale plan --gpu {path} …", err=True)
 
 
-def _of_this_machine(device: str, seconds: float, links: bool) -> Profile:
+def _of_this_machine(device: str, threads: int | None, seconds: float, links: bool) -> Profile:
     from time import monotonic
 
     from infrascale.cli.progress import shown
@@ -53,7 +56,7 @@ def _of_this_machine(device: str, seconds: float, links: bool) -> Profile:
     from infrascale.profiling.shapes import shapes
 
     start = monotonic()
-    on = kernels.device(device)
+    on = kernels.device(device, threads)
     with shown(on.name[:40]) as progress:
         samples, notes = kernels.measure(on, shapes(on.kind, on.free_bytes / 4), seconds, progress)
         eager = f"one eager launch takes {1e6 * kernels.launch_s(on):.1f} µs of the host"

@@ -208,7 +208,7 @@ class Judge:
             workload=self.scenario.workload,
             limits=self._limits(1.0),
             host=self.timer.host,
-            unseen_steps=steps_until_seen(self.deployment.engine),
+            unseen_steps=steps_until_seen(self.deployment),
         )
 
     def _spread(self, found: Performance, request_per_s: float, batch: float) -> Performance:

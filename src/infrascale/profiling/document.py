@@ -21,7 +21,7 @@ from infrascale.parsing.gpus import known
 from infrascale.parsing.profiles import VERSION
 from infrascale.profiling.fitting import Fit, fit
 from infrascale.profiling.kernels import Device, Sample
-from infrascale.profiling.shapes import Gemm, Sum, numbers
+from infrascale.profiling.shapes import Between, Gemm, Sum, numbers
 from infrascale.work import Kind
 
 #: Which vendor makes a processor, by words of its name.
@@ -51,6 +51,9 @@ def profile(on: Device, samples: Sequence[Sample], seconds: float, **more: Any) 
         own = [sample for sample in samples if sample.shape.kind is kind]
         if own:
             by_kind[kind] = own
+            own = [
+                sample for sample in own if isinstance(sample.shape, Between)
+            ] or own  # sums then tell bandwidth alone
             start = efficiency().curve(kind, "bf16", gpu)
             fits[kind, "bf16"] = fit(kind, [(s.shape.work, s.seconds) for s in own], gpu, start, listed, on.kind)
     if (Kind.GEMM, "bf16") not in fits:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from infrascale.errors import ScenarioError
-from infrascale.profiling.shapes import HEAD, Decode, Gemm, Prefill, Shape, Sum
+from infrascale.profiling.shapes import GATE, HEAD, Between, Decode, Gemm, Prefill, Shape, Sum
 
 if TYPE_CHECKING:
     import torch
@@ -65,8 +65,12 @@ def library() -> Any:
     return torch
 
 
-def device(wanted: str = "auto") -> Device:
-    """The GPU that PyTorch sees first, else this CPU; or the one that is wanted."""
+def device(wanted: str = "auto", threads: int | None = None) -> Device:
+    """The GPU that PyTorch sees first, else this CPU; or the one that is wanted.
+
+    A CPU computes with `threads`, by default one less than it has cores: what vLLM leaves to the engine there, whose
+    scheduler gets a core of its own (vllm/utils/ompmultiprocessing.py of 0.32, `reserve_cpu_num`).
+    """
     torch = library()
     if wanted not in ("auto", "cuda", "cpu"):
         raise ScenarioError(f"no device {wanted[:20]!r}", why="there are three words", fix="auto, cuda or cpu")
@@ -80,6 +84,7 @@ def device(wanted: str = "auto") -> Device:
         count = torch.cuda.device_count()
         return Device(kind="cuda", name=name, memory_bytes=total, free_bytes=free, count=count, software=software)
     name, total, free = _processor()
+    torch.set_num_threads(threads or max(1, torch.get_num_threads() - 1))
     software = f"torch {torch.__version__}, {torch.get_num_threads()} threads"
     return Device(kind="cpu", name=name, memory_bytes=total, free_bytes=free, count=1, software=software)
 
@@ -156,9 +161,27 @@ def _call(shape: Shape, on: Device) -> Call:
             keys, values = (torch.randn(1, kv_heads, tokens, HEAD, **new) for _ in range(2))
             attention = functional.scaled_dot_product_attention
             return lambda i: attention(asked, keys, values, is_causal=True, enable_gqa=True)
+        case Between(rows, width):
+            return _between(torch, rows, width, new)
         case Sum(elements):
             parts = [torch.randn(3, elements, **new) for _ in range(_copies(6 * elements, on))]
             return lambda i: torch.add(*parts[i % len(parts)][:2], out=parts[i % len(parts)][2])
+
+
+def _between(torch: Any, rows: int, width: int, new: dict[str, Any]) -> Call:
+    """A residual, a norm in fp32 and half a gate, one operator after the other."""
+    given, kept, scale = (torch.randn(size, **new) for size in ((rows, width), (rows, width), (width,)))
+    inner = round(GATE * width / 2)
+    gated = torch.randn(rows, 2 * inner, **new)
+    silu = torch.nn.functional.silu
+
+    def call(_: int) -> Any:
+        wide = given.float() + kept.float()
+        residual = wide.to(torch.bfloat16)
+        normed = wide * torch.rsqrt(wide.pow(2).mean(dim=-1, keepdim=True) + 1e-6)
+        return residual, normed.to(torch.bfloat16) * scale, silu(gated[:, :inner]) * gated[:, inner:]
+
+    return call
 
 
 def _copies(each_bytes: float, on: Device) -> int:

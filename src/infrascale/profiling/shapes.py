@@ -13,6 +13,7 @@ from infrascale.work import Kind, Work
 
 BYTES = 2  # an element in bf16
 HEAD = 128
+GATE = 3.5  # inner over hidden width of a feed-forward block: Llama's, Mistral's and Qwen's lie at 2.7 to 5.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,24 @@ class Prefill:
 
 
 @dataclass(frozen=True, slots=True)
+class Between:
+    """What stands between the matrix products of a block when nothing is fused, as engines run it on a CPU.
+
+    A residual, a norm in fp32, and half a gate of `GATE` × `width` (of two blocks of a layer, one has it). The Work is
+    the model's, which counts the bytes of the fused operators that GPUs run.
+    """
+
+    rows: int
+    width: int
+
+    kind = Kind.ELEMENTWISE
+
+    @property
+    def work(self) -> Work:
+        return Work(name="between", kind=self.kind, hbm_bytes=4 * BYTES * self.rows * self.width, rows=self.rows)
+
+
+@dataclass(frozen=True, slots=True)
 class Sum:
     """Two vectors of `elements` added into a third: what is left of an operator without arithmetic."""
 
@@ -88,7 +107,7 @@ class Sum:
         return Work(name="sum", kind=self.kind, hbm_bytes=3 * BYTES * self.elements)
 
 
-Shape = Gemm | Decode | Prefill | Sum
+Shape = Gemm | Decode | Prefill | Between | Sum
 
 
 def numbers(shape: Shape) -> list[int]:
@@ -97,7 +116,7 @@ def numbers(shape: Shape) -> list[int]:
 
 def shapes(device: str, most_bytes: float) -> list[Shape]:
     """Every shape that fits in `most_bytes`, alone."""
-    every = [*_sums(device), *_gemms(device), *_decodes(device), *_prefills(device)]
+    every = [*_sums(device), *_betweens(device), *_gemms(device), *_decodes(device), *_prefills(device)]
     return [shape for shape in every if shape.work.hbm_bytes <= most_bytes]
 
 
@@ -128,3 +147,9 @@ def _prefills(device: str) -> Iterator[Prefill]:
 def _sums(device: str) -> Iterator[Sum]:
     most = 26 if device == "cpu" else 29
     return (Sum(2**exponent) for exponent in range(10, most + 1, 2))
+
+
+def _betweens(device: str) -> Iterator[Between]:
+    """On a CPU alone: GPUs' engines have kernels of their own for these."""
+    rows, widths = ((1, 16, 64, 256, 1024), (512, 2048)) if device == "cpu" else ((), ())
+    return (Between(r, width) for width in widths for r in rows)

@@ -18,7 +18,6 @@ from enum import StrEnum
 from math import ceil, floor, hypot
 
 from infrascale.deployment import Deployment, StepTimer, requests_that_fit
-from infrascale.deployment.engine import Engine
 from infrascale.hardware import Host
 from infrascale.hardware.efficiency import release_of
 from infrascale.serving.lockstep import Groups
@@ -77,16 +76,20 @@ def limits_of(deployment: Deployment, workload: Workload) -> Limits:
         step_tokens=engine.max_num_batched_tokens * deployment.shard.dp,
         prompts_first=engine.prompts_first,
         admission_wait_steps=engine.admission_wait_steps,
-        unseen_steps=steps_until_seen(engine),
+        unseen_steps=steps_until_seen(deployment),
     )
 
 
-def steps_until_seen(engine: Engine) -> float:
+def steps_until_seen(deployment: Deployment) -> float:
     """Whole steps that pass before a new request is in one, after the step under way.
 
     With async scheduling step k + 1 is composed while k runs, so who arrives during k enters k + 2.
-    Source: vLLM 0.14.0 (2026-01-17) turns it on by default, not for pipelines; before, the next step is free.
+    Source: vLLM 0.14.0 (2026-01-17) turns it on by default, not for pipelines; before, the next step is free. Never on
+    a CPU (vllm/platforms/cpu.py of 0.32: "async scheduling is not required on CPU").
     """
+    engine = deployment.engine
+    if deployment.gpu.form_factor == "cpu":
+        return 0.0
     release = release_of(engine.version) if engine.version else ()
     return 1.0 if engine.name == "vllm" and (not release or release >= (0, 14)) else 0.0
 

@@ -191,7 +191,7 @@ def _settings(subject: Subject, longest_tokens: int) -> Settings:
         subject.candidate.max_batch,
         longest_tokens,
         by_priority=subject.circumstances.pattern.urgent_fraction > 0,
-        async_scheduling=steps_until_seen(deployment.engine) > 0,
+        async_scheduling=steps_until_seen(deployment) > 0,
     )
 
 
@@ -281,7 +281,7 @@ def replica_of(subject: Subject) -> Replica:
         workload=workload,
         limits=replace(limits_of(deployment, workload), max_num_seqs=subject.candidate.max_batch),
         host=timer.host,
-        unseen_steps=steps_until_seen(deployment.engine),
+        unseen_steps=steps_until_seen(deployment),
     )
 
 

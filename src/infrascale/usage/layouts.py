@@ -70,7 +70,8 @@ def recognise(path: str) -> Layout | None:
     if start.startswith("{"):
         first = start.splitlines()[0]
         return _jsonl(path, first) if '"timestamp"' in first and '"input_length"' in first else None
-    if start.startswith("# HELP") or start.startswith("# TYPE") or start.startswith("vllm:") or "\nvllm:" in start:
+    metrics = ("# HELP", "# TYPE", "vllm:", "ogl_inference_", "inference_")
+    if start.startswith(metrics) or "\nvllm:" in start or "\nogl_inference_" in start:
         return None
     return _csv(path, text, encoding)
 

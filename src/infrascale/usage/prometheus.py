@@ -1,8 +1,10 @@
-"""vLLM's own counters as evidence of demand: scrapes of /metrics, or answers of Prometheus to a range query.
+"""Counters of vLLM or OpenGateLLM as evidence of demand: scrapes of /metrics, or what Prometheus answers on a range.
 
 In: text exposition (one or more scrapes, in order) and query_range JSON of bare metrics.    Out: Usage without users.
 Idea: counters say how many requests and tokens passed between two moments; histograms carry lengths and times; a
 counter that falls was restarted, and counts from zero again. One scrape alone speaks of all time since the start.
+OpenGateLLM counts tokens of all requests together: of lengths it tells the mean alone. Its embeddings and failures are
+left out, and its TTFT is in milliseconds (api/utils/monitoring.py of 2026; the prefix `ogl` is that of its `app.py`).
 Limits: no user and no single request, so nothing on sessions, bursts or lognormals; quantiles are read off buckets, as
 histogram_quantile does; rates need times: of the samples, or `every_s` between scrapes that carry none.
 """
@@ -29,19 +31,23 @@ from infrascale.usage.evidence import Distribution, Levels, PeakHour, Prefix, So
 NAMES = {
     "running": ("vllm:num_requests_running",),
     "waiting": ("vllm:num_requests_waiting",),
-    "requests": ("vllm:request_success_total", "vllm:request_success", "vllm:e2e_request_latency_seconds_count"),
-    "prompt": ("vllm:request_prompt_tokens",),
-    "generation": ("vllm:request_generation_tokens",),
-    "ttft": ("vllm:time_to_first_token_seconds",),
+    "requests": ("vllm:request_success_total", "vllm:request_success", "vllm:e2e_request_latency_seconds_count",
+                 "ogl_inference_requests_total"),
+    "prompt": ("vllm:request_prompt_tokens", "ogl_prompt"),
+    "generation": ("vllm:request_generation_tokens", "ogl_generation"),
+    "ttft": ("vllm:time_to_first_token_seconds", "ogl_inference_ttft_milliseconds"),
     "itl": ("vllm:inter_token_latency_seconds", "vllm:time_per_output_token_seconds",
             "vllm:request_time_per_output_token_seconds"),
-    "e2e": ("vllm:e2e_request_latency_seconds",),
+    "e2e": ("vllm:e2e_request_latency_seconds", "ogl_inference_requests_duration_seconds"),
     "queries": ("vllm:prefix_cache_queries_total", "vllm:prefix_cache_queries", "vllm:gpu_prefix_cache_queries_total",
                 "vllm:gpu_prefix_cache_queries"),
     "hits": ("vllm:prefix_cache_hits_total", "vllm:prefix_cache_hits", "vllm:gpu_prefix_cache_hits_total",
              "vllm:gpu_prefix_cache_hits"),
 }  # fmt: skip
-LINE = re.compile(r"^(vllm:[\w:]+)(?:\{(.*)\})?\s+(\S+)(?:\s+(-?\d+))?\s*$")
+#: OpenGateLLM's, with its prefix or, as they first were, without; endpoints that answer with text.
+OURS = ("ogl_inference_", "inference_")
+TEXT = re.compile(r"completions|responses|messages")
+LINE = re.compile(r"^((?:vllm:|ogl_|inference_)[\w:]+)(?:\{(.*)\})?\s+(\S+)(?:\s+(-?\d+))?\s*$")
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 POINTS_PER_BUCKET = 10
 #: Nothing that a server counts, and no second of our era, is beyond.
@@ -73,7 +79,7 @@ class Series:
         seen: set[Key] = set()
         self._scrapes += 1
         for number, line in enumerate(text.splitlines(), 1):
-            if not line.startswith("vllm:"):
+            if not line.startswith(("vllm:", *OURS)):
                 continue
             found = LINE.match(line)
             try:
@@ -118,7 +124,8 @@ class Series:
         if not 0 <= value <= MOST or not 0 <= at <= MOST or not _edge(key) >= -MOST:
             raise FileError(f"{where}: {key[0]} cannot be so", why="a value, a time or an edge is out of all bounds",
                             fix="scrape /metrics again, whole") from None  # fmt: skip
-        self.values[key].append((at, value))
+        for known in _keys(key) if key[0].startswith(OURS) else (key,):
+            self.values[known].append((at, value / MILLISECONDS_PER_S if "_milliseconds_sum" in known[0] else value))
 
     def named(self, what: str, ending: str = "") -> dict[Key, Samples]:
         """The series of the first name that is there."""
@@ -132,10 +139,27 @@ class Series:
         return sum(sum(step for _, _, step in steps(samples)) for samples in self.named(what, ending).values())
 
 
+def _keys(key: Key) -> list[Key]:
+    """What a series of OpenGateLLM's says: requests, and with them how many prompts and answers there are; or tokens.
+
+    Nothing where they are no text, or no answer came.
+    """
+    name, labels = "ogl_" + key[0].removeprefix("ogl_"), dict(key[1])
+    if not TEXT.search(labels.get("endpoint", "completions")) or labels.get("status_code", "200")[:1] != "2":
+        return []
+    if name == "ogl_inference_requests_total":
+        return [(name, key[1]), ("ogl_prompt_count", key[1]), ("ogl_generation_count", key[1])]
+    if name == "ogl_inference_tokens_total":
+        kind = {"prompt": "ogl_prompt_sum", "completion": "ogl_generation_sum"}.get(labels.get("type", ""))
+        return [(kind, key[1])] if kind else []
+    return [(name, key[1])]
+
+
 def _edge(key: Key) -> float:
-    """The upper edge of a histogram's bucket; NaN where its label is no number."""
+    """The upper edge of a histogram's bucket [s or tokens]; NaN where its label is no number."""
+    unit = 1 / MILLISECONDS_PER_S if "_milliseconds" in key[0] else 1.0
     try:
-        return float(dict(key[1]).get("le", "inf"))
+        return unit * float(dict(key[1]).get("le", "inf"))
     except (TypeError, ValueError):
         return math.nan
 
@@ -154,25 +178,26 @@ def learn(files: Sequence[str], zone: ZoneInfo, every_s: float | None) -> Usage:
     if prompt is None or generation is None:
         raise FileError(
             "the metrics tell no lengths",
-            why="vllm:request_prompt_tokens and vllm:request_generation_tokens are missing or counted nothing",
-            fix="add their _bucket, _sum and _count to the scrape or the query",
+            why="neither vllm:request_prompt_tokens nor ogl_inference_tokens_total counted anything",
+            fix="add those of prompts and answers (_bucket, _sum, _count) to the scrape or the query",
         )
     times = [at for samples in series.values.values() for at, _ in samples]
     span_s = max(times) - min(times) if series.timed else 0.0
     itl = _histogram(series, "itl")
     queries, hits = series.increase("queries"), series.increase("hits")
     counted = round(requests or prompt.count)
-    warnings = () if span_s else (Warned(code="no_times"),)
+    ours = any(key[0] == "ogl_prompt_count" for key in series.named("prompt", "_count"))
+    codes = ("no_times",) * (not span_s) + ("means",) * ours
     return Usage(
         source=Source(
-            kinds=("vLLM metrics",),
+            kinds=("OpenGateLLM metrics" if ours else "vLLM metrics",),
             rows=sum(map(len, series.values.values())),
             requests=counted,
             left_out={},
             first=moment(round(min(times) * 1e6), zone) if span_s and min(times) > 1e8 else None,
             last=moment(round(max(times) * 1e6), zone) if span_s and max(times) > 1e8 else None,
             span_s=span_s,
-            warnings=warnings,
+            warnings=tuple(Warned(code=code) for code in codes),
         ),
         input_tokens=prompt,
         output_tokens=generation,
@@ -191,7 +216,7 @@ def learn(files: Sequence[str], zone: ZoneInfo, every_s: float | None) -> Usage:
 
 
 def _models(series: Series, requests: int) -> dict[str, int]:
-    names = {value for _, labels in series.values for name, value in labels if name == "model_name"}
+    names = {value for _, labels in series.values for name, value in labels if name in ("model_name", "model")}
     return {next(iter(names)): requests} if len(names) == 1 else dict.fromkeys(sorted(names), 0)
 
 
@@ -201,8 +226,8 @@ def _histogram(series: Series, what: str) -> Distribution | None:
     if not count > 0 or not total >= 0:
         return None
     edges: dict[float, float] = defaultdict(float)
-    for (_, labels), samples in series.named(what, "_bucket").items():
-        edges[_edge(("", labels))] += sum(step for _, _, step in steps(samples))
+    for (name, labels), samples in series.named(what, "_bucket").items():
+        edges[_edge((name, labels))] += sum(step for _, _, step in steps(samples))
     points: list[tuple[float, float]] = []
     below, low = 0.0, 0.0
     for edge, upto in sorted(edges.items()):

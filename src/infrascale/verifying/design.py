@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import exp, log, sqrt
+from math import exp, hypot, log, sqrt
 
 from infrascale.calibration.algebra import Matrix, quadratic
 from infrascale.calibration.own import NAMES, NOISES, Z_90, Calibration, prior, slopes_at
@@ -30,6 +30,9 @@ ROUNDS = 10
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0, 1.25)
 LENGTHS = ((1.0, 1.0), (4.0, 0.25), (0.25, 1.0), (1.0, 0.25))
 LEAST_OSL = 8
+#: Half a 90 % interval (log) that a percentile of one run adds to its mean: the p95 of sixty requests is of a few
+#: of them. A real vLLM's lay up to 25 % further off than its means (benchmarks/live_loop.py).
+TAIL_SPREAD = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +176,7 @@ def _told(slopes: Sequence[float], covariance: Matrix, noise: float) -> Matrix:
 
 
 def _probe(load: _Load, nats: float, own: Calibration | None, name: str) -> Probe:
-    asked, found = load.asked, predict(load.asked, own)
+    asked, found = load.asked, predict(_of_one_replica(load.asked), own)
     rate, e2e_s = asked.request_per_s, found.measures["e2e_mean_s"]
     clients = None if rate else round(asked.concurrency or 1)
     requests = max(20, round(ROUNDS * (clients or rate * e2e_s)))  # type: ignore[operator]
@@ -191,16 +194,31 @@ def _probe(load: _Load, nats: float, own: Calibration | None, name: str) -> Prob
     )
 
 
+def _of_one_replica(asked: Asked) -> Asked:
+    """Its share of the clients of a closed loop; a rate is shared where it is predicted."""
+    return replace(asked, concurrency=asked.concurrency / asked.replicas, replicas=1) if asked.concurrency else asked
+
+
 def expected(asked: Asked, own: Calibration | None) -> dict[str, tuple[float, float, float]]:
-    """Low, best and high of TPOT and TTFT at a load, 90 % [s]."""
-    found = predict(asked, own)
+    """Low, best and high of TPOT and TTFT at a load, 90 %, and of the percentiles that are known of it [s].
+
+    A percentile is as unsure as its mean, and `TAIL_SPREAD` more.
+    """
+    found = predict(_of_one_replica(asked), own)
     table = own.intervals(asked, efficiency()) if own else intervals()
     places = asked.deployment.engine.max_num_seqs * asked.deployment.shard.dp * asked.replicas
     regime = replace(found.regime, kind="closed", queued=(asked.concurrency or 0) > places)  # as the plan is judged
     bounds = table.bounds(found.measures, regime)
-    return {
+    told = {
         m: (bounds[f"{m}_mean_s"][0], found.measures[f"{m}_mean_s"], bounds[f"{m}_mean_s"][1]) for m in ("tpot", "ttft")
     }
+    for name, seconds in found.tails.items():
+        measure = name.removesuffix("_s")
+        low, mean, high = told.get(measure.partition("_")[0], (0.0, 0.0, 0.0))
+        if mean:
+            ends = (exp(sign * hypot(log(end / mean), TAIL_SPREAD)) for sign, end in ((-1, low), (1, high)))
+            told[measure] = (seconds * next(ends), seconds, seconds * next(ends))
+    return told
 
 
 def like(asked: Workload, isl: float | None, osl: float | None) -> Workload:
