@@ -13,7 +13,7 @@ from infrascale.deployment import PhysicsTimer
 from infrascale.errors import InfraScaleError
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.gpus import all_gpus, gpu
-from infrascale.planning import Change, Constraint
+from infrascale.planning import Change, Constraint, Judges, fewest_gpus
 from infrascale.planning.evaluate import Judge
 from infrascale.planning.planner import deployments
 from infrascale.work import Batch
@@ -257,3 +257,24 @@ def test_each_nearest_change_makes_the_question_feasible_and_a_smaller_one_does_
             assert plan(**{**keys, key: one.best * (1 + little)}).best is not None
             assert plan(**{**keys, key: one.best * (1 - little)}).best is None
     assert {one.change for one in found.nearest} & {Change.GPU, Change.PROMISE, Change.STOCK, Change.PRECISION}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_number_alone_is_the_plans(seed):
+    """Ways that cannot win are passed over there, and nothing else: with and without limits, means and percentiles."""
+    rng = random.Random(seed)
+    for _ in range(4):
+        asked = ask(
+            model=rng.choice(["llama-3.1-8b", "Qwen/Qwen3-32B"]),
+            gpu=rng.sample(["h100-sxm", "h200-sxm", "l40s", "mi300x"], 2),
+            users=rng.choice([1, 200, 3000, 50_000]),
+            tokens_per_s=rng.uniform(5, 60),
+            ttft=rng.choice([0.2, 1.0, 5.0]),
+            ttft_percentile=rng.choice([None, 95, 99]),
+            redundancy=rng.choice([0, 1]),
+            max_gpus=rng.choice([None, 40]),
+            max_kw=rng.choice([None, 30.0]),
+        )
+        found, judged = plan(asked).best, Judges()
+        for judge in (Judge, judged, judged):
+            assert fewest_gpus(asked, efficiency(), judge) == (found.gpus if found else None)

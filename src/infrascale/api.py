@@ -13,9 +13,10 @@ from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.gpus import offered
 from infrascale.parsing.objectives import preferred
 from infrascale.parsing.scenarios import question, scenario
-from infrascale.planning import Candidate, Plan, Scenario
+from infrascale.planning import Candidate, Judged, Plan, Scenario
 from infrascale.planning import capacity as _capacity
 from infrascale.planning import plan as _plan
+from infrascale.planning.evaluate import Judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,12 +37,14 @@ def ask(needs_demand: bool = True, **asked: Any) -> Scenario:
 
 
 def plan(
-    asked: Scenario | None = None, *, solver: str = "exact", calibration: str | Calibration | None = None, **keys: Any
-) -> Plan:
+    asked: Scenario | None = None, *, solver: str = "exact", calibration: str | Calibration | None = None,
+    judged: Judged = Judge, **keys: Any,
+) -> Plan:  # fmt: skip
     """The fewest GPUs that keep the promise, proven, and why the other ways lost.
 
     `solver` "nelder-mead" searches instead, and says how far from the proven answer it stays. `calibration`, or the
     name of its file: what `infrascale calibrate` found; the plan then rests on your own load tests, for one GPU kind.
+    `judged`: a `Judges()` keeps step times and quantiles for the next question, and for `certainty`.
     """
     from infrascale.errors import ScenarioError
 
@@ -52,7 +55,7 @@ def plan(
     asked_for = None if asked else question(keys)
     scene = asked or scenario(asked_for)  # type: ignore[arg-type]
     law = curves(calibration, scene)
-    found = _plan(scene, law, solver, () if calibration else offered())
+    found = _plan(scene, law, solver, () if calibration else offered(), judged)
     return preferred(found, asked_for, law) if asked_for else found
 
 
@@ -165,9 +168,14 @@ def subject(
     )
 
 
-def certainty(found: Plan, *, calibration: str | Calibration | None = None) -> Certainty | None:
-    """Between which numbers of GPUs the need lies with 90 % confidence, and the nearest evidence; None: infeasible."""
+def certainty(
+    found: Plan, *, calibration: str | Calibration | None = None, judged: Judged | None = None
+) -> Certainty | None:
+    """Between which numbers of GPUs the need lies with 90 % confidence, and the nearest evidence; None: infeasible.
+
+    `judged`: the one that the plan was made with.
+    """
     from infrascale.certainty import certainty as _certainty
 
     own = _own(calibration, found.scenario, found.best)
-    return _certainty(found, curves(calibration, found.scenario), own)
+    return _certainty(found, curves(calibration, found.scenario), own, judged)

@@ -20,7 +20,18 @@ from infrascale import catalog
 from infrascale.deployment import ENGINE_NAMES
 from infrascale.hardware import Efficiency
 from infrascale.hardware.efficiency import release_of
-from infrascale.planning import Candidate, Constraint, Objective, Plan, Scenario, capacity, plan
+from infrascale.planning import (
+    Candidate,
+    Constraint,
+    Judged,
+    Judges,
+    Objective,
+    Plan,
+    Scenario,
+    capacity,
+    fewest_gpus,
+    plan,
+)
 from infrascale.uncertainty import COVERAGE, KNOWN, MAKERS, SEEN, Intervals, Regime, intervals
 
 
@@ -90,33 +101,38 @@ def regime_of(candidate: Candidate) -> Regime:
     )
 
 
-def certainty(found: Plan, efficiency: Efficiency, own: Intervals | None = None) -> Certainty | None:
-    """None for an infeasible plan: there is no number to be sure of. `own`: intervals after load tests of one's own."""
+def certainty(
+    found: Plan, efficiency: Efficiency, own: Intervals | None = None, judged: Judged | None = None
+) -> Certainty | None:
+    """None for an infeasible plan: there is no number to be sure of. `own`: intervals after load tests of one's own.
+
+    `judged`: with the tables that the plan was made with, if they were kept.
+    """
     best = found.best
     if best is None:
         return None
+    judged = judged or Judges()
     regime = regime_of(best)
     token, first = ((own or intervals()).of(measure, regime) for measure in ("tpot_mean_s", "ttft_mean_s"))
     promise = found.scenario.promise
     speed, ttft_s = 1 / promise.tpot_of(best.performance), promise.ttft_of(best.performance)
     return Certainty(
         confidence_fraction=COVERAGE,
-        low_gpus=_gpus(found, efficiency, token.low, first.low),
-        high_gpus=_gpus(found, efficiency, token.high, first.high),
+        low_gpus=_gpus(found, efficiency, judged, token.low, first.low),
+        high_gpus=_gpus(found, efficiency, judged, token.high, first.high),
         token_per_s=(speed * exp(-token.high), speed * exp(-token.low)),
         ttft_s=first.around(ttft_s),
         evidence=None if own else nearest(best),
     )
 
 
-def _gpus(found: Plan, efficiency: Efficiency, token: float, first: float) -> int | None:
+def _gpus(found: Plan, efficiency: Efficiency, judged: Judged, token: float, first: float) -> int | None:
     """GPUs of the same kind that keep the promise when TPOT and TTFT are e^token and e^first times the predicted."""
     assert found.best is not None
     stretched = replace(_stretched(found.scenario, found.best, token, first), most_gpus=None, most_kw=None)
     if found.objective is not Objective.GPUS:  # which may like a larger cut
         stretched = replace(stretched, gpus_per_replica=(found.best.gpus_per_replica,))
-    answer = plan(stretched, efficiency).best
-    return answer.gpus if answer else None
+    return fewest_gpus(stretched, efficiency, judged)
 
 
 def _stretched(asked: Scenario, best: Candidate, token: float, first: float) -> Scenario:

@@ -113,10 +113,10 @@ def tiles(w: Words, plan: Plan, sure: Certainty | None, whence: dict[str, Origin
     values = (
         ("gpus", w.say("app.tile_gpus"), w.number(best.gpus), _range(w, sure),
          f"{replicas} × {w.quantity(best.gpus_per_replica, 'gpus')}"),
-        ("speed", w.say("plan.speed") + of["speed"], w.quantity(speed, "token_per_s"),
+        ("speed", w.titled("plan.speed") + of["speed"], w.quantity(speed, "token_per_s"),
          sure and _between(w, sure.token_per_s, "token_per_s"),
          kept(promise.token_per_s, "token_per_s", speed / promise.token_per_s - 1)),
-        ("ttft", w.say("plan.ttft") + of["ttft"], w.quantity(ttft_s, "s"), sure and _between(w, sure.ttft_s, "s"),
+        ("ttft", w.titled("plan.ttft") + of["ttft"], w.quantity(ttft_s, "s"), sure and _between(w, sure.ttft_s, "s"),
          kept(promise.ttft_s, "s", 1 - ttft_s / promise.ttft_s)),
         ("throughput", w.say("app.tile_throughput"),
          w.quantity(found.output_token_per_s * best.replicas, "token_per_s"),
@@ -213,17 +213,17 @@ def binds(w: Words, best: Candidate, first: Constraint | None = None) -> None:
     """A bar for each constraint: how much of it is used, and what is left. `first`: the one that breaks first."""
     rows, table = [], []
     for check in best.checks:
-        name, slack = w.say(f"constraint.{check.constraint.value}"), w.percent(check.slack_fraction)
+        name, slack = w.titled(f"constraint.{check.constraint.value}"), w.percent(check.slack_fraction)
         mark = " " + w.say("plan.binds") if check.constraint is (first or best.binds) else ""
         used = round(1 - check.slack_fraction, 4)
         rows.append({"name": name, "value": used, "mark": w.say("answer.slack", slack=slack) + mark,
                      "limit": bool(mark)})  # fmt: skip
         table.append(
             {
-                w.say("plan.constraint"): name,
-                w.say("plan.needed"): w.quantity(check.needed, check.unit),
-                w.say("plan.available"): w.quantity(check.available, check.unit),
-                w.say("plan.margin"): slack + mark,
+                w.titled("plan.constraint"): name,
+                w.titled("plan.needed"): w.quantity(check.needed, check.unit),
+                w.titled("plan.available"): w.quantity(check.available, check.unit),
+                w.titled("plan.margin"): slack + mark,
             }
         )
     charts.shown(w, charts.bars(rows, w.say("app.used")), table, w.say("app.what_binds"))
@@ -253,10 +253,10 @@ def memory(w: Words, best: Candidate) -> None:
         ("reserved", held.reserved_bytes),
     )
     rows = [
-        {"name": w.say(f"plan.{key}"), "value": round(size / 2**30, 2), "place": place}
+        {"name": w.titled(f"plan.{key}"), "value": round(size / 2**30, 2), "place": place}
         for place, (key, size) in enumerate(parts)
     ]
-    table = [{w.say("app.part"): w.say(f"plan.{key}"), w.say("axis.gib"): w.number(size / 2**30, 1)}
+    table = [{w.titled("app.part"): w.titled(f"plan.{key}"), w.say("axis.gib"): w.number(size / 2**30, 1)}
              for key, size in parts]  # fmt: skip
     charts.shown(w, charts.stack(rows, w.say("axis.gib")), table, w.say("app.memory"))
 
@@ -268,14 +268,14 @@ def _options(w: Words, plan: Plan, best: Candidate) -> None:
             for one in (best, *plan.others[:9])]  # fmt: skip
     blank = dict.fromkeys(rows[0], "–")
     lost = w.say("answer.why_not")
-    rows += [blank | {w.say("app.way"): cut(one), lost: why_refused(w, one)} for one in plan.rejected[:5]]
+    rows += [blank | {w.titled("app.way"): cut(one), lost: why_refused(w, one)} for one in plan.rejected[:5]]
     st.table(rows, hide_index=True)
 
 
 def _option(w: Words, promise: Promise, one: Candidate, why: str) -> dict[str, str]:
     counted = w.number(one.replicas + one.spare_replicas)
     return {
-        w.say("app.way"): cut(one),
+        w.titled("app.way"): cut(one),
         w.say("app.tile_gpus"): f"{w.number(one.gpus)} = {counted} × {one.gpus_per_replica}",
         **felt(w, promise, one),
         w.say("answer.why_not"): why,
@@ -286,15 +286,15 @@ def felt(w: Words, promise: Promise, one: Candidate) -> dict[str, str]:
     """Speed and wait as the promise counts them, in the mean or at its percentile."""
     of = percentiles(promise)
     return {
-        w.say("plan.speed") + of["speed"]: w.quantity(1 / promise.tpot_of(one.performance), "token_per_s"),
-        w.say("plan.ttft") + of["ttft"]: w.quantity(promise.ttft_of(one.performance), "s"),
+        w.titled("plan.speed") + of["speed"]: w.quantity(1 / promise.tpot_of(one.performance), "token_per_s"),
+        w.titled("plan.ttft") + of["ttft"]: w.quantity(promise.ttft_of(one.performance), "s"),
     }
 
 
 def _refusals(w: Words, plan: Plan) -> None:
     """Each way that was tried, and what stopped it."""
     st.subheader(w.say("answer.tried"))
-    st.table([{w.say("app.way"): cut(one), w.say("answer.why_not"): why_refused(w, one)}
+    st.table([{w.titled("app.way"): cut(one), w.say("answer.why_not"): why_refused(w, one)}
               for one in plan.rejected[:20]], hide_index=True)  # fmt: skip
 
 
@@ -329,8 +329,10 @@ def _curves(
         rows = [{"x": point.share, "y": point.ttft_s} for point in found.curve if isfinite(point.ttft_s)]
         table = [{load: w.percent(p.share), ttft: w.quantity(p.ttft_s, "s") if isfinite(p.ttft_s) else "∞"}
                  for p in found.curve]  # fmt: skip
-        names = (w.say("axis.promise"), here)
-        charts.shown(w, charts.against(rows, load, ttft, promise.ttft_s, names), table, w.say("answer.cliff"))
+        names = (w.say("axis.promise"), here, w.say("axis.breaks"))
+        charts.shown(
+            w, charts.against(rows, load, ttft, promise.ttft_s, found.holds, names), table, w.say("answer.cliff")
+        )
         st.markdown(w.say("axis.breaks_at", share=w.percent(found.holds)))
 
 

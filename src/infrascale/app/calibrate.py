@@ -24,6 +24,7 @@ from infrascale.calibration.own import NAMES, Z_90, Calibration, Error
 from infrascale.calibration.own import calibrate as fitted
 from infrascale.calibration.saved import as_toml, parsed
 from infrascale.certainty import Certainty
+from infrascale.deployment import ENGINE_NAMES
 from infrascale.errors import FileError, InfraScaleError, ScenarioError
 from infrascale.loadtests import LoadTest
 from infrascale.loadtests.document import decoded
@@ -156,7 +157,15 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
     if own is None:
         return
     found = own.calibration
-    st.subheader(w.say("calibrate.points", n=found.points, model=found.model, gpu=found.gpu, engine=found.engine))
+    st.subheader(
+        w.say(
+            "calibrate.points",
+            n=found.points,
+            model=found.model,
+            gpu=found.gpu,
+            engine=ENGINE_NAMES.get(found.engine, found.engine),
+        )
+    )
     st.download_button(w.say("calibration.download"), own.toml, "calibration.toml", "application/toml")
     if own.tests:
         _read(w, own)
@@ -186,9 +195,9 @@ def _read(w: Words, own: Own) -> None:
     st.table(
         [
             {
-                w.say("calibration.file"): one.path,
-                w.say("calibration.format"): one.format,
-                w.say("calibration.points"): w.number(len(one.points)),
+                w.titled("calibration.file"): one.path,
+                w.titled("calibration.format"): one.format,
+                w.titled("calibration.points"): w.number(len(one.points)),
             }
             for one in own.tests
         ]
@@ -199,7 +208,7 @@ def _read(w: Words, own: Own) -> None:
         more = " " + w.say("calibrate.and_more", n=len(alike) - 1) if len(alike) > 1 else ""
         st.warning(w.say(f"note.{code}", **alike[0].values) + more, icon=":material/warning:")
     for path, why in own.left_out:
-        said = w.say("calibrate.left_out", path=path, why=w.say(f"calibrate.left_{why}"))
+        said = w.titled("calibrate.left_out", path=path, why=w.say(f"calibrate.left_{why}"))
         st.warning(said, icon=":material/block:")
 
 
@@ -213,7 +222,7 @@ def _errors(w: Words, errors: Sequence[Error]) -> None:
                 w.percent(sum(abs(exp(-getattr(one, key)) - 1) for one in own) / len(own), 1)
                 for key in ("before", "after", "left_out")
             ]
-            names = [w.say(f"calibration.{key}") for key in ("general", "calibrated", "left_out")]
+            names = [w.titled(f"calibration.{key}") for key in ("general", "calibrated", "left_out")]
             rows.append({"": measure.upper(), **dict(zip(names, cells, strict=True))})
     st.table(rows)
     st.caption(w.say("calibration.errors_mean"))
@@ -223,16 +232,16 @@ def _learnt(w: Words, found: Calibration) -> None:
     rows, table = [], []
     for index, name in enumerate(NAMES):
         middle, spread = found.multipliers[index], Z_90 * sqrt(found.covariance[index][index])
-        label, ends = w.say(f"calibrate.{name}"), (exp(middle - spread), exp(middle + spread))
+        label, ends = w.titled(f"calibrate.{name}"), (exp(middle - spread), exp(middle + spread))
         rows.append({"name": label, "low": ends[0], "high": ends[1]})
         table.append(
             {
-                w.say("calibration.part"): label,
-                w.say("calibration.times"): w.number(exp(middle), 2),
-                w.say("calibration.interval_90"): f"{w.number(ends[0], 2)} – {w.number(ends[1], 2)}",
+                w.titled("calibration.part"): label,
+                w.titled("calibration.times"): w.number(exp(middle), 2),
+                w.titled("calibration.interval_90"): f"{w.number(ends[0], 2)} – {w.number(ends[1], 2)}",
             }
         )
-    charts.shown(w, charts.ranges(rows, w.say("calibration.times")), table, w.say("calibration.learnt"))
+    charts.shown(w, charts.ranges(rows, w.titled("calibration.times"), log=True), table, w.say("calibration.learnt"))
 
 
 def _points(w: Words, errors: Sequence[Error], measure: str) -> None:
@@ -243,14 +252,14 @@ def _points(w: Words, errors: Sequence[Error], measure: str) -> None:
         seconds = one.case.measured[measure]
         ends = {key: seconds * exp(-getattr(one, key)) for key in ("before", "after")}
         rows += [
-            {"x": seconds, "y": ends["before"], "name": w.say("calibration.general")},
-            {"x": seconds, "y": ends["after"], "name": w.say("calibration.calibrated")},
+            {"x": seconds, "y": ends["before"], "name": w.titled("calibration.general")},
+            {"x": seconds, "y": ends["after"], "name": w.titled("calibration.calibrated")},
         ]
         table.append(
             {
-                w.say("calibration.measured"): w.quantity(seconds, "s"),
-                w.say("calibration.general"): w.quantity(ends["before"], "s"),
-                w.say("calibration.calibrated"): w.quantity(ends["after"], "s"),
+                w.titled("calibration.measured"): w.quantity(seconds, "s"),
+                w.titled("calibration.general"): w.quantity(ends["before"], "s"),
+                w.titled("calibration.calibrated"): w.quantity(ends["after"], "s"),
             }
         )
     names = (w.say("calibration.axis_measured"), w.say("calibration.axis_predicted"))
@@ -263,15 +272,15 @@ def _interval(w: Words, own: Own, asked: Question) -> None:
     for name, calibration in (("general", None), ("calibrated", own.calibration)):
         plan = api.plan(calibration=calibration, **keys)
         sure = api.certainty(plan, calibration=calibration)
-        cells = {"": w.say(f"calibration.{name}")}
+        cells = {"": w.titled(f"calibration.{name}")}
         if plan.best is None or sure is None:
-            cells |= {w.say("app.tile_gpus"): w.say("calibration.infeasible"), w.say("plan.speed"): "–", "TTFT": "–"}
+            cells |= {w.say("app.tile_gpus"): w.say("calibration.infeasible"), w.titled("plan.speed"): "–", "TTFT": "–"}
         else:
             high = "∞" if sure.high_gpus is None else w.number(sure.high_gpus)
             ends = f"{w.number(sure.low_gpus or 1)} – {high}"
             speed = " – ".join(w.quantity(one, "token_per_s") for one in sure.token_per_s)
             first = " – ".join(w.quantity(one, "s") for one in sure.ttft_s)
-            cells |= {w.say("app.tile_gpus"): f"{w.number(plan.best.gpus)} ({ends})", w.say("plan.speed"): speed,
+            cells |= {w.say("app.tile_gpus"): f"{w.number(plan.best.gpus)} ({ends})", w.titled("plan.speed"): speed,
                       "TTFT": first}  # fmt: skip
         rows.append(cells)
     st.table(rows)

@@ -124,6 +124,6 @@ def _result(w: Words, scenario: Scenario, found: Ways, around: Beyond | None) ->
 def _way(w: Words, promise: Promise, one: Candidate, requests: float) -> dict[str, str]:
     return {
         w.say("answer.at_once"): w.number(round(requests)),
-        w.say("app.way"): f"{w.number(one.replicas)} × {cut(one)}",
+        w.titled("app.way"): f"{w.number(one.replicas)} × {cut(one)}",
         **answer.felt(w, promise, one),
     }

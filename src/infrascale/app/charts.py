@@ -109,19 +109,27 @@ def steps(rows: Rows, x: str, y: str, here: tuple[float, float], label: str) -> 
     )
 
 
-def against(rows: Rows, x: str, y: str, promise: float, names: tuple[str, str]) -> Chart:
-    """`y` over the load on a logarithmic axis; the promise dashed, the demand asked dotted, both named."""
+def against(rows: Rows, x: str, y: str, promise: float, breaks: float, names: tuple[str, str, str]) -> Chart:
+    """`y` over the load on a logarithmic axis; the promise dashed, the demand asked dotted, its end long dashed.
+
+    All three are named: the curve may end there without a rise, where the queue would only grow.
+    """
     seen = [row for row in rows if row["y"] <= 10 * promise]
+    levels = [promise, *(row["y"] for row in seen)]
+    ends = {"type": "log", "domain": [min(levels) / 1.5, max(levels) * 1.5], "nice": False}
+    cliff = [{"x": breaks, "name": names[2]}] if breaks < 1.9 else []
     limit, now = [{"y": promise, "x": 0.02, "name": names[0]}], [{"x": 1.0, "name": names[1]}]
     return _layers(
         _view(
             seen, "line", {"color": BLUE},
             x=_of("x", title=x, axis={"format": "%"}, scale={"domain": [0, 2]}),
-            y=_of("y", title=y, axis={"tickCount": 6}, scale={"type": "log"}),
+            y=_of("y", title=y, axis={"tickCount": 6}, scale=ends),
         ),
         _view(limit, "rule", {"color": ORANGE, "strokeDash": [6, 4]}, y=_of("y")),
         _view(limit, "text", {"align": "left", "dy": -7}, x=_of("x"), y=_of("y"), text=_named()),
         _view(now, "rule", {"color": GREY, "strokeDash": [2, 3]}, x=_of("x")),
+        _view(cliff, "rule", {"color": ORANGE, "strokeDash": [12, 4]}, x=_of("x")),
+        _view(cliff, "text", {"align": "left", "dx": 5}, x=_of("x"), y={"value": TALL / 2}, text=_named()),
         _view(
             now, "text", {"align": "left", "dx": 5, "baseline": "top"}, x=_of("x"), y={"value": 4},
             text=_named(),
@@ -174,10 +182,12 @@ def lines(
     return _layers(*layers, height=260)
 
 
-def ranges(rows: Rows, x: str, *, zero: bool = False) -> Chart:
+def ranges(rows: Rows, x: str, *, zero: bool = False, log: bool = False) -> Chart:
     """From `low` to `high` for each `name`, a dot at its `middle`; from zero, bars up to that too."""
-    rows = [{"middle": (row["low"] + row["high"]) / 2} | row for row in rows]
-    y, look = _by_name(260), {"title": x, "scale": {"zero": zero, "nice": True}}
+    rows = [{"middle": (row["low"] * row["high"]) ** 0.5 if log else (row["low"] + row["high"]) / 2} | row
+            for row in rows]  # fmt: skip
+    scale = {"type": "log"} if log else {"zero": zero, "nice": True}
+    y, look = _by_name(360), {"title": x, "scale": scale, "axis": {"tickCount": 6}}
     layers = [
         _view(rows, "bar", {"color": ORANGE, "height": 6}, y=y, x=_of("low", **look), x2={"field": "high"}),
         _view(

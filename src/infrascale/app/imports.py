@@ -13,7 +13,7 @@ import streamlit as st
 from infrascale.app.forms import put, refused, upload
 from infrascale.app.state import values_of
 from infrascale.errors import FileError, InfraScaleError
-from infrascale.locales import Words
+from infrascale.locales import Words, words
 from infrascale.parsing.scenarios import question, toml_keys
 
 #: Kept in memory where the system has a place for it, gone as soon as it is read.
@@ -28,19 +28,20 @@ def demand(w: Words) -> None:
     if file is None:
         return
     try:
-        keys, said = _read(file.name, file.getvalue())
+        keys, said = _read(w, file.name, file.getvalue())
     except InfraScaleError as error:
         refused(w, error)
         return
     if said:
         with st.expander(w.say("form.import_found"), expanded=True):
             st.code(said, language=None)
-    st.markdown(" · ".join(f"`{key} = {value}`" for key, value in keys.items()))
+    st.markdown(" · ".join(f"`{key} = {value:g}`" if isinstance(value, float) else f"`{key} = {value}`"
+                           for key, value in keys.items()))  # fmt: skip
     st.button(w.say("form.import_take"), key="import_take", type="primary", on_click=put, args=(_values(keys),))
 
 
 @st.cache_data(max_entries=32, show_spinner=True)
-def _learned(name: str, digest: str, _content: bytes) -> tuple[dict[str, Any], str]:
+def _learned(name: str, digest: str, language: str, _content: bytes) -> tuple[dict[str, Any], str]:
     """Keys and screen of a log; the same file again is answered from memory."""
     from infrascale.usage import Reading, demand, learn
     from infrascale.usage.screen import usage_lines
@@ -50,12 +51,12 @@ def _learned(name: str, digest: str, _content: bytes) -> tuple[dict[str, Any], s
         path = Path(folder) / f"log{''.join(Path(name).suffixes[-2:])}"
         path.write_bytes(_content)
         found = learn([str(path)], Reading())
-    return demand(found, "auto"), "\n".join(usage_lines(found, "auto")).replace(str(path), name)
+    return demand(found, "auto"), "\n".join(usage_lines(found, "auto", words(language))).replace(str(path), name)
 
 
-def _read(name: str, content: bytes) -> tuple[Mapping[str, Any], str]:
+def _read(w: Words, name: str, content: bytes) -> tuple[Mapping[str, Any], str]:
     if not name.endswith(".toml"):
-        return _learned(name, sha256(content).hexdigest(), content)
+        return _learned(name, sha256(content).hexdigest(), w.language, content)
     try:
         return toml_keys(content.decode("utf-8"), name), ""
     except UnicodeDecodeError:

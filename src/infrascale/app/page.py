@@ -10,13 +10,13 @@ import streamlit as st
 
 from infrascale import api
 from infrascale.app import answer, calibrate, capacity, compare, cost, deploy, hardware, need, simulation
-from infrascale.app.forms import Form, instead, refused
+from infrascale.app.forms import Form, instead, put, refused
 from infrascale.app.state import SCREENS, ignored, question, read, written
 from infrascale.errors import InfraScaleError
 from infrascale.locales import languages, words
 from infrascale.parsing.scenarios import Question
 from infrascale.parsing.scenarios import question as validated
-from infrascale.planning import flow
+from infrascale.planning import Judges, flow
 from infrascale.report import facts
 from infrascale.screen import flow_sentence
 
@@ -39,9 +39,11 @@ RESULTS = {
     "deploy": deploy.show,
 }
 
-#: Space that Streamlit leaves empty is taken back, lines stay short on wide screens, the two entrances look like doors.
+#: Space that Streamlit leaves empty is taken back, lines stay short and letters large on wide screens, the two
+#: entrances look like doors.
 STYLE = """
 .stMainBlockContainer { padding-top: 3.6rem; padding-bottom: 3rem; max-width: 96rem; margin: 0 auto; }
+@media (min-width: 2800px) { html { font-size: 24px !important; } }
 h1 { padding: 0 !important; font-size: 2rem !important; }
 h3 { font-size: 1.2rem !important; }
 [data-testid=stCaptionContainer], [data-testid=stCaptionContainer] * { color: inherit !important; }
@@ -66,8 +68,9 @@ def planned(asked: str) -> tuple[Plan, Certainty | None]:
 
 def _answered(asked: str, own: calibrate.Own | None) -> tuple[Plan, Certainty | None]:
     law = own.calibration if own else None
-    plan = api.plan(calibration=law, **json.loads(asked))
-    return plan, api.certainty(plan, calibration=law)
+    judged = Judges()
+    plan = api.plan(calibration=law, judged=judged, **json.loads(asked))
+    return plan, api.certainty(plan, calibration=law, judged=judged)
 
 
 def main() -> None:
@@ -119,13 +122,22 @@ def _plan(w: Words, form: Form, banner: Place) -> None:
         return
     with banner:
         answer.sentence(w, plan, sure, asked)
-        st.markdown(flow_sentence(w, facts.demand_of(asked), flow(plan.scenario, plan.best)))
+        st.markdown(flow_sentence(w, facts.demand_of(asked), flow(plan.scenario, plan.best), plan.scenario))
         calibrate.said(w, form.values)
     if screen in FORMS:
         with st.container(border=True):
             answer.tiles(w, plan, sure)
     else:
         _result(w, form, screen, plan, sure, asked)
+    _onwards(w, screen)
+
+
+def _onwards(w: Words, screen: str) -> None:
+    """The next step, where the reader's eye ends."""
+    place = SCREENS.index(screen) + 1
+    if place < len(SCREENS):
+        label = w.say("app.next", step=w.say(f"app.screen_{SCREENS[place]}"))
+        st.button(label, key="onwards", on_click=put, args=({"screen": SCREENS[place]},))
 
 
 def _result(w: Words, form: Form, screen: str, plan: Plan, sure: Certainty | None, asked: Question) -> None:

@@ -106,6 +106,11 @@ class Words:
         text = dates.format_date(on, "long", locale=self.locale)
         return f"1er{text[1:]}" if on.day == 1 and self.language == "fr" else text
 
+    def titled(self, key: str, **values: object) -> str:
+        """The same words where they head a tile or a column: with a capital, the rest as written (TTFT, vLLM)."""
+        text = self.say(key, **values)
+        return text[:1].upper() + text[1:]
+
     def quantity(self, value: float, unit: str) -> str:
         """An amount as people read it: bytes as GiB, short times as ms, counts of what `[unit]` names."""
         if unit == "bytes":

@@ -2,8 +2,9 @@
 
 from infrascale.planning.flow import Flow, flow
 from infrascale.planning.plan import Candidate, Change, Check, Constraint, Nearest, Objective, Plan, Rejection
-from infrascale.planning.planner import capacity, plan
+from infrascale.planning.planner import Judged, capacity, fewest_gpus, plan
 from infrascale.planning.scenario import REQUESTS_PER_USER_HOUR, Knobs, Promise, Scenario
+from infrascale.planning.tables import Judges
 
 __all__ = [
     "REQUESTS_PER_USER_HOUR",
@@ -12,6 +13,8 @@ __all__ = [
     "Check",
     "Constraint",
     "Flow",
+    "Judged",
+    "Judges",
     "Knobs",
     "Nearest",
     "Objective",
@@ -20,6 +23,7 @@ __all__ = [
     "Rejection",
     "Scenario",
     "capacity",
+    "fewest_gpus",
     "flow",
     "plan",
 ]  # fmt: skip

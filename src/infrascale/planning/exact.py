@@ -108,10 +108,16 @@ def most_requests(judge: Judge, batch: int) -> float:
 
 
 def solve(judge: Judge) -> Candidate | Rejection:
-    """The cheapest N and B of one deployment; equal N: the batch whose tightest promise has the most slack."""
+    """The cheapest N and B of one deployment, with its limits; or why it has none."""
+    found = cheapest(judge)
+    return candidate_of(judge, found) if found else rejection(judge)
+
+
+def cheapest(judge: Judge) -> Found | None:
+    """The cheapest N and B; equal N: the batch whose tightest promise has the most slack. None: no number would do."""
     held = held_batches(judge)
     if not held or judge.comfort(judge.alone) < -TOLERANCE:
-        return rejection(judge)
+        return None
     alone_s = judge.alone.e2e_s.mean_s
     least = in_flight(judge.scenario.demand, alone_s) * (1 + judge.scenario.headroom_fraction)
     stretch = 1.0 if judge.never_queues else 1 + judge.scenario.promise.ttft_s / alone_s
@@ -130,7 +136,25 @@ def solve(judge: Judge) -> Candidate | Rejection:
         found = fewest_replicas(judge, batch) if best is None else fewer_replicas(judge, batch, best)
         if found is not None and (best is None or order(found) < order(best)):
             best = found
-    return candidate_of(judge, best) if best else rejection(judge)
+    return best
+
+
+def gpus_below(judge: Judge, most: int | None) -> int | None:
+    """GPUs that this deployment needs, spares included, where they are fewer than `most`; else None.
+
+    Only the number is asked: a way that cannot have fewer is not searched, and nothing is said of what limits it.
+    """
+    size, spare = judge.deployment.shard.gpus, judge.scenario.redundancy
+    if most is not None:
+        allowed = (most - 1) // size - spare  # replicas
+        if allowed < 1:
+            return None
+        held = held_batches(judge) if judge.scenario.promise.is_of_shares else []
+        if held and fewer_never(judge, held[-1], allowed + 1):
+            return None
+    found = cheapest(judge)
+    gpus = (found.replicas + spare) * size if found else None
+    return gpus if gpus is not None and (most is None or gpus < most) else None
 
 
 def fewer_never(judge: Judge, batch: int, replicas: int) -> bool:
@@ -170,10 +194,9 @@ def raised(judge: Judge, planned: Candidate, replicas: int) -> Candidate | Rejec
     return candidate_of(judge, Found(replicas=replicas, batch=batch, outcome=outcome, bracket=bracket))
 
 
-def candidate_of(judge: Judge, found: Found) -> Candidate | Rejection:
-    """The point as a Candidate, or a Rejection when it needs more GPUs than may be bought, or more power."""
-    scenario, outcome = judge.scenario, found.outcome
-    gpus = (found.replicas + scenario.redundancy) * judge.deployment.shard.gpus
+def beyond_limits(judge: Judge, gpus: int) -> Rejection | None:
+    """Why so many GPUs may not be bought, or draw too much power; None: they may."""
+    scenario = judge.scenario
     if scenario.most_gpus is not None and gpus > scenario.most_gpus:
         return Rejection(
             deployment=judge.deployment,
@@ -187,6 +210,15 @@ def candidate_of(judge: Judge, found: Found) -> Candidate | Rejection:
         return Rejection(
             deployment=judge.deployment, constraint=Constraint.POWER, needed=kw, available=scenario.most_kw, unit="kw"
         )
+    return None
+
+
+def candidate_of(judge: Judge, found: Found) -> Candidate | Rejection:
+    """The point as a Candidate, or a Rejection when it needs more GPUs than may be bought, or more power."""
+    scenario, outcome = judge.scenario, found.outcome
+    refused = beyond_limits(judge, (found.replicas + scenario.redundancy) * judge.deployment.shard.gpus)
+    if refused is not None:
+        return refused
     memory, throughput, wait = outcome.checks
     capacity = judge.capacity_check(found.replicas, found.batch, found.requests, found.bracket)
     return Candidate(

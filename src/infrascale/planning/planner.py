@@ -10,7 +10,7 @@ from infrascale.deployment import Deployment, default_engine, runs, shards
 from infrascale.hardware import Efficiency, Gpu
 from infrascale.model import LAYER_PARTS, Quantization
 from infrascale.planning.evaluate import Judge
-from infrascale.planning.exact import Found, candidate_of, held_batches, most_requests, solve
+from infrascale.planning.exact import Found, beyond_limits, candidate_of, gpus_below, held_batches, most_requests, solve
 from infrascale.planning.nearest import nearest
 from infrascale.planning.plan import Candidate, Nearest, Plan, Rejection
 from infrascale.planning.scenario import Scenario
@@ -94,6 +94,18 @@ def _ways(
             (candidates if isinstance(found, Candidate) else rejected).append(found)  # type: ignore[arg-type]
     candidates.sort(key=lambda c: (c.gpus, -c.performance.token_per_s_per_request))
     return candidates, rejected
+
+
+def fewest_gpus(scenario: Scenario, efficiency: Efficiency, judged: Judged = Judge) -> int | None:
+    """The number of GPUs of `plan(...).best` alone, several times as quick; None: infeasible."""
+    fewest: int | None = None
+    for gpu in scenario.gpus:
+        for deployment in deployments(scenario, gpu):
+            judge = judged(scenario=scenario, deployment=deployment, efficiency=efficiency)
+            gpus = gpus_below(judge, fewest)
+            if gpus is not None and beyond_limits(judge, gpus) is None:
+                fewest = gpus
+    return fewest
 
 
 def _plan(scenario: Scenario, solver: str, candidates: list[Candidate], rejected: list[Rejection], **more: Any) -> Plan:

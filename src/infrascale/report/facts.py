@@ -11,7 +11,7 @@ from math import ceil
 from infrascale.hardware import Efficiency
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.scenarios import Question, scenario
-from infrascale.planning import Candidate, Check, Plan, plan
+from infrascale.planning import Candidate, Check, Judges, Plan, Scenario, fewest_gpus, plan
 from infrascale.planning.evaluate import TOLERANCE, Judge, Outcome, crossing
 from infrascale.planning.exact import held_batches
 
@@ -66,9 +66,13 @@ def servers_of(best: Candidate) -> int:
 
 def again(found: Plan, asked: Question, law: Efficiency | None = None, **changes: object) -> Plan:
     """The plan of a changed question, for the same model and kind of GPU; who plans anew may cut it otherwise."""
+    return plan(_changed(found, asked, **changes), law or efficiency(), found.solver)
+
+
+def _changed(found: Plan, asked: Question, **changes: object) -> Scenario:
     assert found.best is not None
     asked = asked.model_copy(update={"gpu": [found.best.deployment.gpu.id]} | changes)
-    return plan(scenario(asked, given=found.scenario.model), law or efficiency(), found.solver)
+    return scenario(asked, given=found.scenario.model)
 
 
 def demand_of_one(found: Plan, best: Candidate, law: Efficiency | None = None) -> float:
@@ -153,8 +157,15 @@ def sensitivity(found: Plan, asked: Question, law: Efficiency | None = None) -> 
         speed: asked.tpot_s or found.scenario.promise.token_per_s,
         "ttft": asked.ttft,
     }
-    moved = []
-    for name, value in values.items():
-        less, more = (again(found, asked, law, **{name: value * (1 + sign * MOVE)}).best for sign in (-1, 1))
-        moved.append(Moved(key=name, less=less.gpus if less else None, more=more.gpus if more else None))
-    return moved
+    judged = Judges()
+
+    def gpus(name: str, value: float) -> int | None:
+        if found.solver == "exact":
+            return fewest_gpus(_changed(found, asked, **{name: value}), law or efficiency(), judged)
+        best = again(found, asked, law, **{name: value}).best
+        return best.gpus if best else None
+
+    return [
+        Moved(key=name, less=gpus(name, value * (1 - MOVE)), more=gpus(name, value * (1 + MOVE)))
+        for name, value in values.items()
+    ]

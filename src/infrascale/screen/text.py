@@ -162,12 +162,15 @@ def headline(w: Words, plan: Plan, best: Candidate, sure: Certainty | None) -> s
     return w.say("plan.semicolon").join(said)
 
 
-def flow_sentence(w: Words, asked: tuple[str, float], found: Flow) -> str:
-    """10,000 agents → 27 requests/s at the peak → about 210 in flight."""
+def flow_sentence(w: Words, asked: tuple[str, float], found: Flow, scenario: Scenario) -> str:
+    """10,000 agents → 27 requests/s at the peak → about 210 in flight; a habit that nobody told is said to be ours."""
     key, value = asked
     rate = w.quantity(found.request_per_s, "request_per_s")
     said = [w.say("plan.flow_rate", rate=rate), w.say("plan.flow_in_flight", n=round(found.in_flight_requests))]
-    return " → ".join(([] if key == "request_per_s" else [w.say(f"plan.flow_{key}", n=round(value))]) + said)
+    who = [] if key == "request_per_s" else [w.say(f"plan.flow_{key}", n=round(value))]
+    if scenario.habit_is_assumed and scenario.requests_per_user_hour:
+        who[0] += " × " + w.say("plan.flow_assumed", hourly=w.short(scenario.requests_per_user_hour))
+    return " → ".join(who + said)
 
 
 def percentiles(promise: Promise) -> dict[str, str]:

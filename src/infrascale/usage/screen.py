@@ -15,8 +15,8 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LABEL = 24
 
 
-def usage_lines(usage: Usage, form: str = "auto") -> list[str]:
-    w, source = words(), usage.source
+def usage_lines(usage: Usage, form: str = "auto", w: Words | None = None) -> list[str]:
+    w, source = w or words(), usage.source
     lines = [w.say("usage.title", n=source.requests, kinds=", ".join(source.kinds))]
     if source.span_s:
         dates = f", {source.first} → {source.last}" if source.first else ""
