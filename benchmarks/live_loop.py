@@ -165,12 +165,10 @@ def record(vllm: Path, profile: Path | None, rounds: int, folder: Path) -> None:
             measure(vllm, folder, LEARNT[n], rounds, folder / f"learnt{n}-1.json", 0.0, repeats)
 
 
-def points(folder: Path, name: str, passes: int) -> list[Point]:
-    found = []
-    for turn in range(passes):
-        plain = folder / f"{name}-{turn}.json"
-        found += read(str(plain if plain.exists() else f"{plain}.gz")).points[:1]
-    return found
+def points(folder: Path, name: str, passes: int = 9) -> list[Point]:
+    """Of the first so many passes that there are."""
+    places = sorted(folder.glob(f"{name}-*.json*"))[:passes]
+    return [point for place in places for point in read(str(place)).points[:1]]
 
 
 def learnt(folder: Path, passes: int = LEARNT_PASSES) -> tuple[Calibration, list[Error]]:
@@ -185,10 +183,10 @@ def learnt(folder: Path, passes: int = LEARNT_PASSES) -> tuple[Calibration, list
 def judged(folder: Path) -> dict[str, Any]:
     """Everything measured and predicted, from the files of `record`."""
     own, _ = learnt(folder)
-    rows = [_row(load, folder, points(folder, f"held{n}", HELD_OUT_PASSES), own) for n, load in enumerate(HELD_OUT)]
+    rows = [_row(load, folder, points(folder, f"held{n}"), own) for n, load in enumerate(HELD_OUT)]
     paces = []
     for n in range(len(LEARNT)):
-        first, second = points(folder, f"learnt{n}", LEARNT_PASSES)
+        first, second = points(folder, f"learnt{n}")
         paces.append((second.tpot.mean_s or 0.0) / (first.tpot.mean_s or 1.0))
     return {
         "gpu": gpu(str(folder / "profile.toml")).name,

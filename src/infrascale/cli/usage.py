@@ -31,6 +31,7 @@ def usage(
     """What your own logs say about demand, as a workload file for plan. No user id is kept."""
     from dataclasses import asdict
 
+    from infrascale.locales import words
     from infrascale.usage import Reading, learn, workload_toml
     from infrascale.usage.plots import plots as drawn
     from infrascale.usage.screen import usage_lines
@@ -52,7 +53,7 @@ def usage(
     written = (write({"workload.toml": text}, out) if out else []) + (write(pictures, f"{plots}/") if plots else [])
     print(json.dumps(asdict(found), indent=2) if as_json else "\n".join(usage_lines(found, demand)))
     for path in written:
-        typer.echo(f"wrote {path}", err=True)
+        typer.echo(words().say("usage.wrote", path=path), err=True)
 
 
 class _bar:

@@ -25,7 +25,8 @@ def usage_lines(usage: Usage, form: str = "auto", w: Words | None = None) -> lis
         lines.append("  " + w.say("usage.left_out", n=count, why=w.say(f"usage.left_{code}")))
     for warned in source.warnings:
         lines += _wrapped(w.say(f"usage.warn_{warned.code}", **warned.values), "  ! ")
-    lines += ["", *_demand(w, usage), *_lengths(w, usage)]
+    told = _demand(w, usage)
+    lines += ["", *told, *_lengths(w, usage)] if told else _lengths(w, usage)
     if usage.users:
         lines += _users(w, usage.users)
     lines += [*_bursts(w, usage), *_profile(w, usage)]
@@ -63,8 +64,11 @@ def _lengths(w: Words, usage: Usage) -> list[str]:
         ("ttft", usage.ttft_s),
         ("duration", usage.duration_s),
     )
+    mean_alone = {"input", "output"} if any(one.code == "means" for one in usage.source.warnings) else set()
     for name, found in named:
-        if found:
+        if found and name in mean_alone:
+            lines.append(f"  {w.say(f'usage.{name}'):<22}{_short(w, found.mean):>8}" + 4 * f"{'–':>8}" + "   –")
+        elif found:
             numbers = (found.mean, found.p50, found.p90, found.p99, found.largest)
             spread = (
                 f"{w.number(found.log_mean, 2)} ± {w.number(found.log_sd or 0, 2)}"
