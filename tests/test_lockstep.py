@@ -15,6 +15,8 @@ from infrascale.work import Batch
 from infrascale.workload import Workload
 
 FRONT_S, APART_S, ROUNDS = 6e-3, 1e-3, 6
+#: Half a step under way, the queue's law as derived, a front end that keeps nobody.
+UNFITTED = {"burst_residual_step": 0.5, "burst_resync": 1.0, "burst_front": 0.0, "residual_step": 0.5}
 LOADS = [  # prompt, answer, clients, tokens a step
     (64, 48, 1, 512),
     (64, 48, 4, 512),
@@ -79,6 +81,21 @@ def test_answers_of_one_length_keep_step_as_in_the_scheduler(load, ahead):
     found = analytic(*load, ahead)
     assert found.tpot_s.mean_s == approx(tpot_s, rel=0.05)
     assert found.ttft_s.mean_s == approx(sum(ttft_s) / len(ttft_s), rel=0.25)
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+@pytest.mark.parametrize("load", [(384, 200, 8, 512), (480, 200, 24, 512), (128, 100, 16, 512), (1000, 200, 32, 8192)])
+def test_answers_that_differ_come_back_by_the_clock_of_steps(load, ahead):
+    """A prompt makes a step longer, not an answer's number of steps: others meet it as often as steps tell."""
+    isl, osl, clients, step_tokens = load
+    width = 0.25
+    ttft_s = simulated(*load, ahead, width)[1]
+    limits = Limits(max_num_seqs=1024, cached_seqs=1e5, step_tokens=step_tokens, unseen_steps=float(ahead))
+    host = Host(step_s=8e-3, seq_s=3e-4, request_s=FRONT_S, prompt_token_s=0.0)
+    asked = step_s, Workload(isl_tokens=isl, osl_tokens=osl), limits, host
+    waves = Waves(count=ROUNDS, length_spread=width)
+    found = closed_loop(*asked, UNFITTED, clients, Regime.BURST, waves)
+    assert found.ttft_s.mean_s == approx(sum(ttft_s) / len(ttft_s), rel=0.12)
 
 
 @pytest.mark.parametrize("load", [(128, 32, 6, 512), (256, 64, 10, 512), (1000, 200, 32, 8192), (500, 100, 100, 8192)])

@@ -27,14 +27,16 @@ from infrascale.work import Kind
 
 ENGINES = ("vllm", "sglang", "trtllm")
 #: Prior and its spread (log): step times from physics, the rest wide. A sequence: what transfers best to new models
-#: (6 µs ± 0.7: TPOT 10.8 / 8.7 %, 12 µs ± 0.3: 10.6 / 8.4, 20 µs: 10.4 / 8.2); smaller batches hardly show it.
+#: (6 µs ± 0.7: TPOT 10.8 / 8.7 %, 12 µs ± 0.3: 10.6 / 8.4, 20 µs: 10.4 / 8.2); smaller batches hardly show it. A
+#: request in the front end: between the 6 ms of open loops (`serving.queueing.FRONT_S`) and 30 ms; new models' TTFT
+#: 21.2 / 16.9 % with 30 ms ± 0.5, 19.5 / 14.1 with 15 ms ± 0.7, 19.7 / 13.9 with 10 ms ± 1.
 PRIORS: dict[str, tuple[float, float]] = {
     "vllm.step_s": (1.5e-3, 0.5), "vllm>=0.15.step_s": (0.8e-3, 0.5), "sglang.step_s": (1.2e-3, 0.5),
     "trtllm.step_s": (1.2e-3, 0.5), "vllm.seq_s": (2e-5, 0.3), "trtllm.seq_s": (2e-6, 0.3),
     "vllm<0.19.sorting": (30.0, 1.0), "trtllm<1.1.prompt_layer_s": (4e-4, 0.5),
-    "vllm.request_s": (0.03, 0.5), "sglang.request_s": (0.03, 0.5), "trtllm.request_s": (0.03, 0.5),
+    "vllm.request_s": (0.015, 0.7), "sglang.request_s": (0.015, 0.7), "trtllm.request_s": (0.015, 0.7),
     "vllm.prompt_token_s": (6e-6, 0.7), "sglang.prompt_token_s": (6e-6, 0.7), "trtllm.prompt_token_s": (6e-6, 0.7),
-    "burst_residual_step": (1.0, 0.5), "burst_resync": (1.0, 0.5), "burst_front": (0.3, 0.7),
+    "burst_residual_step": (0.5, 0.5), "burst_resync": (1.0, 0.5), "burst_front": (0.3, 0.7),
 }  # fmt: skip
 #: Sampling among the likeliest sorted the whole vocabulary for each sequence until vLLM 0.19; a factor of its time.
 SAMPLING = f"{Kind.ELEMENTWISE}/likeliest"
@@ -73,23 +75,30 @@ class Rows:
         tpot = decode + n["running"] * (1 - 0.5 / n["waves"]) / n["osl"] * extra
         front = self.of(values, "request_s") + self.of(values, "prompt_token_s") * n["isl"]
         own = front + n["chunks"] * mixed
-        others = np.minimum(1.0, n["running"] - 1)
-        held = extra + decode * np.minimum(1.0, n["isl"] / n["step_tokens"])
-        first_wave = (n["running"] - 1) / 2 * held
-        apart = n["spread"] * (n["osl"] - 1) * tpot
-        later = np.zeros_like(tpot)
-        for wave in range(1, int(n["waves"].max())):
-            busy = np.minimum(0.98, n["running"] * held / np.hypot(n["running"] * held, wave**0.5 * apart))
-            each = np.minimum(first_wave, held * busy / (2 * (1 - busy)))
-            later += np.where((n["spread"] > 0) & (wave < n["waves"]), each, 0.0)
-        first_wave = first_wave + values["burst_front"] * front * (n["running"] - 1) / 2
-        wait = (first_wave + values["burst_resync"] * later) / n["waves"]
-        wait = wait + (1 - 1 / n["waves"]) * (n["waited"] * decode + n["beside"] / 2 * extra)
-        ttft = own + values["burst_residual_step"] * decode * others + wait
+        wait = self._waits(values, decode, extra) + values["burst_front"] * front * (n["running"] - 1) / 2 / n["waves"]
+        ttft = own + wait + (1 - 1 / n["waves"]) * (n["waited"] * decode + n["beside"] / 2 * extra)
         apart = kernels[2::3] + self.of(values, "step_s") + self.of(values, "seq_s") * n["prompts"] / n["ranks"]
         first = self._prompts_first(values, decode, n["apart_each"] * apart)
         apart = n["prompts_first"] > 0
         return np.where(apart, first[0], tpot), np.where(apart, first[1], ttft)
+
+    def _waits(self, values: Mapping[str, float], decode: Floats, extra: Floats) -> Floats:
+        """`serving.steady_state.burst_wait_s`."""
+        n = self.numbers
+        others, part = n["running"] - 1, n["isl"] / n["step_tokens"]
+        held = extra + decode * np.minimum(1.0, part)
+        shared = np.minimum(others, n["step_tokens"] // n["isl"])
+        first_wave = others / 2 * held + np.maximum(0.0, shared - 1) / 2 * extra
+        steps_met = values["burst_residual_step"] + n["unseen"]
+        under_way = steps_met * decode * np.minimum(1.0, others)
+        met = np.zeros_like(decode)
+        for wave in range(1, int(n["waves"].max())):
+            a_step = others / np.hypot(n["running"] * part, wave**0.5 * n["spread"] * n["osl"])
+            busy = np.minimum(0.98, a_step * part)
+            queued = np.minimum(others / 2 * held, held * busy / (2 * (1 - busy)))
+            each = queued + (steps_met + 0.5) * a_step * extra
+            met += np.where((n["spread"] > 0) & (wave < n["waves"]), each, 0.0)
+        return (first_wave + values["burst_resync"] * met + (n["waves"] - 1) * under_way) / n["waves"]
 
     def _prompts_first(self, values: Mapping[str, float], decode: Floats, each: Floats) -> tuple[Floats, Floats]:
         """`serving.steady_state.prompts_first_s`."""
@@ -104,7 +113,8 @@ class Rows:
             ahead += np.where(wave < n["waves"], found, 0.0) / n["waves"]
         together = np.where(others > 0, 2 * ahead / np.maximum(others, 1e-12), 1.0)
         tpot = decode + (others - ahead) * each / n["osl"]
-        under_way = values["burst_residual_step"] * decode * np.minimum(1.0, others) * (1 - together)
+        steps_met = values["burst_residual_step"] + n["unseen"]
+        under_way = steps_met * decode * np.minimum(1.0, others) * (1 - together)
         own = self.of(values, "request_s") + self.of(values, "prompt_token_s") * n["isl"] + each
         admitted = (1 - together) * (n["waited"] * decode + n["beside"] * each)
         return tpot, own + under_way + admitted + ahead * each
@@ -143,6 +153,7 @@ def rows_of(measured: Sequence[Row], curves: Efficiency) -> Rows:
                 "isl": found.workload.isl_tokens,
                 "osl": found.workload.osl_tokens,
                 "step_tokens": limits.step_tokens,
+                "unseen": limits.unseen_steps,
                 "eager_layers": found.deployment.model.layers / found.deployment.shard.pp if eager else 0.0,
                 "waves": found.waves.count,
                 "spread": found.waves.length_spread,

@@ -14,7 +14,7 @@ from infrascale.deployment import StepTimer
 from infrascale.hardware import Host
 from infrascale.serving.lockstep import spread_of
 from infrascale.serving.performance import Spread
-from infrascale.serving.steady_state import Limits, Waves, held_s, later_waits, steps, tpot_s
+from infrascale.serving.steady_state import Limits, Waves, held_s, later_waits, steps
 from infrascale.workload import Workload
 
 #: Points of each wave, and the golden ratio, by which places in a step are spread evenly beside them.
@@ -32,14 +32,14 @@ def burst_spread(
     mean_s: float,
 ) -> Spread:
     found, others = steps(timer, workload, limits, running), max(0.0, running - 1)
-    token_s = tpot_s(found, workload, running * (1 - 0.5 / waves.count))
     front_s = host.request_s + host.prompt_token_s * workload.isl_tokens
     under_way_s = found.decode_s * min(1.0, others)
-    own_s = front_s + found.prompt_s + laws["burst_residual_step"] * under_way_s
+    alone_s = front_s + found.prompt_s
+    own_s = alone_s + (laws["burst_residual_step"] + limits.unseen_steps) * under_way_s
     ramp_s = others * (held_s(found, workload, limits) + laws["burst_front"] * front_s)
     shares = [(k + 0.5) / POINTS for k in range(POINTS)]
-    values = [(own_s + share * ramp_s, 1.0) for share in shares]
-    for busy, wait_s in later_waits(found, workload, limits, running, token_s, waves):
+    values = [(alone_s + share * ramp_s, 1.0) for share in shares]
+    for busy, wait_s in later_waits(found, workload, limits, laws, running, waves):
         for k, share in enumerate(shares):
             waited = 1 - share < busy
             queued_s = -log((1 - share) / busy) * laws["burst_resync"] * wait_s / busy if waited else 0.0

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from math import ceil, floor, hypot
+from math import ceil, exp, floor, hypot
 
 from infrascale.deployment import Deployment, StepTimer, requests_that_fit
 from infrascale.hardware import Host
@@ -24,6 +24,9 @@ from infrascale.serving.lockstep import Groups
 from infrascale.serving.performance import Performance, Saturated, Spread
 from infrascale.work import Batch
 from infrascale.workload import Workload
+
+#: The release since which an engine composes a step while the one before it runs.
+AHEAD_SINCE = {"vllm": (0, 14), "sglang": (0, 4), "trtllm": (1,)}
 
 
 class Regime(StrEnum):
@@ -84,14 +87,16 @@ def steps_until_seen(deployment: Deployment) -> float:
     """Whole steps that pass before a new request is in one, after the step under way.
 
     With async scheduling step k + 1 is composed while k runs, so who arrives during k enters k + 2.
-    Source: vLLM 0.14.0 (2026-01-17) turns it on by default, not for pipelines; before, the next step is free. Never on
-    a CPU (vllm/platforms/cpu.py of 0.32: "async scheduling is not required on CPU").
+    Source: vLLM 0.14.0 (2026-01-17) turns it on by default, not for pipelines; SGLang 0.4 (its pull request 2067) and
+    TensorRT-LLM's PyTorch runtime, the default from 1.0 on (4174), did before. Where it is off, the next step is free.
+    Never on a CPU (vllm/platforms/cpu.py of 0.32: "async scheduling is not required on CPU").
     """
     engine = deployment.engine
     if deployment.gpu.form_factor == "cpu":
         return 0.0
     release = release_of(engine.version) if engine.version else ()
-    return 1.0 if engine.name == "vllm" and (not release or release >= (0, 14)) else 0.0
+    since = AHEAD_SINCE.get(engine.name)
+    return 1.0 if since and (not release or release >= since) else 0.0
 
 
 def decode_batch(running: float, workload: Workload) -> Batch:
@@ -192,9 +197,9 @@ def closed_loop(
         token_s, first_s = prompts_first_s(timer, workload, limits, host, laws, running, waves)
     elif regime is Regime.BURST:
         token_s = tpot_s(found, workload, running * (1 - 0.5 / waves.count))
-        alone_s = _own_s(found, workload, host) + laws["burst_residual_step"] * found.decode_s * min(1.0, running - 1)
+        alone_s = _own_s(found, workload, host)
         alone_s += laws["burst_front"] * _host_s(workload, host) * max(0.0, running - 1) / 2 / waves.count
-        first_s = alone_s + burst_wait_s(found, workload, limits, laws, running, token_s, waves)
+        first_s = alone_s + burst_wait_s(found, workload, limits, laws, running, waves)
         steps_waited, together = admission(limits, workload, running)
         first_s += (1 - 1 / waves.count) * (steps_waited * found.decode_s + together / 2 * found.extra_s)
     else:
@@ -266,24 +271,21 @@ def first_token_s(
 
 
 def burst_wait_s(
-    found: Steps,
-    workload: Workload,
-    limits: Limits,
-    laws: dict[str, float],
-    running: float,
-    token_s: float,
-    waves: Waves,
+    found: Steps, workload: Workload, limits: Limits, laws: dict[str, float], running: float, waves: Waves
 ) -> float:
-    """Mean wait for the prompts ahead, over the waves of a benchmark [s].
+    """Mean wait until the step of one's own prompt, over the waves of a benchmark [s].
 
-        wave 0: all at once: (b − 1) / 2 · φ, φ the time a prompt holds the prefill queue
-        wave k: spread over w_k = √((b·φ)² + k·(spread·decoding)²): ρ·φ / 2(1 − ρ), ρ = b·φ / w_k
-
-    Outputs of one length keep the order and the gaps of wave 0, so its followers find the queue empty.
+    wave 0: all at once: (b − 1) / 2 · φ, φ the time a prompt holds the prefill queue; a prompt ends with its step,
+            so of g that share one each waits for (g − 1) / 2 more
+    wave k: the steps under way and already scheduled, and the prompts met (`later_waits`)
     """
     first_wave_s = max(0.0, running - 1) / 2 * held_s(found, workload, limits)
-    later_s = sum(wait_s for _, wait_s in later_waits(found, workload, limits, running, token_s, waves))
-    return (first_wave_s + laws["burst_resync"] * later_s) / waves.count
+    shared = min(max(0.0, running - 1), float(limits.step_tokens // max(1.0, workload.new_tokens)))
+    first_wave_s += max(0.0, shared - 1) / 2 * found.extra_s
+    steps_met = laws["burst_residual_step"] + limits.unseen_steps
+    under_way_s = steps_met * found.decode_s * min(1.0, running - 1)
+    met_s = sum(wait_s for _, wait_s in later_waits(found, workload, limits, laws, running, waves))
+    return (first_wave_s + laws["burst_resync"] * met_s + (waves.count - 1) * under_way_s) / waves.count
 
 
 def held_s(found: Steps, workload: Workload, limits: Limits) -> float:
@@ -292,17 +294,30 @@ def held_s(found: Steps, workload: Workload, limits: Limits) -> float:
 
 
 def later_waits(
-    found: Steps, workload: Workload, limits: Limits, running: float, token_s: float, waves: Waves
+    found: Steps, workload: Workload, limits: Limits, laws: dict[str, float], running: float, waves: Waves
 ) -> list[tuple[float, float]]:
-    """Of each wave after the first: the chance that the prefill queue is busy, and the mean wait in it [s]."""
-    each_s = held_s(found, workload, limits)
-    if waves.length_spread <= 0 or each_s <= 0:
+    """Of each wave after the first: the chance to meet other prompts, and what they add to the wait on average [s].
+
+    The clock of a wave is the step, not the second: answers grow by one token a step, however many prompts make it
+    longer. With f steps to read a prompt, b prompts come back over w_k = √((b·f)² + k·(spread·osl)²) steps, λ_k =
+    (b − 1) / w_k a step. Each meets a queue of utilisation ρ = λ_k·f, and λ_k prompts in each step that it waits for
+    (r, and those already scheduled) and in its own (of which the half before it is in the queue's law):
+
+        φ·ρ / 2(1 − ρ) + (r + scheduled + 1/2) · λ_k · extra
+
+    Outputs of one length keep the order and the gaps of wave 0, so its followers find the queue empty.
+    """
+    if waves.length_spread <= 0 or running <= 1:
         return [(0.0, 0.0)] * (int(waves.count) - 1)
-    most_s, waits = max(0.0, running - 1) / 2 * each_s, []
-    apart_s = waves.length_spread * max(0.0, workload.osl_tokens - 1) * token_s
+    each_s, part = held_s(found, workload, limits), workload.new_tokens / limits.step_tokens
+    most_s, waits = (running - 1) / 2 * each_s, []
+    steps_met = laws["burst_residual_step"] + limits.unseen_steps + 0.5
     for wave in range(1, int(waves.count)):
-        busy = min(0.98, running * each_s / hypot(running * each_s, wave**0.5 * apart_s))
-        waits.append((busy, min(most_s, each_s * busy / (2 * (1 - busy)))))
+        a_step = (running - 1) / hypot(running * part, wave**0.5 * waves.length_spread * workload.osl_tokens)
+        busy = min(0.98, a_step * part)
+        queued_s = min(most_s, each_s * busy / (2 * (1 - busy)))
+        alone = (1 - busy) * exp(-steps_met * a_step)
+        waits.append((1 - alone, queued_s + steps_met * a_step * found.extra_s))
     return waits
 
 
@@ -341,10 +356,11 @@ def prompts_first_s(
     all come back together: every wave is the first. Of the b − 1 others' prompts, those read before one's own, n, hold
     up the first token and the rest the answer:
 
-        tpot = t_dec + (b − 1 − n) · φ / osl        ttft = host + φ + (1 − o)·r·t_dec + n·φ
+        tpot = t_dec + (b − 1 − n) · φ / osl        ttft = host + φ + (1 − o)·(r + u)·t_dec + n·φ
 
     Wave k is spread over w_k = √k·spread·answer. Prompts that come faster than they are read, b·φ > w_k, pile up to
-    (b − w_k/φ) / 2; slower ones wait as before a single server. o: the share of n in (b − 1) / 2.
+    (b − w_k/φ) / 2; slower ones wait as before a single server. o: the share of n in (b − 1) / 2;
+    u: steps already scheduled when a prompt comes.
     """
     batches = step_batches(workload, limits, running)
     decode_s, each_s = timer(batches.decode), batches.apart_each * timer(batches.apart)
@@ -354,7 +370,8 @@ def prompts_first_s(
     ahead = sum(prompts_ahead(running, width) for width in apart) / count
     together = 2 * ahead / others if others else 1.0
     token_s = decode_s + (others - ahead) * each_s / max(1.0, workload.osl_tokens)
-    under_way_s = laws["burst_residual_step"] * decode_s * min(1.0, running - 1) * (1 - together)
+    steps_met = laws["burst_residual_step"] + limits.unseen_steps
+    under_way_s = steps_met * decode_s * min(1.0, running - 1) * (1 - together)
     waited, beside = admission(limits, workload, running)
     admitted_s = (1 - together) * (waited * decode_s + beside * each_s)
     return token_s, _host_s(workload, host) + each_s + under_way_s + admitted_s + ahead * each_s
