@@ -180,7 +180,8 @@ class Host:
     block tables are rebuilt in Python. `layer_s`: to launch a layer's kernels one by one, where no CUDA graph does; a
     step takes at least so long for each layer. `prompt_layer_s`: the same for steps that carry prompts, where graphs
     cover decoding only. Attention-data-parallel ranks schedule their own sequences side by side,
-    but for an engine that `gathers` all answers in one of them (TensorRT-LLM's PyExecutor).
+    but for an engine that `gathers` all answers in one of them (TensorRT-LLM's PyExecutor). `handover_s`: to pass a
+    request from the pool that read its prompt to the one that answers, beside moving the cache: routers, connections.
     """
 
     step_s: float = 0.0015
@@ -191,6 +192,7 @@ class Host:
     token_s: float = 0.0
     layer_s: float = 0.0
     prompt_layer_s: float = 0.0
+    handover_s: float = 0.0
     gathers: bool = False
 
     def launches_s(self, batch: Batch, layers: float) -> float:

@@ -5,7 +5,7 @@ Idea: no prompt interrupts decoding, so TPOT is a plain decode step at each engi
 the prefill pool's queue, the prompt alone, and the first decode step after its cache has moved.
 
     tpot = t_dec(b)             b = in flight / decode engines
-    ttft = 2 · host + prompt + wait + moving the cache + 3/2 · t_dec(b)     (both engines' front ends; a step under way)
+    ttft = 2 · host + handover + prompt + wait + moving the cache + 3/2 · t_dec(b)   (both front ends; a step under way)
 
 Assumes mean lengths and that requests spread evenly over engines.
 """
@@ -77,7 +77,7 @@ def disaggregated(
         token_s = decode.timer(decode_batch(decoding / decode.engines, workload))
         answer_s = max(0.0, workload.osl_tokens - 1) * token_s
         prompt_s = alone_prompt_s + busy * (full_s - alone_prompt_s)
-        front_s = 2 * host.request_s + host.prompt_token_s * workload.isl_tokens
+        front_s = 2 * host.request_s + host.handover_s + host.prompt_token_s * workload.isl_tokens
         alone_s = front_s + prompt_s + moving_s + 1.5 * token_s
         wait_s = max(in_flight * each_s - alone_s - answer_s, first_wave_s, (in_flight / room - 1) * answer_s)
         e2e_s = alone_s + wait_s + answer_s
