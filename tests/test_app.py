@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -351,3 +352,16 @@ def test_bad_input_in_any_field_is_said_beside_it_and_leaves_no_answer_standing(
             assert not standing, f"{key} = {bad!r} left an answer standing"
         app.text_input(key=key).set_value(good).run()
         assert not app.exception and not app.error and app.success
+
+
+def test_work_that_breaks_off_is_said_and_not_offered_again_in_silence():
+    from infrascale.app.jobs import Job
+
+    def breaks(tell):
+        tell(1, 2)
+        raise ValueError("no such thing")
+
+    job = Job("any", breaks)
+    while job.running:
+        time.sleep(0.01)
+    assert job.result is None and "no such thing" in job.error.why and job.error.fix

@@ -61,8 +61,13 @@ def _named(field: str = "name", **more: Any) -> dict[str, Any]:
 
 
 def _by_name(room: int) -> dict[str, Any]:
-    """The rows one below the other in the order given, with so much room for their names."""
-    return _named(sort=None, title=None, axis={"labelLimit": room})
+    """The rows one below the other in the order given, with so much room for their names, less on a phone."""
+    return _named(sort=None, title=None, axis={"labelLimit": _most(room, "max(100, 0.3 * windowSize()[0])")})
+
+
+def _most(pixels: int, allowed: str) -> dict[str, str]:
+    """So many pixels, or what the window allows."""
+    return {"expr": f"min({pixels}, {allowed})"}
 
 
 def _told(*numbers: str) -> list[dict[str, Any]]:
@@ -86,7 +91,12 @@ def bars(rows: Rows, title: str) -> Chart:
 def stack(rows: Rows, unit: str) -> Chart:
     """`value` of each `name`, side by side in the order of `place`."""
     names = [row["name"] for row in rows]
-    legend = {"orient": "bottom", "columns": 2, "labelLimit": 240, "symbolType": "square"}
+    legend = {
+        "orient": "bottom",
+        "columns": 2,
+        "labelLimit": _most(240, "0.34 * windowSize()[0]"),
+        "symbolType": "square",
+    }
     parts = _view(
         rows, "bar", {"stroke": "white", "size": 26},
         x=_of("value", title=unit, stack="zero"),
@@ -159,7 +169,11 @@ def lines(
     """`y` over `x`, one line for each `name`, told apart by dashes too; the promise dashed, `marks` named moments."""
     names = list(dict.fromkeys(row["name"] for row in rows))
     colours, dashes = [BLUE, ORANGE, GREY][: len(names)], [[1, 0], [6, 3], [2, 2]][: len(names)]
-    legend = {"orient": "bottom", "columns": 1, "labelLimit": 420} if len(names) > 1 else None
+    legend = (
+        {"orient": "bottom", "columns": 1, "labelLimit": _most(420, "0.6 * windowSize()[0]")}
+        if len(names) > 1
+        else None
+    )
     scale = {"type": "log"} if log else {"type": "linear", "domain": [0, 1]} if percent else {"type": "linear"}
     axis = {"format": "%"} if percent else {"tickCount": 5} if log else {}
     layers = [

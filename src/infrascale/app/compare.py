@@ -231,7 +231,8 @@ def _answer(w: Words, side: Side) -> dict[str, tuple[str, float | None]]:
             "costs.electricity", "costs.carbon")  # fmt: skip
     if best is None or option is None:
         return {
-            w.say(key): (w.say("calibration.infeasible") if not place else "–", None) for place, key in enumerate(keys)
+            w.titled(key): (w.say("calibration.infeasible") if not place else "–", None)
+            for place, key in enumerate(keys)
         }
     ends = "–"
     if sure:
@@ -249,7 +250,7 @@ def _answer(w: Words, side: Side) -> dict[str, tuple[str, float | None]]:
         (f"{between(w, foot.kwh)} kWh", sum(foot.kwh)),
         (f"{between(w, foot.kg_co2e)} kg CO₂e", sum(foot.kg_co2e)),
     )
-    return dict(zip(map(w.say, keys), values, strict=True))
+    return dict(zip(map(w.titled, keys), values, strict=True))
 
 
 def _gpus(w: Words, names: list[str], sides: tuple[Side, Side]) -> None:

@@ -6,6 +6,7 @@ for every session. As many run at once as there are cores; the others wait for t
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import OrderedDict
 from collections.abc import Callable
@@ -67,6 +68,11 @@ class Job:
             pass
         except InfraScaleError as error:
             self.error = error
+        except Exception as error:  # a thread's end is silent: without this the page would offer its button again
+            logging.getLogger(__name__).exception("work beside the page broke off")
+            self.error = InfraScaleError(
+                "the computation broke off", why=f"{type(error).__name__}: {error}"[:300], fix="please report it"
+            )
 
 
 def answer(

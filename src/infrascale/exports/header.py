@@ -24,8 +24,8 @@ def header(serving: Serving, *, in_cluster: bool = False) -> Iterator[str]:
         "spare": w.quantity(best.spare_replicas, "replicas"),
         "requests": f"{serving.requests_per_replica * best.replicas:.0f}",
         "isl": f"{scenario.workload.isl_tokens:.0f}", "osl": f"{scenario.workload.osl_tokens:.0f}",
-        "speed": f"{scenario.promise.token_per_s:g}", "ttft": f"{scenario.promise.ttft_s:g}",
-        "found_speed": f"{found.token_per_s_per_request:.1f}", "found_ttft": f"{found.ttft_s.mean_s:.2f}",
+        "speed": w.typed(scenario.promise.token_per_s), "ttft": w.typed(scenario.promise.ttft_s),
+        "found_speed": w.number(found.token_per_s_per_request, 1), "found_ttft": w.number(found.ttft_s.mean_s, 2),
         "command": serving.command, "share": f"{scenario.workload.prefix_hit_fraction:.0%}".rstrip("%"),
     }  # fmt: skip
     keys = ["plan", "cut"] + ["spare"] * bool(best.spare_replicas) + ["serves", "promise"]
