@@ -110,7 +110,7 @@ def most_requests(judge: Judge, batch: int) -> float:
 def solve(judge: Judge) -> Candidate | Rejection:
     """The cheapest N and B of one deployment, with its limits; or why it has none."""
     found = cheapest(judge)
-    return candidate_of(judge, found) if found else rejection(judge)
+    return candidate_of(judge, roomier(judge, found)) if found else rejection(judge)
 
 
 def cheapest(judge: Judge) -> Found | None:
@@ -155,6 +155,23 @@ def gpus_below(judge: Judge, most: int | None) -> int | None:
     found = cheapest(judge)
     gpus = (found.replicas + spare) * size if found else None
     return gpus if gpus is not None and (most is None or gpus < most) else None
+
+
+def roomier(judge: Judge, found: Found) -> Found:
+    """The same replicas with the largest power of two that can be full within the promise, or the next above it.
+
+    They hold the same requests; more users, or a busy hour, find places where a batch just large enough has none.
+    """
+    if judge.scenario.promise.is_of_shares:
+        return found
+    batch = max((one for one in candidates(judge, held_batches(judge)) if one & (one - 1) == 0), default=found.batch)
+    if batch <= found.batch:
+        return found
+    outcome = judge.outcome(found.replicas, batch)
+    broken = judge.outcome(found.replicas - 1, batch).load * batch if found.replicas > 1 else judge.beyond(batch)
+    bracket = (outcome.load * batch, max(outcome.load * batch, broken))
+    roomy = Found(replicas=found.replicas, batch=batch, outcome=outcome, bracket=bracket)
+    return roomy if outcome.keeps else found
 
 
 def fewer_never(judge: Judge, batch: int, replicas: int) -> bool:
