@@ -152,9 +152,7 @@ class Judge:
     @property
     def alone(self) -> Performance:
         """A replica that has hardly anything to do, and a place for all who come."""
-        engine = self.deployment.engine
-        places = engine.max_num_seqs * self.deployment.shard.dp
-        return self.performance(self.least, places if self.never_queues else 1)
+        return self.performance(self.least, self._places if self.never_queues else 1)
 
     def _limits(self, batch: float) -> Limits:
         step_tokens = self.deployment.engine.max_num_batched_tokens * self.deployment.shard.dp
@@ -191,10 +189,10 @@ class Judge:
 
     def _mean(self, requests: float, batch: float) -> Performance:
         """The same in the mean: what ties loads to rates, by Little's law."""
-        key = (max(1.0, requests), batch)
+        key = (max(1.0, requests), batch if requests > batch else self._places)
         found = self.tables.means.get(key)
         if found is None:
-            limits, host = self._limits(batch), self.timer.host
+            limits, host = self._limits(key[1]), self.timer.host
             found = self.tables.means[key] = closed_loop(
                 self._step_s, self.scenario.workload, limits, host, self._laws, key[0], Regime.STEADY
             )
@@ -264,14 +262,30 @@ class Judge:
         demand = self.scenario.demand
         if demand.in_flight_requests is not None:
             return demand.in_flight_requests * (1 + self.scenario.headroom_fraction) / replicas
+        if demand.request_per_s is not None:
+            batch = self._places  # none waits for a place, so the batch does not count
+        key = (replicas, batch)
+        if key not in self._loads:
+            self._loads[key] = self._load(replicas, batch, most or max(2.0, 2 * self.beyond(batch)))
+        return self._loads[key]
+
+    def _load(self, replicas: float, batch: float, most: float) -> float:
+        """Found on what is lacking of the rate, 1 − N · throughput / demand: nearly straight."""
         alone = self.replicas_for(self.least, batch) / replicas
         if alone <= 1:
             return alone * self.least
-        most = most or max(2.0, 2 * self.beyond(batch))
         if self.replicas_for(most, batch) > replicas:
             return most
-        low, high = crossing(lambda requests: self.replicas_for(requests, batch) / replicas - 1, self.least, most)
+        low, high = crossing(lambda requests: 1 - replicas / self.replicas_for(requests, batch), self.least, most)
         return (low + high) / 2
+
+    @cached_property
+    def _loads(self) -> dict[tuple[float, float], float]:
+        return {}
+
+    @property
+    def _places(self) -> int:
+        return self.deployment.engine.max_num_seqs * self.deployment.shard.dp
 
     def outcome(self, replicas: float, batch: float, most: float | None = None) -> Outcome:
         promise = self.scenario.promise
@@ -322,21 +336,33 @@ def crossing(
 ) -> tuple[float, float]:
     """Where a falling function passes zero: the last point found with f ≥ 0 and the first with f < 0.
 
-    Regula falsi with the Illinois rule, halving when it stalls. f(low) ≥ 0 is given.
+    Regula falsi by Anderson and Björck (BIT 13, 1973): an end that stays counts for less, by how much the other one's
+    value fell. Halving when three turns did not halve the bracket, and beside an infinite value. f(low) ≥ 0 is given.
     """
     at_low, at_high = falls(low), falls(high)
     if at_high >= 0:
         return high, high
+    stayed, width = 0, high - low
     for turn in range(200):
         if enough(low, high):
             break
-        share = 0.5 if turn % 3 == 2 or at_high == -inf else at_low / (at_low - at_high)
+        share = 0.5 if at_high == -inf else at_low / (at_low - at_high)
+        if turn % 3 == 2:
+            share, width = (0.5 if high - low > width / 2 else share), high - low
         middle = low + (high - low) * min(max(share, 1e-10), 1 - 1e-10)
         if not low < middle < high:
             break
         at_middle = falls(middle)
         if at_middle >= 0:
-            low, at_low, at_high = middle, at_middle, at_high / 2
+            at_high *= _lessened(at_middle, at_low) if stayed > 0 else 1.0
+            low, at_low, stayed = middle, at_middle, 1
         else:
-            high, at_high, at_low = middle, at_middle, at_low / 2
+            at_low *= _lessened(at_middle, at_high) if stayed < 0 else 1.0
+            high, at_high, stayed = middle, at_middle, -1
     return low, high
+
+
+def _lessened(now: float, before: float) -> float:
+    """How much less the end that stayed twice counts, when the other end's value went from `before` to `now`."""
+    kept = 1 - now / before if before and -inf < now else 0.0
+    return kept if kept > 0 else 0.5
