@@ -427,3 +427,58 @@ def test_every_decision_is_a_screen_in_both_languages(language, fleet_toml):
     assert ("200,000" in text) == (language == "en") and ("200\u202f000" in text) == (language == "fr")
     english = {"served", "server", "order", "draws", "rows", "bought"}
     assert bool(english & set(text.replace(",", " ").split())) == (language == "en")
+
+
+def test_the_cheapest_whole_cover_is_what_trying_everything_finds():
+    from infrascale.planning.covering import cover
+
+    rng = random.Random(1)
+    for _ in range(40):
+        serves = [rng.randint(1, 6) for _ in range(rng.randint(1, 3))]
+        prices = [rng.uniform(0, 3) for _ in serves]
+        demand, spares = rng.randint(1, 15), rng.randint(0, 2)
+
+        def kept(counts, serves=serves, demand=demand, spares=spares):
+            strongest = max((one for one, n in zip(serves, counts, strict=True) if n), default=0)
+            return sum(one * n for one, n in zip(serves, counts, strict=True)) - spares * strongest >= demand
+
+        def cost(counts, prices=prices):
+            return sum(price * n for price, n in zip(prices, counts, strict=True))
+
+        tried = itertools.product(range(30 // min(serves) + 4), repeat=len(serves))
+        least, counts = cover(serves, demand, spares).cheapest(prices)
+        assert least == pytest.approx(min(cost(one) for one in tried if kept(one)))
+        assert kept(counts) and cost(counts) == pytest.approx(least)
+
+
+def test_a_cover_of_broken_numbers_never_costs_more_than_the_true_one():
+    from infrascale.planning.covering import cover
+
+    rng = random.Random(2)
+    for _ in range(60):
+        serves = [rng.uniform(1, 6) for _ in range(2)]
+        demand, spares = rng.uniform(5, 15), rng.randint(0, 1)
+        least, _ = cover(serves, demand, spares).cheapest([1.0, 1.5])
+        true = min(
+            a + 1.5 * b
+            for a in range(25)
+            for b in range(25)
+            if a * serves[0]
+            + b * serves[1]
+            - spares * max([0] * (not a) + [serves[0]] * (a > 0) + [serves[1]] * (b > 0))
+            >= demand
+        )
+        assert true - 1.5 <= least <= true + 1e-9
+
+
+def test_no_inventory_serves_more_than_its_ceiling():
+    from infrascale.planning.ceiling import highest_scale
+
+    rng, tight = random.Random(3), 0
+    for _ in range(10):
+        problem = random_problem(rng)
+        found = most_served(problem)
+        ceiling = highest_scale(problem, 2 * found.scale + 1)
+        assert found.scale <= ceiling * (1 + 1e-6)
+        tight += ceiling <= found.scale * 1.01 + 1e-6
+    assert tight >= 2

@@ -129,12 +129,15 @@ def cheapest(problem: Problem) -> Solution | None:
 
 def most_served(problem: Problem) -> Solution:
     """The largest equal share of every demand that the servers owned can serve, nothing bought; to a thousandth."""
+    from infrascale.planning.ceiling import highest_scale
+
     owned = replace(problem, servers=tuple(replace(s, most=s.owned) for s in problem.servers))
     most = MOST_SCALE
     for _ in range(SCALE_BOUNDS):
         relaxed = _Programme(owned, most_scale=most, whole=False)
         relaxed.minimise([(-1.0, relaxed.scale)])
         most = min(most, relaxed.solution().scale * (1 + SCALE_GAP))
+    most = highest_scale(owned, most)
     programme = _Programme(owned, most_scale=most)
     programme.minimise([(-1.0, programme.scale)])
     return programme.solution()
@@ -164,7 +167,7 @@ def undominated(problem: Problem) -> tuple[Way, ...]:
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """HiGHS greets on the C library's standard output before it can be told not to, which would spoil JSON."""
     kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
@@ -198,7 +201,7 @@ class _Programme:
                 "a fleet needs HiGHS", why="it is not installed", fix="pip install 'infrascale[fleet]'"
             ) from None
         self.problem, self._highs = problem, highspy
-        with _silent():
+        with silent():
             self.solver: Any = highspy.Highs()
         options = {
             "output_flag": False,
