@@ -18,7 +18,7 @@ from infrascale.parsing.efficiencies import efficiency  # noqa: E402
 from infrascale.parsing.gpus import gpu  # noqa: E402
 from infrascale.parsing.measurements import asked  # noqa: E402
 from infrascale.parsing.models import model  # noqa: E402
-from infrascale.parsing.sampling import samples_likeliest  # noqa: E402
+from infrascale.parsing.sampling import asks_for_one_token, samples_likeliest  # noqa: E402
 from infrascale.work import Batch, Shard  # noqa: E402
 
 BATCHES = [row for row in shipped_rows()["argonne_llm_inference_bench"] if row["e2e_mean_s"] and row["osl"]]
@@ -132,6 +132,14 @@ def test_a_vocabulary_is_sorted_where_the_model_keeps_the_likeliest_and_the_rele
     sample = next(w for w in found.work(Batch(decode_seqs=64), Shard(), plain) if w.name == "sample")
     slow, quick = (efficiency().curve(sample.kind, sample.format, gpu("h100-sxm"), names) for names in (early, late))
     assert (slow.seconds(sample, gpu("h100-sxm")) > 5 * quick.seconds(sample, gpu("h100-sxm"))) is kept
+
+
+def test_nothing_is_sorted_for_a_client_that_wants_the_likeliest_token():
+    assert asks_for_one_token("family=inferencex; x") and not asks_for_one_token("family=nvidia-gap-analysis; x")
+    row = {"model": "Qwen3-32B", "gpu": "H100", "engine": "vllm", "engine_version": "0.12.0", "tp": "2", "isl": "1024",
+           "osl": "1024", "concurrency": "64", "load_kind": "closed"}  # fmt: skip
+    own, greedy = (asked({**row, "notes": notes}) for notes in ("", "sharegpt (LMBenchmark)"))
+    assert own.deployment.model.samples_likeliest and not greedy.deployment.model.samples_likeliest
 
 
 def test_models_before_instruction_tuning_keep_all_tokens():

@@ -213,6 +213,18 @@ def test_shards_of_the_cut_matrices_sum_to_the_whole(block, tp, tokens):
         assert part.flop * (ways if linear.cut else 1) == approx(whole.flop)
 
 
+@pytest.mark.parametrize(
+    ("name", "tp", "sums"), [("minimax-m2.5", 1, 0), ("minimax-m2.5", 4, 62), ("Qwen/Qwen3-32B", 4, 0)]
+)
+def test_a_norm_as_wide_as_all_heads_is_summed_over_the_gpus_that_share_them(name, tp, sums):
+    found = model(name)
+    formats = numerics(found.native, {"bf16": 1e15, "fp8": 2e15}, 2.0)
+    works = found.work(Batch(decode_seqs=8, context_tokens=8000), Shard(tp=tp), formats)
+    added = [work for work in works if work.name == "norm_all_reduce"]
+    assert sum(work.count for work in added) == sums  # one a layer
+    assert all(work.message.message_bytes == 8 * 2 * 4 for work in added)  # two fp32 a token
+
+
 @given(block=BLOCKS, ep=st.sampled_from((2, 4, 8)), tokens=st.integers(1, 4096))
 @quick
 def test_expert_ranks_sum_to_the_whole(block, ep, tokens):

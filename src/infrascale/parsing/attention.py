@@ -40,12 +40,11 @@ def norms(reader: Reader, family: Family) -> int:
     return vectors * reader.size(*HIDDEN) * (2 if family.norm_bias else 1)
 
 
-def _qk_norm(family: Family, reader: Reader, heads: int, kv: int, dim: int) -> int:
+def _norms_queries(family: Family, reader: Reader) -> str:
+    """How queries and keys are normed: "" not, "head" each head alone, "full" as wide as all heads."""
     if not reader.flag("use_qk_norm", "qk_layernorm", default=bool(family.qk_norm)):
-        return 0
-    if family.qk_norm == "full" or reader.find("qk_norm_type") == "per_layer":
-        return (heads + kv) * dim
-    return 2 * dim
+        return ""
+    return "full" if family.qk_norm == "full" or reader.find("qk_norm_type") == "per_layer" else "head"
 
 
 def attention(reader: Reader, family: Family, window: int | None, *, extra_norms: int = 0) -> Gqa | Mla:
@@ -66,11 +65,13 @@ def grouped_attention(reader: Reader, family: Family, window: int | None, *, ext
     output_bias = asked if family.output_bias is None or "attention_out_bias" in reader else family.output_bias
     sinks = heads if family.sinks else 0
     gated = reader.flag("attn_output_gate", default=family.attention_gate)
+    normed = _norms_queries(family, reader)
     return Gqa(
         hidden=reader.size(*HIDDEN), heads=heads, kv_heads=kv, head_dim=dim, value_dim=value,
         window_tokens=window,
         bias=bias, output_bias=output_bias, gated=gated,
-        norm_params=extra_norms + sinks + _qk_norm(family, reader, heads, kv, dim),
+        norm_params=extra_norms + sinks + {"": 0, "head": 2, "full": heads + kv}[normed] * dim,
+        norm_across_heads=normed == "full",
     )  # fmt: skip
 
 

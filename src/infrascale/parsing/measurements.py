@@ -27,6 +27,7 @@ from infrascale.parsing.gpus import gpu
 from infrascale.parsing.likeness import likened
 from infrascale.parsing.quantization import precision_in_name, stated_precision, stored_as
 from infrascale.parsing.recipes import as_set_up
+from infrascale.parsing.sampling import asks_for_one_token
 from infrascale.serving import Waves
 from infrascale.work import Shard
 from infrascale.workload import Workload
@@ -137,7 +138,7 @@ def asked(row: Row) -> Asked:
     )
     if engine_name == "trtllm" and version and release_of(version) < (1,):
         found = _whole_attention(found)
-    if row.get("load_kind") in ("offline", "single"):
+    if row.get("load_kind") in ("offline", "single") or asks_for_one_token(notes):
         found = replace(found, samples_likeliest=False)  # engines' own benchmarks sample among all tokens
     deployment = Deployment(
         model=found,

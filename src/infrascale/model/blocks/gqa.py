@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from infrascale.model.blocks.block import Block, causal_pairs, sequence_span
-from infrascale.work import Batch, Kind, Linear, Numerics, Part, Shard, Work
+from infrascale.work import Batch, Kind, Linear, Message, Numerics, Part, Shard, Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,8 @@ class Gqa(Block):
     """Grouped-query attention. `kv_heads` = `heads` is MHA, 1 is MQA.
 
     `shared_kv`: reads another layer's cache and keeps none (Gemma 3n and 4); `value_from_key`: V is K (Gemma 4);
-    `gated`: an output gate as wide as the queries (Qwen 3.5).
+    `gated`: an output gate as wide as the queries (Qwen 3.5); `norm_across_heads`: queries and keys are normed as wide
+    as all their heads (MiniMax M2, OLMo), which tensor parallelism cuts.
     """
 
     hidden: int
@@ -30,6 +31,7 @@ class Gqa(Block):
     shared_kv: bool = False
     value_from_key: bool = False
     norm_params: int = 0
+    norm_across_heads: bool = False
 
     @property
     def _value_dim(self) -> int:
@@ -68,7 +70,28 @@ class Gqa(Block):
         rank = batch.divided(shard.dp)
         yield _fused_qkv(self.linears[:-1], rank.tokens, shard.tp, numerics)
         yield self.linears[-1].work(rank.tokens, shard.tp, numerics)
+        if self.norm_across_heads and shard.tp > 1:
+            yield from self._norm_over_gpus(rank.tokens, shard.tp, numerics)
         yield from self._attention(rank, shard.tp, numerics)
+
+    def _norm_over_gpus(self, tokens: float, tp: int, numerics: Numerics) -> Iterator[Work]:
+        """Each GPU knows the squares of its own heads: two sums of fp32 a token are added over the group, and the norm
+        that one kernel would do takes another pass after them.
+
+        Source: vLLM, model_executor/layers/mamba/linear_attn.py, MiniMaxText01RMSNormTP.forward_qk, read 2026-11-25.
+        """
+        yield Work(
+            name="norm_all_reduce",
+            kind=Kind.COMMUNICATION,
+            message=Message(pattern="all_reduce", message_bytes=tokens * 2 * 4, gpus=tp),
+        )
+        width = (self.heads + self.kv_heads) / tp * self.head_dim
+        yield Work(
+            name="norm_heads",
+            kind=Kind.ELEMENTWISE,
+            hbm_bytes=2 * tokens * width * numerics.activation_bytes,
+            rows=tokens,
+        )
 
     def _attention(self, rank: Batch, tp: int, numerics: Numerics) -> Iterator[Work]:
         heads, kv_heads = self.heads / tp, max(1.0, self.kv_heads / tp)
