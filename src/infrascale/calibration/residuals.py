@@ -77,10 +77,6 @@ def excluded(row: Row) -> str:
         return "MLPerf's open division changes the model"
     if "RUN LATER DROPPED BY THE AUTHORS" in notes:
         return "its authors dropped the run"
-    if re.search(r"inference-perf.*\bexp=2026\d{4}-|\bexp=2026\d{4}-.*inference-perf", notes):
-        # Source: the README of its authors' repository of training data (OTEL traces of every step of the series named
-        # by date) and their validation's design document (cache offloaded to the host), read 2026-11-25.
-        return "the engine traced its steps and kept a copy of its cache on the host"
     if row.get("gpu") == "GB200" and int(row.get("gpu_count") or 0) > 8 and "DISAGG" not in notes:
         return "a rack of separate pools, labelled as one engine"
     if engine == "trtllm" and version.startswith("1.3") and "family=inferencex" in notes:
