@@ -148,12 +148,9 @@ def verified(found: Plan, file: str | None, calibration: str | None) -> tuple[Pl
     _needs("numba", "simulate")
     from infrascale import api
     from infrascale.cli.progress import shown
-    from infrascale.errors import ScenarioError
     from infrascale.parsing.traffic import asked_of, circumstances
 
     asked = asked_of(_table(file))
-    if asked.replicas or asked.prefill_replicas:
-        raise ScenarioError("the number of replicas is what is verified", why="[traffic] fixes it", fix="leave it out")
     with shown("simulating") as progress:
         return api.verify(found, circumstances(asked), calibration=calibration, progress=progress)
 

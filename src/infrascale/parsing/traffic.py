@@ -138,9 +138,6 @@ def _check(asked: Asked) -> None:
         _refuse(" and ".join(given), "each says by itself when requests come", "keep one")
     if asked.turns > 1 and (asked.replay or asked.clients or asked.lengths_from):
         _refuse("turns", "a trace, clients or lengths as seen say themselves what a request is", "leave turns out")
-    if asked.prefill_replicas and (asked.clients or asked.turns > 1 or asked.dies or asked.late or asked.autoscale):
-        why = "pools are simulated one after the other, so nothing may depend on when answers end, and all stay alive"
-        _refuse("prefill_replicas", why, "give a rate, without turns, clients, deaths or autoscaling")
     if asked.autoscale and (asked.dies or asked.late):
         _refuse("autoscale with dies or late", "the autoscaler alone decides who is there", "keep one")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from infrascale.errors import ScenarioError
 from infrascale.workload.pattern import Pattern
 
 
@@ -52,6 +53,24 @@ class Circumstances:
     late: Late | None = None
     autoscaler: Autoscaler | None = None
     speculation: Speculation | None = None
+
+    def __post_init__(self) -> None:
+        """Pools that something befalls are refused, whoever asks: nothing told is left out of a simulation."""
+        unknown = {
+            "deaths": self.deaths,
+            "late replicas": self.late,
+            "an autoscaler": self.autoscaler,
+            "speculation": self.speculation,
+            "conversations": self.pattern.turns > 1,
+            "clients": self.pattern.clients,
+        }
+        given = [name for name, there in unknown.items() if there]
+        if self.prefill_replicas and given:
+            raise ScenarioError(
+                f"prefill_replicas and {', '.join(given)} cannot be simulated together",
+                why="pools are simulated one after the other: all engines stay, and no request waits for an answer",
+                fix=f"leave prefill_replicas out, or {', '.join(given)}; pools take a rate or a trace",
+            )
 
     @property
     def is_calm(self) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 
 from infrascale.deployment import PhysicsTimer, cache_bytes_per_request
 from infrascale.errors import ScenarioError
-from infrascale.hardware import Efficiency
+from infrascale.hardware import BETWEEN_SERVERS, Efficiency
 from infrascale.planning import Candidate, Scenario
 from infrascale.planning.evaluate import Judge
 from infrascale.serving import Performance, Saturated, limits_of, steps_until_seen
@@ -37,8 +37,6 @@ from infrascale.workload.workload import Workload
 #: Filling up, before requests count, and the least span that does, in mean answers; and the least of all.
 FILL_ANSWERS, SPAN_ANSWERS, LEAST_SPAN_S = 3, 30, 600.0
 MOMENTS, PIECES = 400, 24
-#: Between prefill and decode pools, where nobody says: a server's network of 8 × 400 Gbit/s, one link a GPU.
-LINK_BYTES_PER_S = 50e9
 
 Progress = Callable[[int, int], None] | None
 
@@ -200,10 +198,6 @@ def serve(subject: Subject, requests: Requests, replicas: int, progress: Progres
     told, deployment = subject.circumstances, subject.candidate.deployment
     moments = np.linspace(subject.spans_s()[0], sum(subject.spans_s()), MOMENTS)
     if told.speculation is not None:
-        if told.prefill_replicas:
-            raise ScenarioError(
-                "speculation on pools cannot be simulated", why="only one of both at a time can", fix="leave one out"
-            )
         steps = answer_steps(requests.osl_tokens, told.speculation, np.random.default_rng(told.seed))
         longest = int((requests.isl_tokens + requests.osl_tokens).max())
         usual = _settings(subject, longest)
@@ -214,10 +208,13 @@ def serve(subject: Subject, requests: Requests, replicas: int, progress: Progres
         return found.in_tokens(requests.isl_tokens, requests.osl_tokens)
     table, settings = engine_of(subject, requests)
     if told.prefill_replicas:
+        host = subject.timer.host
+        # both front ends as in serving.disaggregated, beside which handover_s was measured: not FRONT_S of open loops
+        asked = replace(requests, delay_s=host.request_s + host.prompt_token_s * requests.isl_tokens)
         cache_bytes = cache_bytes_per_request(deployment, 1000.0) / 1000.0
-        moving_s = cache_bytes * requests.isl_tokens / (LINK_BYTES_PER_S * deployment.shard.gpus)
+        moving_s = cache_bytes * requests.isl_tokens / BETWEEN_SERVERS.bytes_per_s + host.handover_s + host.request_s
         pools = Fleet(replicas=told.prefill_replicas, policy=told.policy), Fleet(replicas=replicas, policy=told.policy)
-        return simulate_pools(requests, table, settings, *pools, moving_s, moments_s=moments, progress=progress)
+        return simulate_pools(asked, table, settings, *pools, moving_s, moments_s=moments, progress=progress)
     return simulate_fleet(requests, table, settings, _fleet(told, replicas), moments_s=moments, progress=progress)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from infrascale.errors import ScenarioError
 from infrascale.hardware import Efficiency
 from infrascale.planning import Candidate, Objective, Plan
 from infrascale.planning.evaluate import Judge
@@ -43,9 +44,15 @@ def verify(
     plan: Plan, efficiency: Efficiency, told: Circumstances | None = None, progress: Progress = None
 ) -> tuple[Plan, tuple[Verdict, ...]]:
     """The plan with the N that simulation confirms; an infeasible one stays as it is."""
+    told = told or Circumstances()
+    if told.replicas or told.prefill_replicas:
+        raise ScenarioError(
+            "the number of replicas is what is verified",
+            why="[traffic] fixes replicas or prefill_replicas",
+            fix="leave them out; infrascale simulate takes them",
+        )
     if plan.best is None:
         return plan, ()
-    told = told or Circumstances()
     verdicts: list[Verdict] = []
     fewest = None
     listed = SHORT_LIST if plan.objective is Objective.GPUS else 1  # who wins by money is not simulated anew

@@ -1,6 +1,7 @@
 """Prefill and decode on pools of their own, simulated: prompts first, then answers with the caches that they left.
 
-In: Requests, one StepTable and Settings for both pools, a Fleet each, seconds to move each prompt's cache.
+In: Requests, one StepTable and Settings for both pools, a Fleet each, seconds from one pool's engine to the other's
+queue for each prompt: its cache moves, routers hand it over, the second front end reads it.
 Out: Records of the decode pool, with times from the arrival at the first.
 Idea: a prefill engine hands over after the prompt's step; the decode engine then has all of the prompt's cache but the
 last token, which it computes to answer (vLLM's KV connector). Nothing flows back, so one pool is simulated after the
@@ -36,7 +37,7 @@ def simulate_pools(
         raise ScenarioError(
             "pools cannot be simulated with requests that follow answers",
             why="they are simulated one after the other",
-            fix="traffic at a rate, without conversations or clients",
+            fix="say request_per_s instead of users, and traffic without conversations or clients",
         )
     ones = np.ones(len(requests), dtype=np.int64)
     prompts = simulate_fleet(replace(requests, osl_tokens=ones), table, settings, prefill, progress=progress)
@@ -47,4 +48,9 @@ def simulate_pools(
         delay_s=np.empty(0),
     )
     found = simulate_fleet(answers, table, settings, decode, moments_s=moments_s, progress=progress)
-    return replace(found, arrival_ps=prompts.arrival_ps, hit_tokens=prompts.hit_tokens)
+    return replace(
+        found,
+        arrival_ps=prompts.arrival_ps,
+        hit_tokens=prompts.hit_tokens,
+        preemptions=prompts.preemptions + found.preemptions,
+    )
