@@ -8,18 +8,19 @@ from dataclasses import replace
 
 import pytest
 
-pytest.importorskip("numpy")
+np = pytest.importorskip("numpy")
 pytest.importorskip("numba")
 
-from infrascale import api
-from infrascale.deployment import cache_bytes_per_request
-from infrascale.errors import ScenarioError
-from infrascale.hardware import BETWEEN_SERVERS
-from infrascale.serving import Performance, Pool, Waves, disaggregated, limits_of, steps_until_seen
-from infrascale.simulating.circumstances import Autoscaler, Circumstances, Death, Late, Speculation
-from infrascale.simulating.run import Subject, simulate
-from infrascale.simulating.verify import verify
-from infrascale.workload.pattern import Pattern
+from infrascale import api  # noqa: E402
+from infrascale.deployment import cache_bytes_per_request  # noqa: E402
+from infrascale.errors import ScenarioError  # noqa: E402
+from infrascale.hardware import BETWEEN_SERVERS  # noqa: E402
+from infrascale.serving import Performance, Pool, Waves, disaggregated, limits_of, steps_until_seen  # noqa: E402
+from infrascale.serving.simulation.pools import moved_s  # noqa: E402
+from infrascale.simulating.circumstances import Autoscaler, Circumstances, Death, Late, Speculation  # noqa: E402
+from infrascale.simulating.run import Subject, simulate  # noqa: E402
+from infrascale.simulating.verify import verify  # noqa: E402
+from infrascale.workload.pattern import Pattern  # noqa: E402
 
 APART = ["--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--isl", "2000", "--osl", "200", "--prefill-replicas", "1"]
 
@@ -71,6 +72,24 @@ def test_both_engines_agree_on_pools_with_some_in_flight(engine):
     chosen_s = steps_until_seen(subject.candidate.deployment) * law.tpot_s.mean_s
     assert felt.ttft_s.mean_s == pytest.approx(law.ttft_s.mean_s + queue_s + chosen_s, rel=0.02)
     assert felt.tpot_s.mean_s == pytest.approx(law.tpot_s.mean_s, rel=0.04)
+
+
+@pytest.mark.parametrize("links", (1, 3))
+def test_caches_wait_for_a_link_of_their_engine_and_no_longer(links):
+    """As many move at once as an engine has links, and who waits starts when one ends; an engine's
+    single link at load ρ under Poisson arrivals keeps them M/D/1's ρ / (1 − ρ) / 2 of a move waiting."""
+    rng = np.random.default_rng(3)
+    ready = np.cumsum(rng.exponential(1 / (2 * 0.7 * links), 40_000))
+    moving, engine = np.ones(len(ready)), rng.integers(0, 2, len(ready))
+    done = moved_s(ready, moving, engine, links)
+    for one in (0, 1):
+        mine = np.sort(done[engine == one] - 1.0)
+        came = ready[engine == one]
+        assert (mine[links:] - mine[:-links]).min() > 1 - 1e-9
+        late = np.flatnonzero(mine > came + 1e-9)
+        assert len(late) and mine[late] == pytest.approx(mine[late - links] + 1.0)
+        if links == 1:
+            assert (mine - came).mean() == pytest.approx(0.7 / 0.3 / 2, rel=0.15)
 
 
 @pytest.mark.parametrize(

@@ -212,9 +212,12 @@ def serve(subject: Subject, requests: Requests, replicas: int, progress: Progres
         # both front ends as in serving.disaggregated, beside which handover_s was measured: not FRONT_S of open loops
         asked = replace(requests, delay_s=host.request_s + host.prompt_token_s * requests.isl_tokens)
         cache_bytes = cache_bytes_per_request(deployment, 1000.0) / 1000.0
-        moving_s = cache_bytes * requests.isl_tokens / BETWEEN_SERVERS.bytes_per_s + host.handover_s + host.request_s
+        moving_s = cache_bytes * requests.isl_tokens / BETWEEN_SERVERS.bytes_per_s
+        handing_s, links = host.handover_s + host.request_s, deployment.shard.gpus  # servers have a link a GPU
         pools = Fleet(replicas=told.prefill_replicas, policy=told.policy), Fleet(replicas=replicas, policy=told.policy)
-        return simulate_pools(asked, table, settings, *pools, moving_s, moments_s=moments, progress=progress)
+        return simulate_pools(
+            asked, table, settings, *pools, moving_s, handing_s, links=links, moments_s=moments, progress=progress
+        )
     return simulate_fleet(requests, table, settings, _fleet(told, replicas), moments_s=moments, progress=progress)
 
 
