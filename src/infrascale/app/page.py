@@ -39,11 +39,11 @@ RESULTS = {
     "deploy": deploy.show,
 }
 
-#: Space that Streamlit leaves empty is taken back, lines stay short and letters large on wide screens, the two
+#: Space that Streamlit leaves empty is taken back, lines stay short on wide screens (larger letters there would leave
+#: charts, whose heights are pixels, without room for their words), the two
 #: entrances look like doors.
 STYLE = """
 .stMainBlockContainer { padding-top: 3.6rem; padding-bottom: 3rem; max-width: 96rem; margin: 0 auto; }
-@media (min-width: 2800px) { html { font-size: 24px !important; } }
 h1 { padding: 0 !important; font-size: 2rem !important; }
 h3 { font-size: 1.2rem !important; }
 [data-testid=stCaptionContainer], [data-testid=stCaptionContainer] * { color: inherit !important; }
