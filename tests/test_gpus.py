@@ -6,6 +6,7 @@ import pytest
 
 from infrascale import catalog
 from infrascale.catalog import spelling
+from infrascale.errors import CatalogError
 from infrascale.parsing.gpus import gpu
 
 STEMS = list(catalog.entries("gpus"))
@@ -36,3 +37,25 @@ def test_h100_rates_are_dense_and_form_factors_differ():
     assert gpu("h100").flop_per_s["bf16"] == pytest.approx(989e12, rel=0.01)
     assert gpu("a100").flop_per_s["bf16"] == pytest.approx(312e12, rel=0.01)
     assert gpu("h100-pcie").hbm_bytes_per_s < 0.65 * gpu("h100-sxm").hbm_bytes_per_s
+
+
+@pytest.mark.parametrize(
+    ("name", "of", "memory", "processors"),
+    [("H100 MIG 1g.10gb", "h100-sxm", 1 / 8, 1 / 7), ("A100-SXM4-80GB MIG 3g.40gb", "a100-sxm-80gb", 1 / 2, 3 / 7),
+     ("A100 1g.5gb", "a100-sxm-40gb", 1 / 8, 1 / 7), ("h200-sxm-mig-7g.141gb", "h200-sxm", 1, 1),
+     ("NVIDIA H100 NVL MIG 1g.24gb", "h100-nvl", 1 / 4, 1 / 7)],
+)  # fmt: skip
+def test_a_slice_is_its_share_of_the_card_and_alone(name, of, memory, processors):
+    cut, whole = gpu(name), gpu(of)
+    assert cut.hbm_bytes == pytest.approx(memory * whole.hbm_bytes)
+    assert cut.hbm_bytes_per_s == pytest.approx(memory * whole.hbm_bytes_per_s)
+    assert cut.rate("bf16") == pytest.approx(processors * whole.rate("bf16"))
+    assert cut.id.startswith(of) and cut.link_for(2).kind == "network" and not cut.offered
+
+
+@pytest.mark.parametrize(
+    "name", ["MIG 3g.40gb", "H100 MIG 5g.40gb", "H100 MIG 1g.40gb", "MI300X MIG 1g.24gb", "RTX 4090 1g.3gb"]
+)
+def test_a_slice_that_no_card_has_is_refused(name):
+    with pytest.raises(CatalogError):
+        gpu(name)

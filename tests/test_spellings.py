@@ -14,19 +14,25 @@ from infrascale.parsing.models import known
 from infrascale.work import Part
 
 GPUS = {
-    "h100-sxm": "H100-SXM5-80GB|8x NVIDIA H100 80GB HBM3|h100_sxm|4×H100|H100 x 8|NVIDIA DGX H100|gpu_8x_h100_sxm5",
+    "h100-sxm": "H100-SXM5-80GB|8x NVIDIA H100 80GB HBM3|h100_sxm|4×H100|H100 x 8|NVIDIA DGX H100|gpu_8x_h100_sxm5"
+    "|H100x2|H100:4",
     "h100-pcie": "NVIDIA H100 PCIe|H100-PCIe-80GB|H100 PCIe (80 GB)",
-    "h100-nvl": "H100 NVL 94GB|NVIDIA-H100-NVL",
+    "h100-nvl": "H100 NVL 94GB|NVIDIA-H100-NVL|H100 94GB",
     "h200-sxm": "8xH200|H200 SXM5 141 GB|NVIDIA H200 141GB HBM3e|h200_sxm|8 x H200",
     "b200": "HGX B200|NVIDIA B200 180GB HBM3e|8*B200|b200_sxm",
     "gb200": "NVIDIA GB200|gb200_nvl72",
     "mi300x": "MI300X-192GB|MI300X x8|AMD Instinct MI300X OAM 192GB HBM3",
-    "mi355x": "AMD Instinct MI355X|8xMI355X",
+    "mi355x": "AMD Instinct MI355X|8xMI355X|MI355",
     "a100-sxm-80gb": "A100-SXM4-80GB|A100 80GB SXM|1xA100",
     "a100-sxm-40gb": "NVIDIA A100-SXM4-40GB",
     "l40s": "NVIDIA L40S (48 GB)|2 x L40S",
     "rtx-pro-6000": "rtx_pro_6000_server|RTX PRO 6000 Blackwell Server Edition",
     "rtx-4090": "RTX 4090 24GB|NVIDIA GeForce RTX 4090",
+    "rtx-4090-d": "RTX 4090D|NVIDIA GeForce RTX 4090 D",
+    "rtx-3080-12gb": "RTX 3080 12GB|NVIDIA GeForce RTX 3080 12GB",
+    "rtx-4060-ti-8gb": "RTX 4060 Ti 8GB",
+    "jetson-agx-thor": "NVIDIA Jetson AGX Thor Developer Kit|Jetson Thor T5000",
+    "gaudi3": "HPU Gaudi3|Intel Gaudi 3",
 }
 MODELS = {
     (
@@ -127,6 +133,7 @@ def test_the_gpu_names_of_published_benchmarks_and_clouds():
 @pytest.mark.parametrize(
     ("name", "gpus"),
     [("8xH100", 8), ("4 x L40S", 4), ("NVIDIA H100-SXM-80GB x8", 8), ("gpu_8x_h100_sxm5", 8), ("H100 (8x)", 8),
+     ("H100x2", 2), ("H100:4", 4),
      ("p5.48xlarge", 8), ("ml.g5.12xlarge", 4), ("Standard_NC80adis_H100_v5", 2), ("H100-SXM5-80GB", None),
      ("RTX 4090", None), ("NVIDIA GB200 NVL72", None), ("A100X", None)],
 )  # fmt: skip

@@ -18,7 +18,7 @@ _GPU_PACKAGING = """
 nvidia amd intel instinct tesla geforce quadro gpu gpus tensor core hgx dgx oem oam sxm sxm2 sxm3 sxm4
 sxm5 sxm6 hbm hbm2 hbm2e hbm3 hbm3e gddr6 gddr6x gddr7 node server nvlink nvswitch ac accelerator
 superchip data center card azure aws gcp oci coreweave lambda runpod x blackwell hopper ada lovelace
-ampere generation edition single aarch64 cts spx nps1 nps2 nps4 custom graphics
+ampere generation edition single aarch64 cts spx nps1 nps2 nps4 custom graphics hpu habana developer kit
 """
 GPU_NOISE = frozenset(_GPU_PACKAGING.split())
 #: In a model's name: what was done to the weights' numbers and files, who packed them, and which tuning.
@@ -61,7 +61,7 @@ def gpu_meant(name: str, memory_bytes: Mapping[str, float]) -> str | None:
 
     `memory_bytes` has the memory of each own spelling: a size that is not near it tells another board.
     """
-    said = words(name)
+    said = words(_COUNT_AT_END.sub("", name.strip()))
     if len(said) > MOST_WORDS:
         said = [word for word in said if word not in GPU_NOISE]
     if len(said) > MOST_WORDS or "mig" in said or any(re.fullmatch(r"\d+g", word) for word in said):
@@ -88,7 +88,10 @@ _COUNTS = (
     r"(?<![a-z0-9.])(\d{1,3})\s*[x*×](?=[\s_-]*[a-z])",
     r"[\s_(-][x*×]\s*(\d{1,3})(?![0-9a-z])",
     r"[(_](\d{1,2})x\b",
+    r"(?<=[0-9a-z])(?:x|\s?:\s?)(\d{1,2})$",
 )
+#: `H100x2`, `H100:4`.
+_COUNT_AT_END = re.compile(_COUNTS[-1], re.IGNORECASE)
 
 
 def count_in(name: str) -> int | None:
