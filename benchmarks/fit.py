@@ -14,7 +14,7 @@ import numpy as np
 from infrascale.calibration import batches, saturated
 from infrascale.calibration.hosts import ENGINES, Rows, as_data, fit, left_out, rows_of, unscaled
 from infrascale.calibration.residuals import shipped_rows
-from infrascale.parsing.measurements import read_rows
+from infrascale.parsing.tables import read_rows
 
 
 def main(folder: str | None) -> None:

@@ -18,8 +18,8 @@ from infrascale.calibration.hosts import left_out, rows_of, unscaled
 from infrascale.calibration.residuals import Residual, of_its_size, residuals, shipped_rows
 from infrascale.calibration.withheld import CELLS, NeverMeasured
 from infrascale.parsing.gpus import gpu
-from infrascale.parsing.measurements import Row
 from infrascale.parsing.models import model
+from infrascale.parsing.tables import Row
 from infrascale.uncertainty import MAKERS
 
 HEAD = """# 90 % intervals by regime, from benchmarks/intervals.py: log ratios of measured over predicted, from the

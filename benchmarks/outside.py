@@ -14,7 +14,7 @@ from pathlib import Path
 
 from infrascale.calibration.table import SHORT
 from infrascale.calibration.validation import GROUPINGS, Score, Validation, validation
-from infrascale.parsing.measurements import read_rows
+from infrascale.parsing.tables import read_rows
 from infrascale.predicting import MEASURES, predict_row
 
 FOLDER = Path(__file__).parent / "outside"

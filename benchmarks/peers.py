@@ -63,7 +63,8 @@ def worker() -> None:
 def questions(engine: str, mode: str) -> Iterator[tuple[dict, object, dict[str, float]]]:
     """The peer's question, our own, and what was measured, for each row that counts."""
     from infrascale.calibration.residuals import excluded, shipped_rows, warm_up
-    from infrascale.parsing.measurements import asked, number
+    from infrascale.parsing.measurements import asked
+    from infrascale.parsing.tables import number
 
     for row in shipped_rows()["aic_silicon"]:
         if row["engine"] != engine or row["load_kind"] != "closed" or excluded(row) or "DISAGG" in row["notes"]:

@@ -15,7 +15,8 @@ from infrascale.deployment import PhysicsTimer
 from infrascale.deployment.power import LIMIT_EXPONENT, activity, idle_share
 from infrascale.errors import InfraScaleError
 from infrascale.parsing.efficiencies import efficiency
-from infrascale.parsing.measurements import asked, read_rows
+from infrascale.parsing.measurements import asked
+from infrascale.parsing.tables import read_rows
 from infrascale.serving import limits_of
 from infrascale.serving.steady_state import decode_batch
 

@@ -20,7 +20,8 @@ import numpy as np
 from infrascale.deployment import PhysicsTimer
 from infrascale.errors import InfraScaleError
 from infrascale.parsing.efficiencies import efficiency
-from infrascale.parsing.measurements import Asked, Row, asked, read_rows
+from infrascale.parsing.measurements import Asked, asked
+from infrascale.parsing.tables import Row, read_rows
 from infrascale.serving import Performance, limits_of, steps_until_seen
 from infrascale.serving.queueing import FRONT_S, Loaded, Replica
 from infrascale.serving.routing import Arrivals, least_loaded

@@ -19,7 +19,8 @@ from infrascale.calibration.own import Case, calibrate, slopes_at
 from infrascale.calibration.residuals import excluded, impossible, shipped_rows, unlike
 from infrascale.errors import InfraScaleError
 from infrascale.parsing.efficiencies import efficiency
-from infrascale.parsing.measurements import Asked, Row, asked, number
+from infrascale.parsing.measurements import Asked, asked
+from infrascale.parsing.tables import Row, number
 
 SETS = ("aic_silicon", "llmd_benchmark_history", "surajssd_llm_k8s")
 MOST_POINTS, LEAST_POINTS = 16, 3

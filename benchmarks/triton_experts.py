@@ -20,7 +20,8 @@ from infrascale.errors import InfraScaleError
 from infrascale.hardware import Efficiency
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.gpus import gpu
-from infrascale.parsing.measurements import Asked, asked, read_rows
+from infrascale.parsing.measurements import Asked, asked
+from infrascale.parsing.tables import read_rows
 
 FORMATS = ("bf16", "fp8_block")
 #: Held to the tables: a factor of 1 within a factor e, as one row.

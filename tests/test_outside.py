@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infrascale.calibration.residuals import shipped_rows
-from infrascale.parsing.measurements import read_rows
+from infrascale.parsing.tables import read_rows
 from infrascale.predicting import MEASURES, predict_row
 
 FOLDER = Path(__file__).parents[1] / "benchmarks" / "outside"

@@ -8,7 +8,7 @@ from math import isfinite
 import pytest
 
 from infrascale.errors import FileError
-from infrascale.parsing.measurements import number
+from infrascale.parsing.tables import number
 from infrascale.predicting import COLUMNS, MEASURES, TAILS, predict_file
 
 HEADER = "gpu,gpu_count,tp,model,weight_precision,isl,osl,load_kind,concurrency,request_rate,engine,notes"

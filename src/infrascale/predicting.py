@@ -19,7 +19,8 @@ from infrascale.errors import CatalogError, FileError, InfraScaleError, ModelErr
 from infrascale.hardware import BETWEEN_SERVERS, Efficiency, Gpu
 from infrascale.model import Model
 from infrascale.parsing.efficiencies import efficiency
-from infrascale.parsing.measurements import Asked, Row, asked, read_rows
+from infrascale.parsing.measurements import Asked, asked
+from infrascale.parsing.tables import Row, read_table
 from infrascale.serving import (
     Limits,
     Performance,
@@ -77,15 +78,16 @@ def predict_file(
     path: str, out: str, progress: Callable[[int, int], None] | None = None, own: Own | None = None
 ) -> None:
     """Predict every row of `path` into `out`, which appears whole or not at all."""
-    header, rows = read_rows(path)
+    table = read_table(path)
+    header, rows = table.header, list(zip(table.rows, table.named, strict=True))
     target = Path(out)
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with partial.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, [*header, *(c for c in COLUMNS if c not in header)])
             writer.writeheader()
-            for done, row in enumerate(rows, 1):
-                writer.writerow({**row, **predict_row(row, own)})
+            for done, (row, named) in enumerate(rows, 1):
+                writer.writerow({**row, **predict_row(named, own)})
                 if progress:
                     progress(done, len(rows))
         partial.replace(target)

@@ -23,7 +23,8 @@ from infrascale.errors import InfraScaleError
 from infrascale.hardware import Efficiency, Scale
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.gpus import gpu
-from infrascale.parsing.measurements import Asked, Row, asked, number
+from infrascale.parsing.measurements import Asked, asked
+from infrascale.parsing.tables import Row, number
 from infrascale.serving import limits_of
 from infrascale.serving.steady_state import decode_batch
 from infrascale.work import Batch, Kind

@@ -20,7 +20,8 @@ from infrascale.errors import InfraScaleError
 from infrascale.hardware import Efficiency, Scale
 from infrascale.hardware.efficiency import release_of
 from infrascale.parsing.efficiencies import efficiency
-from infrascale.parsing.measurements import Row, asked
+from infrascale.parsing.measurements import asked
+from infrascale.parsing.tables import Row
 from infrascale.serving import limits_of
 from infrascale.serving.steady_state import admission, step_batches
 from infrascale.work import Kind

@@ -17,8 +17,9 @@ from infrascale.deployment import Deployment, PhysicsTimer
 from infrascale.errors import InfraScaleError
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.generic import PREFIX, generic
-from infrascale.parsing.measurements import Asked, Row, asked, number, read_rows
+from infrascale.parsing.measurements import Asked, asked
 from infrascale.parsing.quantization import stored_as
+from infrascale.parsing.tables import Row, number, read_rows
 from infrascale.predicting import Own, Prediction, predict
 from infrascale.serving.steady_state import decode_batch
 from infrascale.uncertainty import Regime

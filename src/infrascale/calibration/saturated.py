@@ -22,7 +22,8 @@ from infrascale.calibration.residuals import excluded
 from infrascale.errors import InfraScaleError
 from infrascale.hardware import Efficiency, Scale
 from infrascale.parsing.efficiencies import efficiency
-from infrascale.parsing.measurements import Row, asked
+from infrascale.parsing.measurements import asked
+from infrascale.parsing.tables import Row
 from infrascale.predicting import balanced, kind_of
 from infrascale.serving import limits_of
 from infrascale.serving.steady_state import step_batches

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import mean, median
 
 from infrascale.calibration.residuals import Residual, residuals
-from infrascale.parsing.measurements import Row
+from infrascale.parsing.tables import Row
 from infrascale.predicting import MEASURES
 from infrascale.uncertainty import Spread, intervals
 

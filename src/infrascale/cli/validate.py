@@ -44,7 +44,7 @@ def validate(
 def _sets(folder: str | None) -> dict[str, list[dict[str, str]]]:
     from infrascale.calibration.residuals import shipped_rows
     from infrascale.errors import FileError
-    from infrascale.parsing.measurements import read_rows
+    from infrascale.parsing.tables import read_rows
 
     if folder is None:
         return shipped_rows()

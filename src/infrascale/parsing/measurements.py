@@ -6,19 +6,14 @@ Out: Question per row, or an InfraScaleError that says why it cannot be one.
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from math import isfinite
-from pathlib import Path
 
 from infrascale.catalog import gpus_named
 from infrascale.deployment import Deployment, Engine, default_engine, memory_budget, runs, tensor_parallel_degrees
-from infrascale.errors import FileError, ScenarioError
+from infrascale.errors import ScenarioError
 from infrascale.hardware import Gpu
 from infrascale.hardware.efficiency import release_of
 from infrascale.model import Model, Quantization
@@ -28,6 +23,7 @@ from infrascale.parsing.likeness import likened
 from infrascale.parsing.quantization import precision_in_name, stated_precision, stored_as
 from infrascale.parsing.recipes import as_set_up
 from infrascale.parsing.sampling import asks_for_one_token
+from infrascale.parsing.tables import Row, load_kind, number, unbounded
 from infrascale.serving import Waves
 from infrascale.work import Shard
 from infrascale.workload import Workload
@@ -36,7 +32,6 @@ from infrascale.workload import Workload
 DEFAULT_ISL, DEFAULT_OSL, DEFAULT_GPU = 512.0, 256.0, "h100-sxm"
 #: Prompts of ML.ENERGY's tasks, whose lengths it does not export: what its dense models' runs fit best, rounded.
 TASK_ISL = {"lm-arena-chat": 250.0, "gpqa": 250.0, "sourcegraph-fim": 1500.0}
-Row = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,54 +54,6 @@ class Asked:
     engine_measured: bool = True  # False: another engine stands in for the one that was named
     lengths_vary: bool = False  # answers as chats have them, not of one length
     untold: str = ""  # gpu, or format: taken for the usual one
-
-
-def read_rows(path: str) -> tuple[list[str], list[dict[str, str]]]:
-    """Header and rows of a CSV, comma or semicolon, plain or gzipped; every cell a string."""
-    try:
-        raw = Path(path).read_bytes()
-        text = (gzip.decompress(raw) if path.endswith(".gz") else raw).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise FileError(f"{path} is not text", why="it is not UTF-8", fix="give a CSV of measurement rows") from None
-    except (OSError, EOFError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise FileError(f"{path} cannot be read", why=why, fix="check the path") from None
-    first = text.split("\n", 1)[0]
-    if not first.strip() or "\0" in text:
-        raise FileError(f"{path} holds no table", why="there is no header line", fix="give a CSV with a header")
-    reader = csv.DictReader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",")
-    header = [name for name in reader.fieldnames or [] if name]
-    if "model" not in header or "gpu" not in header:
-        raise FileError(
-            f"{path} holds no measurements",
-            why="its header lacks the columns model and gpu",
-            fix="use the columns of the measurement schema (see the README)",
-        )
-    return header, [{name: (row.get(name) or "").strip() for name in header} for row in reader]
-
-
-def number(row: Row, key: str) -> float | None:
-    """A cell as a positive number, None when blank."""
-    text = row.get(key, "")
-    if not text or text.lower() in ("none", "null", "n/a", "-"):
-        return None
-    try:
-        value = float(_plain(text))
-    except ValueError:
-        raise ScenarioError(
-            f"{key} = {text[:30]} is no number", why="it has other signs", fix="mend the cell"
-        ) from None
-    if not isfinite(value) or value <= 0 or value > 1e12:
-        raise ScenarioError(f"{key} = {text[:30]} cannot be", why="it is not positive and finite", fix="mend the cell")
-    return value
-
-
-def _plain(text: str) -> str:
-    """`1,024` is a thousand and `0,5` is a half; blanks between digits say nothing."""
-    joined = "".join(text.split())
-    if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", joined):
-        return joined.replace(",", "")
-    return joined.replace(",", ".", 1) if re.fullmatch(r"\d+,\d+", joined) else joined
 
 
 def _degree(row: Row, key: str) -> int | None:
@@ -138,7 +85,7 @@ def asked(row: Row) -> Asked:
     )
     if engine_name == "trtllm" and version and release_of(version) < (1,):
         found = _whole_attention(found)
-    if row.get("load_kind") in ("offline", "single") or asks_for_one_token(notes):
+    if load_kind(row) in ("offline", "single") or asks_for_one_token(notes):
         found = replace(found, samples_likeliest=False)  # engines' own benchmarks sample among all tokens
     deployment = Deployment(
         model=found,
@@ -160,9 +107,9 @@ def asked(row: Row) -> Asked:
     return Asked(
         deployment=deployment,
         workload=_workload(row, notes, engine),
-        load_kind=row.get("load_kind") or ("open" if row.get("request_rate") else "closed"),
+        load_kind=load_kind(row),
         concurrency=concurrency,
-        request_per_s=number(row, "request_rate"),
+        request_per_s=None if unbounded(row) else number(row, "request_rate"),
         replicas=max(1.0, counted // shard.gpus) if counted else _replicas(notes),
         requests=number(row, "n_requests"),
         arrival_scv=0.0 if "constant (not Poisson)" in notes else 1.0,
@@ -202,6 +149,9 @@ def _blanks(row: Row, notes: str) -> Iterator[str]:
         yield f"{' and '.join(blank)} not given: {isl:g} and {DEFAULT_OSL:g} taken"
     if not row.get("gpu", "").strip():
         yield f"GPU not given: {DEFAULT_GPU} taken"
+    kind = load_kind(row)
+    if kind in ("closed", "open") and not row.get("concurrency") and not (kind == "open" and row.get("request_rate")):
+        yield "neither clients nor a rate given: one client taken"
 
 
 @cache
