@@ -247,3 +247,37 @@ def test_a_longer_message_never_takes_less_and_never_more_than_in_two():
     sizes = [2.0**power for power in range(10, 30)]
     times = [line(size) for size in sizes]
     assert times == sorted(times) and all(line(2 * size) <= 2 * line(size) for size in sizes)
+
+
+PARTS = ("tpot_mean_s", "ttft_mean_s", "e2e_mean_s", "output_tok_per_s_total")
+
+
+@pytest.mark.parametrize("measure", PARTS)
+@pytest.mark.parametrize("kind", ["closed", "open", "static", "saturated"])
+def test_what_nobody_measured_is_at_least_as_doubtful_as_what_it_may_be_like(measure, kind):
+    usual = Regime(kind=kind, engine="vllm", queued=False, known=True)
+    kin = replace(usual, known=False, seen=False)
+    for stranger in (replace(kin, kin=False), replace(kin, kin=False, early=True), replace(usual, new=True)):
+        like = kin if not stranger.kin else usual
+        wide, narrow = (intervals().of(measure, regime) for regime in (stranger, like))
+        assert wide.low <= narrow.low and wide.high >= narrow.high
+
+
+def test_another_makers_chip_is_less_doubtful_under_a_later_release():
+    row = dict(SOME[0], gpu="Gaudi 3", model="meta-llama/Llama-3.1-8B", engine="vllm", tp="1", gpu_count="1",
+               load_kind="offline", concurrency="16", notes="", weight_precision="bf16")  # fmt: skip
+    spans = []
+    for version in ("0.5.4", "0.11.0"):
+        cells = predict_row({**row, "engine_version": version})
+        name = "pred_output_tok_per_s_total"
+        spans.append(math.log(float(cells[f"{name}_high"]) / float(cells[f"{name}_low"])))
+    assert spans[1] < 0.5 * spans[0]
+
+
+@pytest.mark.parametrize(("version", "new"), [("0.7.3", True), ("0.11.0", False), ("", False)])
+def test_latent_attention_in_a_release_where_it_was_new_is_said_and_doubted(version, new):
+    row = dict(SOME[0], gpu="H200", model="deepseek-ai/DeepSeek-R1", engine="vllm", engine_version=version)
+    row |= dict(tp="8", gpu_count="8", ep="", load_kind="closed", concurrency="16", notes="", weight_precision="fp8")
+    cells = predict_row(row)
+    ratio = float(cells["pred_tpot_mean_s_high"]) / float(cells["pred_tpot_mean_s"])
+    assert ("latent attention" in cells["reason"]) == new and (ratio > 5) == new

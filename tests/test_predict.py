@@ -92,3 +92,12 @@ def test_what_is_no_table_of_measurements_is_refused(content, tmp_path):
     with pytest.raises(FileError) as error:
         predict_file(str(tmp_path / "in.csv"), str(tmp_path / "out.csv"))
     assert error.value.fix and not (tmp_path / "out.csv").exists()
+
+
+def test_a_batch_of_an_unmeasured_engine_ran_as_one(tmp_path):
+    """217 x (128 + 2,048) tokens of Llama-2-7B's cache are more than a Gaudi 3 holds in 16 bits, and fit in 8."""
+    header = "gpu,tp,model,weight_precision,isl,osl,load_kind,concurrency,engine,kv_precision"
+    row = "Gaudi 3,1,meta-llama/Llama-2-7b-hf,fp8,128,2048,offline,217,{},{}"
+    rows = [row.format("", ""), row.format("", "bf16"), row.format("vllm", ""), row.format("", "fp8")]
+    told = [float(r["pred_e2e_mean_s"]) for r in predicted(tmp_path, *rows, header=header)]
+    assert told[0] == told[3] < told[1] == told[2]

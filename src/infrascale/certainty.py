@@ -32,7 +32,7 @@ from infrascale.planning import (
     fewest_gpus,
     plan,
 )
-from infrascale.uncertainty import COVERAGE, KNOWN, MAKERS, SEEN, Intervals, Regime, intervals
+from infrascale.uncertainty import COVERAGE, Intervals, Regime, intervals, regime_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,18 +87,9 @@ class Rest:
     outside: float
 
 
-def regime_of(candidate: Candidate) -> Regime:
+def _regime(candidate: Candidate) -> Regime:
     """Requests that run at once: a plan knows its batch, so what waits beyond it adds no doubt of its own."""
-    deployment = candidate.deployment
-    return Regime(
-        kind="closed",
-        engine=deployment.engine.name,
-        queued=False,
-        known=deployment.gpu.architecture in KNOWN,
-        seen=deployment.gpu.architecture in SEEN,
-        assumed=deployment.model.assumed,
-        kin=deployment.gpu.vendor in MAKERS,
-    )
+    return regime_of(candidate.deployment, "closed")
 
 
 def certainty(
@@ -112,7 +103,7 @@ def certainty(
     if best is None:
         return None
     judged = judged or Judges()
-    regime = regime_of(best)
+    regime = _regime(best)
     token, first = ((own or intervals()).of(measure, regime) for measure in ("tpot_mean_s", "ttft_mean_s"))
     promise = found.scenario.promise
     speed, ttft_s = 1 / promise.tpot_of(best.performance), promise.ttft_of(best.performance)
@@ -151,7 +142,7 @@ def beyond(
     asked: Scenario, best: Candidate, requests: float, gpus: int, efficiency: Efficiency, own: Intervals | None = None
 ) -> Beyond:
     """What lies around the answer of `capacity`: `best` serves `requests` at once on `gpus`."""
-    regime = regime_of(best)
+    regime = _regime(best)
     token, first = ((own or intervals()).of(measure, regime) for measure in ("tpot_mean_s", "ttft_mean_s"))
 
     def most(end: str) -> float:

@@ -38,7 +38,7 @@ from infrascale.serving.burst import burst_spread
 from infrascale.serving.queueing import Loaded, Replica
 from infrascale.serving.routing import Arrivals
 from infrascale.serving.steady_state import decode_batch
-from infrascale.uncertainty import KNOWN, MAKERS, SEEN, Intervals, Regime, intervals
+from infrascale.uncertainty import Intervals, Regime, intervals, regime_of
 from infrascale.work import Batch
 from infrascale.workload import Workload
 
@@ -146,20 +146,13 @@ def predict(row: Asked, own: Own | None = None) -> Prediction:
     measures = {key: float(value) for key, value in found.items()}
     if any(not isfinite(value) or value <= 0 for value in measures.values()):
         raise ValueError("no finite prediction")
+    regime = regime_of(of, kind, queued, row.engine_measured, row.untold)
+    strange = f"kernels for latent attention were new in {of.engine.name} {of.engine.version}" if regime.new else ""
     return Prediction(
         measures=measures,
         power_w=row.replicas * busy_power_w(timer, decode_batch(max(1.0, running), row.workload)),
-        regime=Regime(
-            kind=kind,
-            engine=row.deployment.engine.name if row.engine_measured else "",
-            queued=queued,
-            known=row.deployment.gpu.architecture in KNOWN,
-            seen=row.deployment.gpu.architecture in SEEN,
-            assumed=row.deployment.model.assumed,
-            kin=row.deployment.gpu.vendor in MAKERS,
-            untold=row.untold,
-        ),
-        reason="; ".join(part for part in (row.assumed, note) if part),
+        regime=regime,
+        reason="; ".join(part for part in (row.assumed, strange, note) if part),
         tails=tails,
     )
 

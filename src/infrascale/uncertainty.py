@@ -4,7 +4,9 @@ In: a prediction and the Regime it was made in.    Out: its low and high ends.
 Idea: split conformal prediction. Within a regime, 5 % of the measured rows lay below the low ratio and 5 % above the
 high one; both ratios are widened until models left out of the count are covered too (`calibration.conformal`).
 A GPU without kernel tables, or one too few rows, falls back to a wider regime. A model of which only the size is known
-has the wider of its regime's interval and of the one of runs that were predicted from their model's size alone.
+has the wider of its regime's interval and of the one of runs that were predicted from their model's size alone. So
+has a chip of a maker never measured, which may do as well as one of a maker that was; and a release whose kernels for
+the model were new, which may do as badly as the first release on a chip.
 """
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ from functools import cache
 from math import exp
 
 from infrascale import catalog
+from infrascale.deployment import Deployment
+from infrascale.hardware.efficiency import release_of
+from infrascale.model.blocks import Compressed, Mla
 
 #: Architectures with measured kernel tables; the others take shared curves.
 KNOWN = frozenset({"ampere", "ada", "hopper", "blackwell", "blackwell-rtx"})
@@ -24,6 +29,12 @@ SEEN = KNOWN | {"cdna3", "xe-hpc"}
 #: Makers of the architectures with tables. With one architecture of theirs withheld, errors hardly grow; other
 #: makers' chips, withheld, are two to five times slower than predicted.
 MAKERS = frozenset({"nvidia"})
+#: Releases before which other makers' kernels in vLLM were young: MI300X, withheld, took 2.2 times the predicted time
+#: of a batch under 0.5, 1.7 under 0.6.3, 1.1 under 0.10.
+EARLY = {"vllm": (0, 6)}
+#: Releases before which kernels for latent attention were new, a judgement between what was measured: from vLLM 0.15,
+#: SGLang 0.5.5 and TensorRT-LLM 1.1 on runs are as predicted, DeepSeek-V2.5 under vLLM 0.8 took two to nine times that.
+LATENT = {"vllm": (0, 9), "sglang": (0, 5), "trtllm": (1,)}
 TIMES = frozenset({"ttft_mean_s", "tpot_mean_s"})
 COVERAGE = 0.9
 
@@ -34,7 +45,8 @@ class Regime:
 
     `known`: the GPU's architecture has kernel tables; `seen`: it has at least published runs; `kin`: others of its
     maker have tables. `untold`: what a row leaves out, gpu or format. The spreads of the unseen and the untold are
-    those of measured rows with just that withheld. `assumed`: only the size of the model is known.
+    those of measured rows with just that withheld. `assumed`: only the size of the model is known. `early`: a release
+    of `EARLY`; `new`: one whose kernels for the model's attention were new (`LATENT`).
     """
 
     kind: str
@@ -45,6 +57,8 @@ class Regime:
     assumed: bool = False
     kin: bool = True
     untold: str = ""
+    early: bool = False
+    new: bool = False
 
     @property
     def told(self) -> str:
@@ -52,7 +66,7 @@ class Regime:
         if self.untold:
             return f"no {self.untold}"
         if not self.seen:
-            return "unseen" if self.kin else "unseen maker"
+            return "unseen" if self.kin else "unseen maker, early" if self.early else "unseen maker"
         return "" if self.known else "datasheet"
 
     def keys(self, measure: str) -> tuple[str, ...]:
@@ -62,7 +76,7 @@ class Regime:
         """
         told = f"/{self.told}" if self.told else ""
         state = "/queued" if self.queued else ""
-        ends = (f"e2e_mean_s{told}",) if self.told == "unseen maker" and measure in TIMES else ()
+        ends = (f"e2e_mean_s{told}",) if self.told.startswith("unseen maker") and measure in TIMES else ()
         return (
             f"{measure}/{self.kind}/{self.engine}{state}{told}",
             f"{measure}/{self.kind}{state}{told}",
@@ -75,6 +89,27 @@ class Regime:
     def assumed_keys(self, measure: str) -> tuple[str, ...]:
         """Of runs that were predicted as if only the size of their model were known."""
         return f"{measure}/{self.kind}/assumed", f"{measure}/assumed"
+
+
+def regime_of(
+    deployment: Deployment, kind: str, queued: bool = False, engine_measured: bool = True, untold: str = ""
+) -> Regime:
+    """Where a deployment under a kind of load stands. `engine_measured`: no other stands in for the one named."""
+    gpu, model, engine = deployment.gpu, deployment.model, deployment.engine
+    release = release_of(engine.version or "")
+    latent = any(isinstance(block, (Mla, Compressed)) for group in model.groups for block in group.blocks)
+    return Regime(
+        kind=kind,
+        engine=engine.name if engine_measured else "",
+        queued=queued,
+        known=gpu.architecture in KNOWN,
+        seen=gpu.architecture in SEEN,
+        assumed=model.assumed,
+        kin=gpu.vendor in MAKERS,
+        untold=untold,
+        early=() < release < EARLY.get(engine.name, ()),
+        new=latent and () < release < LATENT.get(engine.name, ()),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +129,22 @@ class Intervals:
     spreads: Mapping[str, Spread]
 
     def of(self, measure: str, regime: Regime) -> Spread:
-        """The interval of the most particular regime with evidence."""
-        found = next(self.spreads[key] for key in regime.keys(measure) if key in self.spreads)
-        if regime.assumed:
-            shape = next((self.spreads[key] for key in regime.assumed_keys(measure) if key in self.spreads), found)
-            found = replace(found, low=min(found.low, shape.low), high=max(found.high, shape.high))
+        """The interval of the most particular regime with evidence, and what it may be mistaken for."""
+        found = self._first(regime.keys(measure))
+        others = [regime.assumed_keys(measure)] if regime.assumed else []
+        if not (regime.seen or regime.kin or regime.untold):
+            others.append(replace(regime, kin=True).keys(measure))
+        if regime.new:
+            strange = replace(regime, known=False, seen=False, kin=False, early=True, untold="")
+            others.append(strange.keys(measure))
+        for other in (self._first(keys, found) for keys in others):
+            found = replace(found, low=min(found.low, other.low), high=max(found.high, other.high))
         return found
+
+    def _first(self, keys: tuple[str, ...], default: Spread | None = None) -> Spread:
+        spread = next((self.spreads[key] for key in keys if key in self.spreads), default)
+        assert spread is not None, keys
+        return spread
 
     def bounds(self, measures: Mapping[str, float], regime: Regime) -> dict[str, tuple[float, float]]:
         """Low and high end of every measure.

@@ -24,7 +24,7 @@ from infrascale.parsing.quantization import precision_in_name, stated_precision,
 from infrascale.parsing.recipes import as_set_up
 from infrascale.parsing.sampling import asks_for_one_token
 from infrascale.parsing.tables import Row, load_kind, number, unbounded
-from infrascale.serving import Waves
+from infrascale.serving import Waves, limits_of
 from infrascale.work import Shard
 from infrascale.workload import Workload
 
@@ -80,9 +80,8 @@ def asked(row: Row) -> Asked:
     stated_format = _stated_format(row, notes, card)
     quantization = _quantization(found, stated_format, notes)
     engine = default_engine(card, engine_name, version)
-    kv = stated_precision(row.get("kv_precision", "")) or _kv_default(
-        engine_name, quantization, card.architecture, card.hbm_bytes
-    )
+    kv_stated = stated_precision(row.get("kv_precision", ""))
+    kv = kv_stated or _kv_default(engine_name, quantization, card.architecture, card.hbm_bytes)
     if engine_name == "trtllm" and version and release_of(version) < (1,):
         found = _whole_attention(found)
     if load_kind(row) in ("offline", "single") or asks_for_one_token(notes):
@@ -100,6 +99,8 @@ def asked(row: Row) -> Asked:
     deployment, changed = _made_to_fit(deployment)
     shard = deployment.shard
     concurrency, counted = number(row, "concurrency"), _gpu_count(row)
+    if concurrency and load_kind(row) == "offline" and not spelt.measured:
+        deployment = _as_one_batch(deployment, _workload(row, notes, engine), concurrency, bool(kv_stated))
     known, precision = runs(quantization.precision, card), quantization.precision
     unknown = "" if known else f"no {precision} kernel of {card.id} is known"
     stated = (number(row, "isl") or DEFAULT_ISL, number(row, "osl") or DEFAULT_OSL)
@@ -203,6 +204,18 @@ def _smallest_that_fits(deployment: Deployment, gpus: int) -> Deployment:
         if budget.kv_cache_bytes > 0.1 * budget.total_bytes:
             return smaller
     return deployment
+
+
+def _as_one_batch(deployment: Deployment, load: Workload, batch: float, kv_stated: bool) -> Deployment:
+    """A batch published for an engine whose defaults nobody entered did run at once: as many places, and a cache of 8
+    bits where the weights have them and one of 16 would not hold it."""
+    engine = replace(deployment.engine, max_num_seqs=max(deployment.engine.max_num_seqs, round(batch)))
+    whole, halved = (
+        replace(deployment, engine=replace(engine, kv_cache_dtype=dtype)) for dtype in (engine.kv_cache_dtype, "fp8")
+    )
+    if kv_stated or deployment.quantization.precision != "fp8" or limits_of(whole, load).running >= batch:
+        return whole
+    return halved
 
 
 def _made_to_fit(deployment: Deployment) -> tuple[Deployment, str]:
