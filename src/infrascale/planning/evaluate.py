@@ -244,8 +244,16 @@ class Judge:
 
     def replicas_for(self, requests: float, batch: float) -> float:
         """Replicas, not rounded, that leave `requests` in flight in each (Little's law where a rate is asked)."""
-        stays_s = self._mean(requests, batch).e2e_s.mean_s
-        return in_flight(self.scenario.demand, stays_s) * (1 + self.scenario.headroom_fraction) / requests
+        known = self._replicas.setdefault(batch, {})
+        if requests not in known:
+            stays_s = self._mean(requests, batch).e2e_s.mean_s
+            flying = in_flight(self.scenario.demand, stays_s) * (1 + self.scenario.headroom_fraction)
+            known[requests] = flying / requests
+        return known[requests]
+
+    @cached_property
+    def _replicas(self) -> dict[float, dict[float, float]]:
+        return {}
 
     def beyond(self, batch: float) -> float:
         """Requests in one replica of which the last waits longer than the promise allows, whatever else."""
@@ -270,13 +278,19 @@ class Judge:
         return self._loads[key]
 
     def _load(self, replicas: float, batch: float, most: float) -> float:
-        """Found on what is lacking of the rate, 1 − N · throughput / demand: nearly straight."""
+        """Found on what the demand would put in flight beyond what is, nearly straight; from the nearest points known.
+
+        Where throughput is not monotone and they meet more than once, the lowest load is where a replica comes to rest.
+        """
         alone = self.replicas_for(self.least, batch) / replicas
         if alone <= 1:
             return alone * self.least
         if self.replicas_for(most, batch) > replicas:
             return most
-        low, high = crossing(lambda requests: 1 - replicas / self.replicas_for(requests, batch), self.least, most)
+        known = self._replicas[batch]  # those two among them
+        high = min(requests for requests, fewest in known.items() if fewest <= replicas)
+        low = max(requests for requests in known if requests < high)
+        low, high = crossing(lambda requests: requests * (self.replicas_for(requests, batch) / replicas - 1), low, high)
         return (low + high) / 2
 
     @cached_property

@@ -136,6 +136,8 @@ def cheapest(judge: Judge) -> Found | None:
         found = fewest_replicas(judge, batch) if best is None else fewer_replicas(judge, batch, best)
         if found is not None and (best is None or order(found) < order(best)):
             best = found
+        if best is not None and judge.never_queues and not judge.scenario.promise.is_of_shares:
+            break  # none queues, so a smaller batch changes nothing but whether it holds them
     return best
 
 
@@ -164,7 +166,14 @@ def roomier(judge: Judge, found: Found) -> Found:
     """
     if judge.scenario.promise.is_of_shares:
         return found
-    batch = max((one for one in candidates(judge, held_batches(judge)) if one & (one - 1) == 0), default=found.batch)
+    held = held_batches(judge)
+    batch = max((one for one in candidates(judge, held) if one & (one - 1) == 0), default=found.batch)
+    if judge.never_queues:
+        batch = max(batch, smallest_holding(judge, held, found.requests))
+        beyond = judge.beyond(batch)
+        bracket = (min(found.bracket[0], beyond), min(found.bracket[1], beyond))
+        outcome = judge.outcome(found.replicas, batch)
+        return Found(replicas=found.replicas, batch=batch, outcome=outcome, bracket=bracket)
     if batch <= found.batch:
         return found
     outcome = judge.outcome(found.replicas, batch)
@@ -262,7 +271,7 @@ def binding(judge: Judge, replicas: int, batch: int, outcome: Outcome) -> Constr
         holding = smallest_holding(judge, every, judge.requests_per_replica(replicas - 1, batch))
         tried = {batch, smallest_holding(judge, every, judge.full(batch) * (1 + FULL)), holding}
         fewer = [(judge.outcome(replicas - 1, one), one) for one in sorted(tried)]
-        outcome, batch = max(fewer, key=lambda one: judge.comfort(one[0].performance))
+        outcome, batch = max(fewer, key=lambda one: round(judge.comfort(one[0].performance), 6))  # alike: the smaller
     tightest = min(outcome.checks, key=lambda check: check.slack_fraction).constraint
     requests = outcome.load * batch
     if tightest is Constraint.WAIT and requests > judge.full(batch) and replicas > 1:
