@@ -34,6 +34,7 @@ from infrascale.serving import (
     tpot_s,
 )
 from infrascale.serving import Regime as Load
+from infrascale.serving.at_once import CHAT_CV, run_at_once
 from infrascale.serving.burst import burst_spread
 from infrascale.serving.queueing import Loaded, Replica
 from infrascale.serving.routing import Arrivals
@@ -224,23 +225,26 @@ def _apart(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
 
 
 def _saturated(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
-    """Everything queued at once: the batch is as full as the cache, the engine and the run allow, throughout.
+    """Everything queued at once: the batch is as full as the cache, the engine and the run allow.
 
-    Of n requests that leave at a rate μ the average one waits half of what the run takes beyond its own time, and for
-    half of the prompts that start with it. Tokens
-    per second are the run's, its end included, where answers of many lengths finish one by one.
+    Of n requests the times are those of the run they make (`serving.at_once`), its start and its end included; of
+    untold many, those of a batch that is full throughout. Tokens per second are the run's where answers of many lengths
+    finish one by one; benchmarks of one length report what a full batch does.
     """
-    limits, load = balanced(limits, row.workload), row.workload
-    running = min(limits.running, (row.requests or inf) / row.replicas)
-    found = steps(timer, load, limits, running)
-    token = tpot_s(found, load, running)
-    own, answer = timer.host.request_s + found.prompt_s, load.osl_tokens * token
-    rate = row.replicas * running / answer
-    wait = max(0.0, (row.requests or 0.0) / rate - own - answer) / 2 + (running - 1) / 2 * found.extra_s
+    even, load = balanced(limits, row.workload), row.workload
     sent = (row.requests or inf) / row.replicas
-    whole_s = (sent - running) / rate * row.replicas + _tail_s(row, timer, limits, running)
-    total = rate * load.osl_tokens if sent == inf or not row.lengths_vary else row.requests * load.osl_tokens / whole_s
-    cells = _cells(own + wait, token, own + wait + answer, total, running)
+    running = min(even.running, sent)
+    found = steps(timer, load, even, running)
+    token = tpot_s(found, load, running)
+    full = row.replicas * running / token
+    if row.requests:
+        run = run_at_once(timer, load, limits, sent, CHAT_CV if row.lengths_vary else 0.0)
+        total = row.requests * load.osl_tokens / run.whole_s if row.lengths_vary else full
+        host_s = timer.host.request_s
+        return _cells(host_s + run.ttft_s, run.tpot_s, host_s + run.e2e_s, total, run.running(sent))
+    own, answer = timer.host.request_s + found.prompt_s, load.osl_tokens * token
+    wait = (running - 1) / 2 * found.extra_s
+    cells = _cells(own + wait, token, own + wait + answer, full, running)
     return {**cells, "reason": "saturated: the engine is taken as full throughout"}
 
 
