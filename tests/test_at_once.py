@@ -5,6 +5,7 @@ from random import Random
 import pytest
 from pytest import approx
 
+from infrascale.calibration.residuals import impossible
 from infrascale.parsing.measurements import asked
 from infrascale.predicting import predict
 from infrascale.serving import Limits
@@ -122,3 +123,12 @@ def test_every_engine_ends_the_run(engine):
     even = predict(asked(row | {"notes": ""})).measures
     assert chats["output_tok_per_s_total"] < even["output_tok_per_s_total"]
     assert chats["e2e_mean_s"] > chats["ttft_mean_s"] > 0
+
+
+def test_a_run_whose_prompts_beat_the_arithmetic_was_in_the_prefix_cache():
+    """200 prompts of 213 tokens for Llama-70B on eight A100: 2.4 s of arithmetic, so 1.2 s on average at least."""
+    row = {"gpu": "A100-SXM-40GB", "tp": "8", "model": "llama-3.3-70b", "isl": "213", "osl": "212", "engine": "vllm"}
+    row |= {"load_kind": "offline", "n_requests": "200", "notes": "ShareGPT"}
+    question = asked(row)
+    assert "arithmetic" in impossible(row | {"ttft_mean_s": "0.36"}, question)
+    assert not impossible(row | {"ttft_mean_s": "2.0"}, question)

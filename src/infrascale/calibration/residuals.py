@@ -95,14 +95,15 @@ def impossible(row: Row, question: Asked) -> str:
     """Which time of a row beats physics as labelled; empty when none does. Bounds are the datasheet's.
 
     A token takes at least one read of the weights that it needs; the prompts of a batch handed over at once at least
-    their arithmetic.
+    their arithmetic, of which a run's average request waits for half.
     """
     token_s, osl = weights_read_s(question), question.workload.osl_tokens
     if (number(row, "tpot_mean_s") or token_s) < token_s:
         return "tokens come faster than their weights can be read"
     if (number(row, "e2e_mean_s") or osl * token_s) < (osl - 1) * token_s:
         return "the answer comes faster than its tokens' weights can be read"
-    prompts_s = arithmetic_s(question, question.concurrency or 0) if question.load_kind == "offline" else 0.0
+    together = question.concurrency or (question.requests or 0.0) / question.replicas / 2
+    prompts_s = arithmetic_s(question, together) if question.load_kind == "offline" else 0.0
     if (number(row, "ttft_mean_s") or prompts_s) < prompts_s:
         return "prompts come faster than the chip's arithmetic"
     gpus = question.deployment.shard.gpus * question.replicas
