@@ -23,7 +23,7 @@ from infrascale.hardware import Efficiency
 from infrascale.locales import Words
 from infrascale.parsing.plans import command
 from infrascale.parsing.scenarios import Question
-from infrascale.planning import Candidate, Constraint, Plan, Promise
+from infrascale.planning import Candidate, Constraint, Judges, Plan, Promise
 from infrascale.report import facts
 from infrascale.report.levers import Lever, changed, levers, remedies
 from infrascale.screen import cut, headline, percentiles, proof_and_limit, why_lost, why_refused
@@ -47,13 +47,14 @@ class Bends:
 def _bent(plan: Plan, asked: Question, law: Efficiency | None, tell: jobs.Tell = lambda done, total: None) -> Bends:
     best = plan.best
     assert best is not None
-    stairs, holds = facts.staircase(plan, best, law=law), facts.holds_up_to(plan, best, law)
+    judged = Judges()
+    stairs, holds = facts.staircase(plan, best, law=law, judged=judged), facts.holds_up_to(plan, best, law, judged)
     tell(5, 100)
-    curve = facts.load_curve(plan, best, law)
+    curve = facts.load_curve(plan, best, law, judged)
     tell(10, 100)
-    found = levers(plan, asked, law)
+    found = levers(plan, asked, law, judged)
     tell(50, 100)
-    moved = facts.sensitivity(plan, asked, law)
+    moved = facts.sensitivity(plan, asked, law, judged)
     return Bends(levers=found, stairs=stairs, curve=curve, holds=holds, moved=moved)
 
 
@@ -89,7 +90,7 @@ def _infeasible(w: Words, plan: Plan, asked: Question) -> None:
         return
     st.markdown(w.say("lever.remedies"))
     for place, lever in enumerate(found):
-        _offer(w, lever, f"remedy_{place}", w.say("lever.then", gpus=w.quantity(lever.best.gpus, "gpus")))
+        _offer(w, lever, f"remedy_{place}", w.say("lever.then", gpus=w.quantity(lever.gpus, "gpus")))
 
 
 def _offer(w: Words, lever: Lever, key: str, effect: str) -> None:

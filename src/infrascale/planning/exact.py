@@ -113,8 +113,11 @@ def solve(judge: Judge) -> Candidate | Rejection:
     return candidate_of(judge, roomier(judge, found)) if found else rejection(judge)
 
 
-def cheapest(judge: Judge) -> Found | None:
-    """The cheapest N and B; equal N: the batch whose tightest promise has the most slack. None: no number would do."""
+def cheapest(judge: Judge, fewer_than: int | None = None) -> Found | None:
+    """The cheapest N and B; equal N: the batch whose tightest promise has the most slack. None: no number would do.
+
+    `fewer_than`: replicas; None too where as many or more are needed, and nothing is searched that one look rules out.
+    """
     held = held_batches(judge)
     if not held or judge.comfort(judge.alone) < -TOLERANCE:
         return None
@@ -127,10 +130,13 @@ def cheapest(judge: Judge) -> Found | None:
         return found.replicas, -round(judge.comfort(found.outcome.performance), 9), found.batch
 
     for batch in candidates(judge, held):
-        if best is not None and least > best.replicas * judge.full(batch) * stretch:
+        known = best.replicas if best is not None else fewer_than
+        if known is not None and least > known * judge.full(batch) * stretch:
             break
-        if best is not None and judge.scenario.promise.is_of_shares and fewer_never(judge, batch, best.replicas):
+        if known is not None and judge.scenario.promise.is_of_shares and fewer_never(judge, batch, known):
             break
+        if best is None and fewer_than is not None and not judge.outcome(fewer_than - 1, batch).keeps:
+            continue
         if best is not None and best.replicas == 1 and batch > smallest_holding(judge, held, best.requests):
             continue  # holds the same requests as the last
         found = fewest_replicas(judge, batch) if best is None else fewer_replicas(judge, batch, best)
@@ -151,12 +157,8 @@ def gpus_below(judge: Judge, most: int | None) -> int | None:
         allowed = (most - 1) // size - spare  # replicas
         if allowed < 1:
             return None
-        held = held_batches(judge) if judge.scenario.promise.is_of_shares else []
-        if held and fewer_never(judge, held[-1], allowed + 1):
-            return None
-    found = cheapest(judge)
-    gpus = (found.replicas + spare) * size if found else None
-    return gpus if gpus is not None and (most is None or gpus < most) else None
+    found = cheapest(judge, None if most is None else allowed + 1)
+    return (found.replicas + spare) * size if found else None
 
 
 def roomier(judge: Judge, found: Found) -> Found:

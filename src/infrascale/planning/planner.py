@@ -96,13 +96,18 @@ def _ways(
     return candidates, rejected
 
 
-def fewest_gpus(scenario: Scenario, efficiency: Efficiency, judged: Judged = Judge) -> int | None:
-    """The number of GPUs of `plan(...).best` alone, several times as quick; None: infeasible."""
+def fewest_gpus(
+    scenario: Scenario, efficiency: Efficiency, judged: Judged = Judge, below: int | None = None
+) -> int | None:
+    """The number of GPUs of `plan(...).best` alone, several times as quick; None: infeasible.
+
+    `below`: only fewer than so many are of interest; None too where they would not do.
+    """
     fewest: int | None = None
     for gpu in scenario.gpus:
         for deployment in deployments(scenario, gpu):
             judge = judged(scenario=scenario, deployment=deployment, efficiency=efficiency)
-            gpus = gpus_below(judge, fewest)
+            gpus = gpus_below(judge, below if fewest is None else fewest)
             if gpus is not None and beyond_limits(judge, gpus) is None:
                 fewest = gpus
     return fewest

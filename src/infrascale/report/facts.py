@@ -11,7 +11,7 @@ from math import ceil
 from infrascale.hardware import Efficiency
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.scenarios import Question, scenario
-from infrascale.planning import Candidate, Check, Judges, Plan, Scenario, fewest_gpus, plan
+from infrascale.planning import Candidate, Check, Judged, Judges, Plan, Scenario, fewest_gpus, plan
 from infrascale.planning.evaluate import TOLERANCE, Judge, Outcome, crossing
 from infrascale.planning.exact import held_batches
 
@@ -75,24 +75,24 @@ def _changed(found: Plan, asked: Question, **changes: object) -> Scenario:
     return scenario(asked, given=found.scenario.model)
 
 
-def demand_of_one(found: Plan, best: Candidate, law: Efficiency | None = None) -> float:
+def demand_of_one(found: Plan, best: Candidate, law: Efficiency | None = None, judged: Judged = Judge) -> float:
     """Share of the demand asked that one replica of the winner serves within the promise.
 
     Replicas share the demand evenly, so N of them serve N times as much: steps in demand are this wide.
     For each batch the most requests in flight are sought; Little's law turns them into the form of the demand.
     """
-    judge = _judge(found, best, law)
+    judge = _judge(found, best, law, judged)
     return max(1 / best.replicas, *(_share_of_one(judge, batch) for batch in held_batches(judge)))
 
 
-def holds_up_to(found: Plan, best: Candidate, law: Efficiency | None = None) -> float:
+def holds_up_to(found: Plan, best: Candidate, law: Efficiency | None = None, judged: Judged = Judge) -> float:
     """Share of the demand asked up to which the planned replicas and batch keep the promise."""
-    share = max(1 / best.replicas, _share_of_one(_judge(found, best, law), best.max_batch))
+    share = max(1 / best.replicas, _share_of_one(_judge(found, best, law, judged), best.max_batch))
     return best.replicas * share * (1 + found.scenario.headroom_fraction)
 
 
-def _judge(found: Plan, best: Candidate, law: Efficiency | None) -> Judge:
-    return Judge(scenario=found.scenario, deployment=best.deployment, efficiency=law or efficiency())
+def _judge(found: Plan, best: Candidate, law: Efficiency | None, judged: Judged = Judge) -> Judge:
+    return judged(scenario=found.scenario, deployment=best.deployment, efficiency=law or efficiency())
 
 
 def _share_of_one(judge: Judge, batch: int) -> float:
@@ -109,28 +109,32 @@ def _share_of_one(judge: Judge, batch: int) -> float:
 
 
 def staircase(
-    found: Plan, best: Candidate, most: float = 2.0, law: Efficiency | None = None
+    found: Plan, best: Candidate, most: float = 2.0, law: Efficiency | None = None, judged: Judged = Judge
 ) -> list[tuple[float, int]]:
     """Where the steps end, as shares of the demand asked, and the GPUs up to there, spares included."""
-    step = demand_of_one(found, best, law)
+    step = demand_of_one(found, best, law, judged)
     steps = range(1, ceil(most / step) + 1)
     return [(min(most, n * step), (n + best.spare_replicas) * best.gpus_per_replica) for n in steps]
 
 
-def judge_of(found: Plan, best: Candidate, share: float = 1.0, law: Efficiency | None = None) -> Judge:
+def judge_of(
+    found: Plan, best: Candidate, share: float = 1.0, law: Efficiency | None = None, judged: Judged = Judge
+) -> Judge:
     """The winner's judge, at a share of the demand asked, spare demand left out."""
     demand = found.scenario.demand
     fields = ("in_flight_requests", "request_per_s", "users")
     scaled = {f: value * share for f in fields if (value := getattr(demand, f)) is not None}
     held = replace(found.scenario, demand=replace(demand, **scaled), headroom_fraction=0.0)
-    return Judge(scenario=held, deployment=best.deployment, efficiency=law or efficiency())
+    return judged(scenario=held, deployment=best.deployment, efficiency=law or efficiency())
 
 
-def load_curve(found: Plan, best: Candidate, law: Efficiency | None = None) -> list[Point]:
+def load_curve(
+    found: Plan, best: Candidate, law: Efficiency | None = None, judged: Judged = Judge
+) -> list[Point]:  # fmt: skip
     """How the planned replicas answer when fewer or more come than was asked."""
     promise, points = found.scenario.promise, []
     for share in SHARES:
-        outcome = judge_of(found, best, share, law).outcome(best.replicas, best.max_batch)
+        outcome = judge_of(found, best, share, law, judged).outcome(best.replicas, best.max_batch)
         ttft_s, tpot_s = promise.ttft_of(outcome.performance), promise.tpot_of(outcome.performance)
         points.append(Point(share=share, ttft_s=ttft_s, token_per_s=1 / tpot_s))
     return points
@@ -146,7 +150,9 @@ def one_fewer(found: Plan, best: Candidate, law: Efficiency | None = None) -> tu
     return (outcome, broken) if not outcome.keeps else None
 
 
-def sensitivity(found: Plan, asked: Question, law: Efficiency | None = None) -> list[Moved]:
+def sensitivity(
+    found: Plan, asked: Question, law: Efficiency | None = None, judged: Judged | None = None
+) -> list[Moved]:  # fmt: skip
     """GPUs when demand, lengths and promises are each a fifth less or more, the rest as asked."""
     key, _ = demand_of(asked)
     speed = "tpot_s" if asked.tpot_s is not None else "tokens_per_s"
@@ -157,7 +163,7 @@ def sensitivity(found: Plan, asked: Question, law: Efficiency | None = None) -> 
         speed: asked.tpot_s or found.scenario.promise.token_per_s,
         "ttft": asked.ttft,
     }
-    judged = Judges()
+    judged = judged or Judges()
 
     def gpus(name: str, value: float) -> int | None:
         if found.solver == "exact":

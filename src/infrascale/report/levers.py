@@ -17,7 +17,17 @@ from infrascale.hardware import Efficiency
 from infrascale.locales import Words
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.scenarios import Question, scenario
-from infrascale.planning import Candidate, Change, Constraint, Nearest, Plan, Promise, plan
+from infrascale.planning import (
+    Change,
+    Constraint,
+    Judged,
+    Judges,
+    Nearest,
+    Plan,
+    Promise,
+    Scenario,
+    fewest_gpus,
+)
 from infrascale.precision import PRECISIONS
 from infrascale.screen.text import fit, paragraph
 
@@ -27,11 +37,12 @@ EASED_SPEED, EASED_TTFT = 0.8, 1.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lever:
-    """`keys` of scenario.toml that change, the first of which names it; the plan they give; GPUs saved by it."""
+    """`keys` of scenario.toml that change, the first of which names it; the GPUs then needed, and saved by it."""
 
     keys: Mapping[str, object]
-    best: Candidate
-    saves_gpus: int
+    gpus: int
+    saves_gpus: int = 0
+    gpu_name: str = ""
 
     @property
     def name(self) -> str:
@@ -48,7 +59,7 @@ def changed(w: Words, lever: Lever) -> str:
     if lever.name in UNITS:
         text = w.quantity(float(str(value)), UNITS[lever.name])
     elif lever.name == "gpu":
-        text = lever.best.deployment.gpu.name
+        text = lever.gpu_name
     else:
         text = str(value[0] if isinstance(value, list) else value)
     return w.say(f"lever.{lever.name}", value=text)
@@ -70,22 +81,25 @@ def _flags(lever: Lever) -> str:
 
 
 def levers_json(found: Sequence[Lever]) -> list[dict[str, Any]]:
-    return [{"keys": dict(one.keys), "gpus": one.best.gpus, "saves_gpus": one.saves_gpus} for one in found]
+    return [{"keys": dict(one.keys), "gpus": one.gpus, "saves_gpus": one.saves_gpus} for one in found]
 
 
-def levers(found: Plan, asked: Question, law: Efficiency | None = None) -> list[Lever]:
-    """Single changes that save GPUs of the kind planned, those that save most first; of equals, the mildest."""
+def levers(
+    found: Plan, asked: Question, law: Efficiency | None = None, judged: Judged | None = None
+) -> list[Lever]:  # fmt: skip
+    """Single changes that save GPUs of the kind planned, those that save most first; of equals, the mildest.
+
+    `judged`: with the tables of questions before this one, if they were kept.
+    """
     best = found.best
     if best is None:
         return []
-    tried = (
-        (keys, _planned(found, asked, keys | {"gpu": [best.deployment.gpu.id]}, law)) for keys in _changes(found, asked)
-    )
-    helpful = [
-        Lever(keys=keys, best=one, saves_gpus=best.gpus - one.gpus)
-        for keys, one in tried
-        if one and one.gpus < best.gpus
-    ]
+    law, judged, helpful = law or efficiency(), judged or Judges(), []
+    for keys in _changes(found, asked):
+        changed = _scenario(found, asked, keys | {"gpu": [best.deployment.gpu.id]})
+        gpus = fewest_gpus(changed, law, judged, best.gpus) if changed else None
+        if gpus is not None:
+            helpful.append(Lever(keys=keys, gpus=gpus, saves_gpus=best.gpus - gpus))
     return sorted(helpful, key=lambda lever: -lever.saves_gpus)
 
 
@@ -93,21 +107,22 @@ def remedies(found: Plan, asked: Question) -> list[Lever]:
     """Single changes after which an infeasible question has an answer; promises rounded to what people would say."""
     if found.best is not None:
         return []
-    tried = (
-        (keys, _planned(found, asked, keys))
-        for keys in (_keys(one, asked, found.scenario.promise) for one in found.nearest)
-        if keys
-    )
-    return [Lever(keys=keys, best=one, saves_gpus=0) for keys, one in tried if one]
+    helpful = []
+    for one in found.nearest:
+        keys = _keys(one, asked, found.scenario.promise)
+        changed = _scenario(found, asked, keys) if keys else None
+        gpus = fewest_gpus(changed, efficiency()) if changed else None
+        if gpus is not None:
+            name = one.candidate.deployment.gpu.name if one.candidate else ""
+            helpful.append(Lever(keys=keys, gpus=gpus, gpu_name=name))
+    return helpful
 
 
-def _planned(
-    found: Plan, asked: Question, keys: Mapping[str, object], law: Efficiency | None = None
-) -> Candidate | None:
+def _scenario(found: Plan, asked: Question, keys: Mapping[str, object]) -> Scenario | None:
+    """The question so changed; None where the change contradicts the rest of it, and so helps nobody."""
     try:
-        changed = Question.model_validate(asked.model_dump() | dict(keys))
-        return plan(scenario(changed, given=found.scenario.model), law or efficiency()).best
-    except InfraScaleError:  # a change that contradicts the rest of the question helps nobody
+        return scenario(Question.model_validate(asked.model_dump() | dict(keys)), given=found.scenario.model)
+    except InfraScaleError:
         return None
 
 
