@@ -277,4 +277,7 @@ def test_the_number_alone_is_the_plans(seed):
         )
         found, judged = plan(asked).best, Judges()
         for judge in (Judge, judged, judged):
-            assert fewest_gpus(asked, efficiency(), judge) == (found.gpus if found else None)
+            gpus = fewest_gpus(asked, efficiency(), judge)
+            assert gpus == (found.gpus if found else None)
+            for below in (gpus, gpus + 1) if gpus else (5,):  # what is not fewer is None
+                assert fewest_gpus(asked, efficiency(), judge, below) == (gpus if gpus and gpus < below else None)
