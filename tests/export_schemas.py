@@ -173,6 +173,11 @@ HELM = closed(
                 "enableEngine": {"type": "boolean"},
                 "strategy": {"type": "object"},
                 "startupProbe": {"type": "object"},
+                "tolerations": {
+                    "type": "array",
+                    "items": closed({"key": TEXT, "operator": TEXT, "effect": TEXT}),
+                },
+                "runtimeClassName": {"type": "string"},
                 "modelSpec": {
                     "type": "array",
                     "items": closed(
@@ -184,7 +189,7 @@ HELM = closed(
                             "replicaCount": COUNT,
                             "requestCPU": {"type": "integer"},
                             "requestMemory": {"type": "string"},
-                            "requestGPU": {"type": ["integer", "number"]},
+                            "requestGPU": {"type": "integer"},
                             "requestGPUType": {"type": "string"},
                             "shmSize": {"type": "string"},
                             "pvcStorage": {"type": "string"},
@@ -204,7 +209,7 @@ HELM = closed(
                             ),
                         },
                         ("name", "repository", "tag", "modelURL", "replicaCount", "requestCPU", "requestMemory",
-                         "requestGPU"),
+                         "requestGPU", "pvcStorage"),
                     ),
                 },
             },

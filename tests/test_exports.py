@@ -40,6 +40,7 @@ QUESTIONS = {
     "ranks": {"model": "deepseek-ai/DeepSeek-R1", "gpu": ["h200-sxm"], "request_per_s": 20},
     "wide": {"model": "meta-llama/Llama-3.1-405B-Instruct", "gpu": ["h100-sxm"], "users": 500, "prefix_hit": 0.5,
              "gpus_per_replica": [16], "tokens_per_s": 10},
+    "long": {"model": "kimi-linear-48b-a3b-instruct", "gpu": ["h200-sxm"], "users": 100},
 }  # fmt: skip
 ONE_RANK = {"kserve", "ray"}
 ONE_SERVER = {"compose", "kubernetes", "helm", "kserve"}
@@ -168,6 +169,46 @@ def test_clusters_accept_it(target, name, language):
 def test_the_chart_accepts_its_values(name):
     (values,) = documents("helm", name)
     jsonschema.validate(values, schemas.HELM)
+
+
+def test_the_chart_is_told_what_its_defaults_would_spoil():
+    """Its runtime class is NVIDIA's, it tolerates no taint, and Helm writes a context of a million tokens as 1e+06."""
+    for name, taint in (("fixed", "nvidia.com/gpu"), ("amd", "amd.com/gpu")):
+        engine = documents("helm", name)[0]["servingEngineSpec"]
+        assert engine["tolerations"] == [{"key": taint, "operator": "Exists", "effect": "NoSchedule"}]
+        assert engine.get("runtimeClassName") == {"fixed": None, "amd": ""}[name]
+    config = documents("helm", "long")[0]["servingEngineSpec"]["modelSpec"][0]["vllmConfig"]
+    assert "maxModelLen" not in config and any("--max-model-len=1" in word for word in config["extraArgs"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for t, n in CASES if t == "helm"])
+def test_helm_renders_the_chart_to_what_clusters_accept(name):
+    """INFRASCALE_HELM_CHART: the folder helm/ of vLLM's production-stack. Without its router, which is not the plan's."""
+    helm = pytest.importorskip("helm_python", reason="pip install helm-python-sdk")
+    folder = os.environ.get("INFRASCALE_HELM_CHART")
+    if not folder:
+        pytest.skip("set INFRASCALE_HELM_CHART")
+    (values,) = documents("helm", name)
+    chart = helm.Chart.load(folder)
+    chart.validate_schema(values)
+    rendered = chart.render(values | {"routerSpec": {"enableRouter": False}}, name="llm").values()
+    found = [one for text in rendered for one in yaml.safe_load_all(text) if one]
+    for document in found:
+        kubernetes_validate.validate(document, KUBERNETES, strict=True)
+    (deployment,) = [one for one in found if one["kind"] == "Deployment"]
+    spec = deployment["spec"]["template"]["spec"]
+    best = made(name)[0].best
+    said = flags_of([word.replace("gpu_memory", "gpu-memory") for word in spec["containers"][0]["command"]])
+    assert set(said) <= FLAGS | {"--host"}
+    assert int(said["--max-num-seqs"]) * best.deployment.shard.dp == best.max_batch
+    assert int(said["--tensor-parallel-size"]) == best.deployment.shard.tp
+    assert said["--max-model-len"].isdigit()
+    resource = "amd.com/gpu" if best.deployment.gpu.vendor == "amd" else "nvidia.com/gpu"
+    limits = int(spec["containers"][0]["resources"]["limits"][resource])
+    assert deployment["spec"]["replicas"] * limits == best.gpus
+    assert spec["tolerations"][0]["key"] == resource
+    assert ("runtimeClassName" in spec) == (resource == "nvidia.com/gpu")
 
 
 @pytest.mark.parametrize("name", [n for t, n in CASES if t == "compose"])

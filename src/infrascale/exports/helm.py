@@ -1,6 +1,7 @@
 """Values of the vLLM production-stack Helm chart (`helm install … vllm/vllm-stack -f values.yaml`).
 
-The chart has keys for some flags; the others are passed in `extraArgs`. It turns prefix caching off unless told.
+The chart has keys for some flags; the others are passed in `extraArgs`. It turns prefix caching off unless told, and
+asks for NVIDIA's runtime class unless told.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from infrascale.exports.manifest import manifest
-from infrascale.exports.pods import PROBE_S, gibibytes, resources
+from infrascale.exports.pods import PROBE_S, gibibytes, resources, tolerations
 from infrascale.exports.serving import STARTUP_S, Serving
 
 #: Flags with a key of their own in the chart's vllmConfig.
@@ -21,6 +22,8 @@ KEYS = {
 }
 #: Flags that the chart sets itself.
 OWN = {"port", "enable-prefix-caching"}
+#: From here on Helm writes a number of the values as 1e+06, which vLLM does not read; as a word it stays.
+HELM_EXPONENT = 1_000_000
 
 
 def render(serving: Serving) -> dict[str, str]:
@@ -29,7 +32,7 @@ def render(serving: Serving) -> dict[str, str]:
     config: dict[str, Any] = {"enablePrefixCaching": True}
     extra = []
     for flag, value in serving.flags:
-        if flag in KEYS and value is not None:
+        if flag in KEYS and value is not None and not (value.isdigit() and int(value) >= HELM_EXPONENT):
             config[KEYS[flag]] = _number(value)
         elif flag not in OWN:
             extra.append(f"--{flag}" if value is None else f"--{flag}={value}")
@@ -60,8 +63,11 @@ def render(serving: Serving) -> dict[str, str]:
         "enableEngine": True,
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
         "startupProbe": probe,
+        "tolerations": tolerations(serving),
         "modelSpec": [model],
     }
+    if serving.vendor != "nvidia":
+        engine["runtimeClassName"] = ""
     return {"values.yaml": manifest(serving, {"servingEngineSpec": engine})}
 
 

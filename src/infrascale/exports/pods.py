@@ -47,10 +47,11 @@ def resources(serving: Serving) -> dict[str, Any]:
 
 
 def probes() -> dict[str, Any]:
-    health = {"httpGet": {"path": "/health", "port": PORT}, "periodSeconds": PROBE_S}
+    """A busy engine answers late: five seconds, and three misses before it gets no more requests."""
+    health = {"httpGet": {"path": "/health", "port": PORT}, "periodSeconds": PROBE_S, "timeoutSeconds": 5}
     return {
         "startupProbe": health | {"failureThreshold": STARTUP_S // PROBE_S},
-        "readinessProbe": health | {"failureThreshold": 1},
+        "readinessProbe": health | {"failureThreshold": 3},
         "livenessProbe": health | {"failureThreshold": 6},
     }
 
@@ -90,9 +91,14 @@ def volumes(serving: Serving) -> list[dict[str, Any]]:
     ]
 
 
+def tolerations(serving: Serving) -> list[dict[str, str]]:
+    """Nodes with GPUs often turn other pods away by this taint."""
+    return [{"key": serving.resource, "operator": "Exists", "effect": "NoSchedule"}]
+
+
 def placement(serving: Serving) -> dict[str, Any]:
     selector = {"nodeSelector": dict(serving.node_selector)} if serving.node_selector else {}
-    return selector | {"tolerations": [{"key": serving.resource, "operator": "Exists", "effect": "NoSchedule"}]}
+    return selector | {"tolerations": tolerations(serving)}
 
 
 def pod(serving: Serving, extra: tuple[str, ...] = (), *, serves: bool = True) -> dict[str, Any]:
