@@ -199,7 +199,7 @@ def test_helm_renders_the_chart_to_what_clusters_accept(name):
     (deployment,) = [one for one in found if one["kind"] == "Deployment"]
     spec = deployment["spec"]["template"]["spec"]
     best = made(name)[0].best
-    said = flags_of([word.replace("gpu_memory", "gpu-memory") for word in spec["containers"][0]["command"]])
+    said = flags_of([word.replace("gpu_memory_utilization", "gpu-memory-utilization") for word in spec["containers"][0]["command"]])
     assert set(said) <= FLAGS | {"--host"}
     assert int(said["--max-num-seqs"]) * best.deployment.shard.dp == best.max_batch
     assert int(said["--tensor-parallel-size"]) == best.deployment.shard.tp

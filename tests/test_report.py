@@ -18,6 +18,7 @@ import pytest
 from infrascale import plan
 from infrascale.certainty import certainty
 from infrascale.errors import InfraScaleError
+from infrascale.exports import Options, render, serving
 from infrascale.locales import words
 from infrascale.parsing import prices
 from infrascale.parsing.efficiencies import efficiency
@@ -171,6 +172,28 @@ def test_the_report_says_the_plans_own_numbers(name, language):
     assert not re.search(r"{\w+}|\bnan\b|\binf\b|None", text)
 
 
+@pytest.mark.parametrize(
+    ("language", "says", "silent"),
+    [
+        ("en", ["95% of the requests at 15 tokens/s or more", "for 95% of them", "promised to 95%"], "as a mean"),
+        ("fr", ["95\u00a0% des requêtes à 15 tokens/s ou plus", "d’entre elles", "promis à 95\u00a0%"], "en moyenne"),
+    ],
+)
+def test_a_promise_for_a_share_of_the_requests_is_told_as_one(language, says, silent):
+    keys = {"model": "llama-3.1-8b", "gpu": ["h100-sxm"], "users": 2000, "ttft": 2, "ttft_percentile": 95,
+            "tokens_per_s": 15, "speed_percentile": 5, "osl_cv": 0.8}  # fmt: skip
+    found, asked = plan(**keys), question(keys)
+    blocks = sections(found, asked, language, ON).blocks
+    text = words_of(blocks)
+    assert all(one in text for one in says), text
+    (promise,) = [one for block in blocks if isinstance(block, Bullets) for one in block.items if "rom" in one[:15]]
+    assert silent not in promise
+    assert words(language).quantity(found.best.performance.ttft_s.quantiles_s[0.95], "s") in blocks[0].figures[2][1]
+    assert "∞" not in "".join(block.text for block in blocks if isinstance(block, Text))
+    header = render("vllm", serving(found, asked, Options(language=language)))["serve.sh"]
+    assert " ".join(words(language).percent(0.95).split()) in header
+
+
 def test_whole_replicas_are_counted_to_servers():
     best = made("users")[0].best  # replicas of 4 on servers of 8
     assert facts.servers_of(best) == -(-(best.replicas + best.spare_replicas) // (8 // best.gpus_per_replica))
@@ -249,7 +272,8 @@ def test_ones_own_quote_is_what_is_paid():
 
 def test_every_text_of_the_report_is_used():
     source = "".join(p.read_text() for p in Path(sys.modules["infrascale.report"].__file__).parent.glob("*.py"))
-    built = {"demand", "axis", "e", "src", "c", "o", "s", "a", "m", "constraint", "unpriced", "input", "k", "line"}
+    built = {"demand", "axis", "e", "src", "c", "o", "s", "a", "m", "constraint", "unpriced", "input", "k", "kept",
+             "line"}  # fmt: skip
     for key in (key.removeprefix("report.") for key in words("en").texts if key.startswith("report.")):
         assert f'report.{key}"' in source or f'"{key}"' in source or re.split(r"[_.]", key)[0] in built, key
 

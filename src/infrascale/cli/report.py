@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,6 +42,7 @@ def report(
     from infrascale import api
     from infrascale.calibration.saved import read_calibration
     from infrascale.cli.progress import shown
+    from infrascale.locales import words
     from infrascale.parsing.objectives import market_of
     from infrascale.parsing.plans import calibration_of, read_plan
     from infrascale.parsing.scenarios import question, read_toml
@@ -51,13 +53,15 @@ def report(
     place = Path(out)
     kind = to or place.suffix.lstrip(".")
     given = {"price": price, "offer": "buy" if buy else None, "currency": currency, "rate": rate, "country": country}
+    flags = {"lang": lang, "out": out, "to": to, "buy": buy, "costs": costs, "break_even": break_even,
+             "compare": compare, "curve": curve, "start": start, "lead_months": lead_months}  # fmt: skip
     if plan.endswith(".toml"):
         _fleet(plan, kind, place, lang, {**given, "costs": costs, "compare": compare, "curve": curve})
         return
     found, asked = read_plan(plan, api.curves)
     rests = calibration_of(plan)
     if found.best is None:
-        typer.echo("infeasible: there is no decision to report; infrascale plan names the nearest change", err=True)
+        typer.echo(words(lang).say("decision.infeasible"), err=True)
         raise typer.Exit(3)
     priced = question(asked.model_dump(exclude_none=True) | {k: v for k, v in given.items() if v not in (None, [])})
     market = market_of(priced, found.scenario, read_toml(costs) if costs else {}, today=date.today())
@@ -69,10 +73,20 @@ def report(
     with shown("report"):
         own = Own(taught=read_calibration(rests), file=rests) if rests else None
         files = made(
-            found, asked, language=lang, to=kind, name=place.name, on=date.today(), market=market, own=own, more=more
-        )
+            found, asked, language=lang, to=kind, name=place.name, on=date.today(), market=market, own=own, more=more,
+            again=_again(plan, {**flags, **given, "offer": None}),
+        )  # fmt: skip
     for path in write(files, str(place.parent)):
         print(path)
+
+
+def _again(plan: str, given: dict[str, object]) -> str:
+    """This command, as it would be typed."""
+    line = ["infrascale", "report", plan]
+    for key, value in given.items():
+        for one in value if isinstance(value, list) else [value] if value else []:
+            line += [f"--{key.replace('_', '-')}", *([] if one is True else [str(one)])]
+    return shlex.join(line)
 
 
 def _fleet(path: str, kind: str, place: Path, lang: str, others: dict[str, object]) -> None:

@@ -31,15 +31,16 @@ def report(
     market: Market | None = None,
     own: Own | None = None,
     more: Iterable[Block] = (),
+    again: str | None = None,
 ) -> dict[str, str | bytes]:
     """The report's files: one, and for Markdown its figures beside it. `name`: the file's, with its ending.
 
     `market`: prices and site; without one the report says nothing of cost and carbon. `own`: the load tests that the
-    plan rests on. `more`: sections after that on cost.
+    plan rests on. `more`: sections after that on cost. `again`: the command that makes this report of a saved plan.
     """
     from infrascale.report.sections import sections
 
-    return written(sections(plan, asked, language, on, market, own, tuple(more)), to, name)
+    return written(sections(plan, asked, language, on, market, own, tuple(more), again), to, name)
 
 
 def written(paper: Paper, to: str, name: str) -> dict[str, str | bytes]:

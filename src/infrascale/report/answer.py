@@ -6,6 +6,7 @@ In: Plan, its question, how sure it is.    Out: blocks.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isinf
 
 from infrascale.certainty import Certainty
 from infrascale.deployment import ENGINE_NAMES
@@ -40,7 +41,7 @@ def answer(
     if found.solver != "exact":
         proof = words.say("report.proof_search", excess=words.percent(found.excess_fraction))
     servers = words.say("report.servers", n=facts.servers_of(best))
-    speed, ttft = performance.token_per_s_per_request, performance.ttft_s.mean_s
+    speed, ttft = 1 / promise.tpot_of(performance), promise.ttft_of(performance)
     room = next(check for check in best.checks if check.constraint is Constraint.CAPACITY)
     return Answer(
         text=f"{text} {proof} {_sure(sure, words)}",
@@ -53,12 +54,12 @@ def answer(
             (
                 words.say("report.figure_speed"),
                 words.number(speed, 1),
-                words.say("report.promised", value=words.short(promise.token_per_s)),
+                _promised(words.short(promise.token_per_s), promise.speed_share, words),
             ),
             (
                 words.say("report.figure_ttft"),
                 words.quantity(ttft, "s"),
-                words.say("report.promised", value=f"{words.short(promise.ttft_s)} s"),
+                _promised(f"{words.short(promise.ttft_s)} s", promise.ttft_share, words),
             ),
             (
                 words.say("report.figure_room"),
@@ -68,6 +69,13 @@ def answer(
             *([_month(bill, words)] if bill else []),
         ),
     )
+
+
+def _promised(value: str, share: float | None, words: Words) -> str:
+    """What the figure above it was promised to be, and to how many where not as a mean."""
+    if share is None:
+        return words.say("report.promised", value=value)
+    return words.say("report.promised_share", value=value, share=words.percent(share))
 
 
 def _month(bill: Bill, words: Words) -> tuple[str, str, str]:
@@ -118,12 +126,15 @@ def question(found: Plan, best: Candidate, asked: Question, words: Words) -> Ite
         " ".join(_who(found, best, asked, words)),
         words.say("report.q_request", isl=words.number(load.isl_tokens), osl=words.number(load.osl_tokens)),
     ]
+    if load.isl_cv or load.osl_cv:
+        spread = {"isl": words.percent(load.isl_cv), "osl": words.percent(load.osl_cv)}
+        lines[-1] += " " + words.say("report.q_spread", **spread)
     if load.prefix_hit_fraction:
         lines[-1] += " " + words.say("report.q_prefix", share=words.percent(load.prefix_hit_fraction))
     promise = scenario.promise
-    lines.append(
-        words.say("report.q_promise", speed=words.short(promise.token_per_s), ttft=words.short(promise.ttft_s))
-    )
+    speed = _kept("speed", promise.token_per_s, promise.speed_share, words)
+    ttft = _kept("ttft", promise.ttft_s, promise.ttft_share, words)
+    lines.append(words.say("report.q_promise", speed=speed, ttft=ttft))
     engine = best.deployment.engine
     kinds = ", ".join(gpu.name for gpu in scenario.gpus[:6]) + (" …" if len(scenario.gpus) > 6 else "")
     precisions = ", ".join(scenario.precisions) or scenario.model.native.precision
@@ -138,6 +149,13 @@ def question(found: Plan, best: Candidate, asked: Question, words: Words) -> Ite
     )
     yield Heading(text=words.say("report.h_question"))
     yield Bullets(items=tuple(lines))
+
+
+def _kept(what: str, value: float, share: float | None, words: Words) -> str:
+    """One promise in words: a mean, or what a share of the requests may count on."""
+    if share is None:
+        return words.say(f"report.kept_{what}_mean", n=words.short(value))
+    return words.say(f"report.kept_{what}_share", n=words.short(value), share=words.percent(share))
 
 
 def why(found: Plan, best: Candidate, words: Words, law: Efficiency) -> Iterator[Block]:
@@ -177,6 +195,8 @@ def why(found: Plan, best: Candidate, words: Words, law: Efficiency) -> Iterator
 
 
 def _broken(check: Check, clearly: bool) -> str:
+    if isinf(check.needed):
+        return "report.fewer_endless"
     if not clearly:
         return "report.fewer_barely"
     return "report.fewer_queue" if check.constraint is Constraint.WAIT else "report.fewer"

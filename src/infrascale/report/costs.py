@@ -13,14 +13,14 @@ from infrascale.economics.apis import monthly_charges
 from infrascale.economics.decision import Option, options
 from infrascale.economics.market import Market
 from infrascale.errors import ScenarioError
+from infrascale.hardware import Efficiency
 from infrascale.locales import Words
 from infrascale.parsing.apis import api_offers
-from infrascale.parsing.efficiencies import efficiency
 from infrascale.planning import Candidate, Plan
 from infrascale.report.blocks import Block, Heading, Table, Text
 
 
-def priced_ways(found: Plan, market: Market) -> list[Option]:
+def priced_ways(found: Plan, market: Market, law: Efficiency) -> list[Option]:
     """The ways of a plan with their bills; a runner-up whose price is in a currency without a rate has none."""
 
     def bill(one: Candidate, usage: Usage, mark: Footprint) -> Bill | None:
@@ -31,7 +31,7 @@ def priced_ways(found: Plan, market: Market) -> list[Option]:
                 raise
             return None
 
-    return options(found, market.day, market.site, efficiency(), bill)
+    return options(found, market.day, market.site, law, bill)
 
 
 def cost(found: Plan, chosen: Option, market: Market, on: date, words: Words) -> Iterator[Block]:

@@ -44,7 +44,12 @@ def risks(found: Plan, best: Candidate, sure: Certainty, words: Words) -> Iterat
         lines.append(words.say("report.r_pipeline"))
     if deployment.quantization.precision != scenario.model.native.precision:
         lines.append(words.say("report.r_format", precision=deployment.quantization.precision))
-    lines += [words.say("report.r_mean"), words.say("report.r_measured")]
+    promise = scenario.promise
+    if promise.is_of_shares:
+        lines.append(words.say("report.r_share"))
+    if promise.speed_share is None or promise.ttft_share is None:
+        lines.append(words.say("report.r_mean"))
+    lines.append(words.say("report.r_measured"))
     yield Heading(text=words.say("report.h_risks"))
     yield Bullets(items=tuple(lines))
 

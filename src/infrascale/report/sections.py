@@ -34,6 +34,7 @@ def sections(
     market: Market | None = None,
     own: Own | None = None,
     more: tuple[Block, ...] = (),
+    again: str | None = None,
 ) -> Paper:
     words, best = speech(language), found.best
     if best is None:
@@ -49,7 +50,7 @@ def sections(
         spreads = intervals_of(own.taught, found.scenario, best, efficiency())
     sure = certainty(found, law, spreads)
     assert sure is not None  # the plan is feasible
-    ways = priced_ways(found, market) if market else []
+    ways = priced_ways(found, market, law) if market else []
     blocks = (
         answer(found, best, asked, sure, words, ways[0].bill if ways else None),
         *question(found, best, asked, words),
@@ -67,6 +68,7 @@ def sections(
         Heading(text=words.say("report.h_again")),
         Text(text=words.say("report.again")),
         Code(text=command(asked, found.solver) + (f" --calibration {quote(own.file)}" if own else "")),
+        *((Text(text=words.say("report.again_report")), Code(text=again)) if again else ()),
     )
     return Paper(
         language=language,

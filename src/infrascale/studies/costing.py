@@ -87,7 +87,8 @@ def hosting_break_even(
         sure = api.certainty(plan, calibration=calibration)
         if plan.best is None or sure is None:
             return None, None
-        bills = [_bill(plan, plan.best, gpus, market) for gpus in (sure.low_gpus, sure.high_gpus)]
+        law = api.curves(calibration, plan.scenario)
+        bills = [_bill(plan, plan.best, gpus, market, law) for gpus in (sure.low_gpus, sure.high_gpus)]
         low, high = (bill.per_month if bill else None for bill in bills)
         return low.low if low else None, high.high if high else None
 
@@ -97,11 +98,11 @@ def hosting_break_even(
     return break_even(own, charge / asked.users, users)
 
 
-def _bill(plan: Plan, one: Candidate, gpus: int | None, market: Market) -> Bill | None:
+def _bill(plan: Plan, one: Candidate, gpus: int | None, market: Market, law: Efficiency) -> Bill | None:
     """The bill of a candidate with about so many GPUs, in whole replicas."""
     if gpus is None:
         return None
     count = max(1, ceil(gpus / one.gpus_per_replica) - one.spare_replicas)
     resized = replace(one, replicas=count)
     usage = monthly_usage(plan.scenario, resized, market.day)
-    return market.bill(resized, usage, footprint(plan.scenario, resized, usage, efficiency(), market.site))
+    return market.bill(resized, usage, footprint(plan.scenario, resized, usage, law, market.site))
