@@ -12,7 +12,7 @@ wait slows demand down, what a full one does: where even that needs more replica
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor
 
 from infrascale.deployment import peak_kw
@@ -165,10 +165,12 @@ def roomier(judge: Judge, found: Found) -> Found:
     """The same replicas with the largest power of two that can be full within the promise, or the next above it.
 
     They hold the same requests; more users, or a busy hour, find places where a batch just large enough has none.
+    A promise for a share of requests takes it in place of whatever the cache holds, where it keeps it: a larger one
+    would let a crowd slow everybody.
     """
-    if judge.scenario.promise.is_of_shares:
-        return found
     held = held_batches(judge)
+    if judge.scenario.promise.is_of_shares:
+        return found if found.batch & (found.batch - 1) == 0 else _with_room(judge, found, held)
     batch = max((one for one in candidates(judge, held) if one & (one - 1) == 0), default=found.batch)
     if judge.never_queues:
         batch = max(batch, smallest_holding(judge, held, found.requests))
@@ -183,6 +185,17 @@ def roomier(judge: Judge, found: Found) -> Found:
     bracket = (outcome.load * batch, max(outcome.load * batch, broken))
     roomy = Found(replicas=found.replicas, batch=batch, outcome=outcome, bracket=bracket)
     return roomy if outcome.keeps else found
+
+
+def _with_room(judge: Judge, found: Found, held: list[int]) -> Found:
+    promise = replace(judge.scenario.promise, speed_share=None, ttft_share=None)
+    in_mean = replace(judge, scenario=replace(judge.scenario, promise=promise))
+    batch = max((one for one in candidates(in_mean, held) if one & (one - 1) == 0), default=found.batch)
+    outcome = judge.outcome(found.replicas, batch)
+    if batch == found.batch or not outcome.keeps:
+        return found
+    requests = outcome.load * batch
+    return Found(replicas=found.replicas, batch=batch, outcome=outcome, bracket=(requests, judge.beyond(batch)))
 
 
 def fewer_never(judge: Judge, batch: int, replicas: int) -> bool:
