@@ -7,19 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from math import log
 
-from infrascale.calibration.own import Case
+from infrascale.calibration.own import Case, expected
 from infrascale.calibration.residuals import weights_read_s
 from infrascale.errors import ScenarioError
 from infrascale.loadtests import LoadTest, Point
 from infrascale.loadtests.reading import MOST_FAILED
+from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.measurements import asked
 from infrascale.serving import Waves
 
 #: The engine's own settings that decide what runs together.
 KNOBS = ("max_num_seqs", "max_num_batched_tokens")
 #: Why a point cannot be used; `calibrate.left_NAME` of the locale says it.
-FASTER, FAILED, NO_LENGTHS, NO_LOAD = "faster", "failed", "no_lengths", "no_load"
+FASTER, FAILED, NO_LENGTHS, NO_LOAD, POOLS, UNITS = "faster", "failed", "no_lengths", "no_load", "pools", "units"
+#: A token in so many times the predicted time is one in other units: the slowest machine measured took nine times.
+MOST_TIMES = 40.0
 
 
 def cases_of(tests: Iterable[LoadTest], given: Mapping[str, str]) -> tuple[list[Case], list[tuple[str, str]]]:
@@ -35,6 +39,8 @@ def cases_of(tests: Iterable[LoadTest], given: Mapping[str, str]) -> tuple[list[
             case = None if why else _case(point, facts)
             if case and _too_fast(case):
                 why = FASTER
+            elif case and _too_slow(case):
+                why = UNITS
             if why:
                 left_out.append((test.path, why))
             elif case:
@@ -55,6 +61,8 @@ def _unusable(point: Point, facts: Mapping[str, str]) -> str:
             raise ScenarioError(f"no {key} is named", why="the load tests do not say", fix=f"add --{key}")
     if point.failed / (point.failed + point.completed) > MOST_FAILED:
         return FAILED
+    if facts.get("pools"):
+        return POOLS
     if not (point.isl_tokens or facts.get("isl")) or not (point.osl_tokens or facts.get("osl")):
         return NO_LENGTHS
     return "" if point.concurrency or point.request_per_s else NO_LOAD
@@ -64,7 +72,7 @@ def _case(point: Point, facts: Mapping[str, str]) -> Case:
     row = {key: facts.get(key, "") for key in ("model", "gpu", "gpu_count", "tp", "pp", "ep", "engine_version")}
     row["engine"] = facts.get("engine", "vllm")
     row["weight_precision"], row["kv_precision"] = facts.get("precision", ""), facts.get("kv", "")
-    row["gpu_count"] = row["gpu_count"] or row["tp"]
+    row["gpu_count"] = row["gpu_count"] or _gpus(facts)
     row |= {
         "isl": f"{point.isl_tokens or float(facts['isl']):g}",
         "osl": f"{point.osl_tokens or float(facts['osl']):g}",
@@ -73,14 +81,30 @@ def _case(point: Point, facts: Mapping[str, str]) -> Case:
         "request_rate": f"{point.request_per_s:g}" if point.request_per_s else "",
     }
     question = asked(row)
-    knobs = {name: int(facts[name]) for name in KNOBS if facts.get(name)}
+    knobs = {name: round(float(facts[name])) for name in KNOBS if facts.get(name)}
     if knobs:
         deployment = replace(question.deployment, engine=replace(question.deployment.engine, **knobs))
         question = replace(question, deployment=deployment)
     if point.waves:
         waves = Waves(count=max(1.0, point.waves), one_length=point.one_length)
         question = replace(question, waves=waves)
-    return Case(asked=question, measured=measured(point, question.workload.osl_tokens))
+    seen = measured(point, question.workload.osl_tokens)
+    if facts.get("front_end") == "none":  # a first token without what every server adds would teach a quick one
+        seen.pop("ttft", None)
+    return Case(asked=question, measured=seen)
+
+
+def _gpus(facts: Mapping[str, str]) -> str:
+    """All GPUs behind the load, where a file tells their degrees and replicas but not their number."""
+    if not facts.get("tp"):
+        return ""
+    count = 1.0
+    for key in ("tp", "pp", "replicas"):
+        try:
+            count *= float(facts.get(key) or 1)
+        except ValueError:
+            raise ScenarioError(f"{key} = {facts[key][:30]!r} is no number", why="a load test says so", fix=f"--{key}") from None
+    return f"{count:g}"
 
 
 def measured(point: Point, osl_tokens: float) -> dict[str, float]:
@@ -94,3 +118,9 @@ def measured(point: Point, osl_tokens: float) -> dict[str, float]:
 def _too_fast(case: Case) -> bool:
     """A token in less time than one GPU needs to read its weights at the datasheet's bandwidth."""
     return case.measured.get("tpot", 1.0) < weights_read_s(case.asked)
+
+
+def _too_slow(case: Case) -> bool:
+    """Milliseconds in a column of seconds."""
+    seconds = case.measured.get("tpot")
+    return seconds is not None and log(seconds) > log(MOST_TIMES) + expected(case.asked, efficiency())["tpot"]

@@ -9,6 +9,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,10 +43,12 @@ class Document:
 
     @cached_property
     def lines(self) -> list[Any]:
-        """One JSON object a line; empty where any line is none."""
+        """One JSON object a line, or one after the other over many lines; empty where any part is none."""
         if self.text.lstrip()[:1] != "{":
             return []
         found = [_json(line) for line in self.text.splitlines() if line.strip()]
+        if not isinstance(found[0], dict):
+            found = _one_after_the_other(self.text)
         return found if all(isinstance(one, dict) for one in found) else []
 
     @cached_property
@@ -54,17 +57,24 @@ class Document:
         if self.text.lstrip()[:1] in ("{", "["):
             return []
         first = self.text.split("\n", 1)[0]
-        delimiter = ";" if first.count(";") > first.count(",") else ","
+        delimiter = max(",;\t", key=first.count)
         try:
             return [row for row in csv.reader(io.StringIO(self.text), delimiter=delimiter) if any(row)]
         except csv.Error:
             return []
 
+    @property
+    def decimal_comma(self) -> bool:
+        """Where semicolons part cells, a comma in a number is its decimal sign, as French spreadsheets write it."""
+        first = self.text.split("\n", 1)[0]
+        return first.count(";") > first.count(",")
+
     @cached_property
     def records(self) -> list[dict[str, str]]:
         """Rows under a one-line header, by column."""
         header = self.rows[0] if self.rows else []
-        return [dict(zip(header, row, strict=False)) for row in self.rows[1:]]
+        point = _pointed if self.decimal_comma else str
+        return [dict(zip(header, map(point, row), strict=False)) for row in self.rows[1:]]
 
     @property
     def header(self) -> frozenset[str]:
@@ -91,7 +101,7 @@ def decoded(name: str, raw: bytes, most_bytes: int = MOST_BYTES) -> Document:
             raw = inflate.decompress(raw, most_bytes)
             if inflate.unconsumed_tail:
                 raise broken(name, f"it unpacks to more than {most_bytes >> 20} MiB", "give the tool's summary")
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError:
         raise broken(name, "it is not text (UTF-8)") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -108,6 +118,23 @@ def _json(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
+
+
+def _one_after_the_other(text: str) -> list[Any]:
+    """JSON values with nothing but blanks between them; empty where anything else stands there."""
+    decoder, found, at = json.JSONDecoder(), [], 0
+    while text[at:].strip():
+        at += len(text[at:]) - len(text[at:].lstrip())
+        try:
+            one, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return []
+        found.append(one)
+    return found
+
+
+def _pointed(cell: str) -> str:
+    return cell.replace(",", ".") if re.fullmatch(r"\s*-?\d+,\d+\s*", cell) else cell
 
 
 def _yaml(path: str, text: str) -> Any:

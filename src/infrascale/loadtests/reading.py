@@ -11,10 +11,19 @@ from dataclasses import replace
 from infrascale.errors import FileError
 from infrascale.loadtests.document import Document, broken, opened
 from infrascale.loadtests.formats import formats
-from infrascale.loadtests.loadtest import LoadTest, Note, Point
+from infrascale.loadtests.loadtest import UNKNOWN, LoadTest, Note, Point
+from infrascale.loadtests.strangers import strange
 
 #: Share of failed requests beyond which the survivors no longer tell what the server does.
 MOST_FAILED = 0.1
+#: So few of the clients waiting for an answer, one in so many, are no load at all.
+MOST_APART = 20.0
+#: Share of the whole answer that its parts come to, within which they agree.
+AGREE = (0.7, 1.4)
+#: A token in less time than any server writes it: the answer came in one piece [s].
+WHOLE_TPOT_S = 2e-5
+#: Tokens from which an answer is expected to take more than one step.
+LEAST_STREAMED = 8
 #: Requests a client below which a closed loop is mostly its own start.
 LEAST_WAVES = 3
 
@@ -29,8 +38,7 @@ def understood(document: Document) -> LoadTest:
     path = document.path
     knowing = [one for one in formats() if one.recognises(document)]
     if not knowing:
-        known = ", ".join(one.NAME for one in formats())
-        raise broken(path, "no format knows its content", f"give one of: {known}")
+        raise _unknown(document)
     if len(knowing) > 1:
         raise broken(path, f"it looks like {' and like '.join(one.NAME for one in knowing)}")
     try:
@@ -42,13 +50,28 @@ def understood(document: Document) -> LoadTest:
     if all(point.completed == 0 for point in found.points):
         failed = sum(point.failed for point in found.points)
         raise broken(path, f"all of its {failed} requests failed", "see the server's log, then run the test again")
-    if any(_contradicts_itself(point) for point in found.points):
-        raise broken(path, "a mean time to first token exceeds the mean of the whole answer: units are mixed")
+    for point in found.points:
+        if why := _impossible(point):
+            raise broken(path, f"{why}: units are mixed, or parts of two runs", "give the file as the tool wrote it")
     kept = tuple(point for point in found.points if _usable(point))
     if not kept:
         raise broken(path, "no point has a TTFT, a TPOT or an end-to-end time of requests that succeeded")
     notes = (*found.notes, *_suspicions(found, kept))
-    return replace(found, points=tuple(map(_as_met, kept)), notes=notes)
+    points = tuple(map(_as_met, kept))
+    if not any(map(_usable, points)):
+        raise broken(path, "its answers were not streamed: no first token was seen", "test again with streaming on")
+    return replace(found, points=points, notes=notes)
+
+
+def _unknown(document: Document) -> FileError:
+    """What the file is instead, where that can be told."""
+    path, found = document.path, strange(document)
+    if found:
+        return broken(path, found.why, found.fix)
+    if document.text.lstrip()[:1] in ("{", "[") and document.data is None and not document.lines:
+        return broken(path, "it is cut off or damaged: not JSON from beginning to end", "copy it again, whole")
+    known = ", ".join(one.NAME for one in formats())
+    return broken(path, "no format knows its content", f"give one of: {known}")
 
 
 def read_all(paths: Iterable[str], progress: Callable[[str], None] | None = None) -> list[LoadTest]:
@@ -75,8 +98,25 @@ def _usable(point: Point) -> bool:
     return point.completed > 0 and (point.ttft.known or point.tpot.known or point.e2e.known)
 
 
-def _contradicts_itself(point: Point) -> bool:
-    return bool(point.ttft.mean_s and point.e2e.mean_s is not None and point.ttft.mean_s > 1.001 * point.e2e.mean_s)
+def _impossible(point: Point) -> str:
+    """What no server can have done, in words; empty where all goes together."""
+    ttft, e2e, seen, clients = point.ttft.mean_s, point.e2e.mean_s, point.in_flight, point.concurrency
+    if ttft and e2e is not None and ttft > 1.001 * e2e:
+        return "a mean time to first token exceeds the mean of the whole answer"
+    if point.load_kind == "closed" and seen and clients and point.completed >= LEAST_WAVES * clients:
+        if seen > 1.5 * clients + 1:
+            return f"{clients:g} clients had {seen:.3g} requests in flight"
+        if seen < clients / MOST_APART:
+            return f"of {clients:g} clients only {seen:.2g} waited for an answer on average"
+    return ""
+
+
+def _sum_share(point: Point) -> float | None:
+    """TTFT + (osl − 1) · TPOT over the whole answer; answers of many lengths bring it off 1, but not far."""
+    ttft, tpot, e2e, osl = point.ttft.mean_s, point.tpot.mean_s, point.e2e.mean_s, point.osl_tokens
+    if ttft is None or not tpot or not e2e or not osl or osl <= 1:
+        return None
+    return (ttft + (osl - 1) * tpot) / e2e
 
 
 def _suspicions(found: LoadTest, kept: tuple[Point, ...]) -> list[Note]:
@@ -95,6 +135,12 @@ def _suspicions(found: LoadTest, kept: tuple[Point, ...]) -> list[Note]:
             notes.append(Note(code="client_cap", values={"cap": f"{point.concurrency:g}", "load": _load(point)}))
         if _idle(point):
             notes.append(Note(code="idle_clients", values={"seen": f"{point.in_flight:.1f}", "load": _load(point)}))
+        share = _sum_share(point)
+        if share is not None and not AGREE[0] < share < AGREE[1] and not _whole(point):
+            e2e = point.e2e.mean_s or 0.0
+            notes.append(Note(code="contradicts", values={"sum": f"{share * e2e:.4g}", "e2e": f"{e2e:.4g}"}))
+        if _whole(point):
+            notes.append(Note(code="not_streamed", values={"load": _load(point)}))
         if _warm_up(point):
             notes.append(Note(code="warm_up", values={"load": _load(point)}))
     return notes
@@ -112,8 +158,23 @@ def _capped(point: Point) -> bool:
     return point.load_kind == "open" and bool(cap and seen and seen > 0.8 * cap)
 
 
+def _whole(point: Point) -> bool:
+    """Answers that came in one piece: what is called the first token is the last one too."""
+    ttft, e2e, tpot = point.ttft.mean_s, point.e2e.mean_s, point.tpot.mean_s
+    if not point.osl_tokens or point.osl_tokens < LEAST_STREAMED:
+        return False
+    if tpot is not None:
+        return tpot < WHOLE_TPOT_S
+    return bool(ttft and e2e) and (e2e - ttft) / (point.osl_tokens - 1) < WHOLE_TPOT_S  # type: ignore[operator]
+
+
 def _as_met(point: Point) -> Point:
-    """The load that the server met: a client at its own limit is a closed loop; no tokens are tokens not counted."""
+    """The load that the server met: a client at its own limit is a closed loop; no tokens are tokens not counted.
+
+    Of answers in one piece only their end is known.
+    """
+    if _whole(point):
+        point = replace(point, ttft=UNKNOWN, tpot=UNKNOWN, itl=UNKNOWN)
     point = replace(point, isl_tokens=point.isl_tokens or None, osl_tokens=point.osl_tokens or None)
     return replace(point, load_kind="closed", request_per_s=None) if _capped(point) else point
 

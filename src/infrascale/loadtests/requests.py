@@ -54,7 +54,12 @@ def point(
     duration_s: float | None = None,
     itl: Stat = UNKNOWN,
 ) -> Point:
-    """What these requests met. In flight on average: the time they were in the system over the time it took."""
+    """What these requests met. In flight on average: the time they were in the system over the time it took.
+
+    Raises ValueError where first tokens come after the ends of their answers.
+    """
+    if sum(r.ttft_s > 1.001 * r.e2e_s + 1e-3 for r in requests if r.ttft_s is not None) > 0.01 * len(requests):
+        raise ValueError("first tokens come after the ends of their answers")
     starts = [r.start_s for r in requests if r.start_s is not None]
     if duration_s is None and len(starts) == len(requests) and starts:
         duration_s = max(r.start_s + r.e2e_s for r in requests) - min(starts)  # type: ignore[operator]

@@ -17,14 +17,20 @@ SECONDS = {"ms": 1e-3, "s": 1.0, "sec": 1.0, "us": 1e-6, "ns": 1e-9, "": 1e-3}
 
 
 def recognises(document: Document) -> bool:
-    data = document.data
+    data = _flat(document.data)
     return isinstance(data, dict) and all(
         isinstance(data.get(key), dict) and "avg" in data[key] for key in ("request_latency", "output_sequence_length")
     )
 
 
+def _flat(data: Any) -> Any:
+    """The first releases kept the metrics under `records`."""
+    inner = data.get("records") if isinstance(data, dict) else None
+    return {**data, **inner} if isinstance(inner, dict) else data
+
+
 def read(document: Document) -> LoadTest:
-    top = Table(document.data, document.path)
+    top = Table(_flat(document.data), document.path)
     osl, usage = _mean(top, "output_sequence_length"), _mean(top, "usage_completion_tokens")
     ttft, e2e, tpot = (_stat(top, key) for key in ("time_to_first_token", "request_latency", "inter_token_latency"))
     notes = []
@@ -36,9 +42,9 @@ def read(document: Document) -> LoadTest:
             notes.append(Note(code="tpot_converted", values={"client": f"{osl:.1f}", "server": f"{usage:.1f}"}))
     if top.get("was_cancelled") is True or top.get("is_complete") is False:
         notes.append(Note(code="cut_short"))
-    duration = top.table("benchmark_duration").number("avg")
-    completed = round(_mean(top, "request_count") or top.table("request_latency").number("count") or 0)
-    tokens, seconds = _mean(top, "total_usage_completion_tokens"), _seconds(top, "benchmark_duration")
+    duration = _seconds(top, "benchmark_duration")
+    completed = _completed(top, duration)
+    tokens = _mean(top, "total_usage_completion_tokens")
     found = Point(
         **_load(top),
         isl_tokens=_mean(top, "usage_prompt_tokens") or _mean(top, "input_sequence_length"),
@@ -50,11 +56,19 @@ def read(document: Document) -> LoadTest:
         tpot=tpot,
         itl=_stat(top, "inter_chunk_latency"),
         e2e=e2e,
-        output_token_per_s=tokens / seconds if tokens and seconds else _mean(top, "output_token_throughput"),
+        output_token_per_s=tokens / duration if tokens and duration else _mean(top, "output_token_throughput"),
         in_flight=_mean(top, "effective_concurrency"),
         one_length=_one_length(top.table("usage_completion_tokens" if usage else "output_sequence_length")),
     )
     return LoadTest(path=document.path, format=NAME, points=(found,), notes=tuple(notes), facts=_facts(top))
+
+
+def _completed(top: Table, duration: float | None) -> int:
+    """genai-perf before 0.0.9 counts no requests: its rate over its time, at least one, since it has their times."""
+    counted = _mean(top, "request_count") or top.table("request_latency").number("count")
+    if counted is not None or "request_count" in top.values:
+        return round(counted or 0)
+    return max(1, round((_mean(top, "request_throughput") or 0) * (duration or 0)))
 
 
 def _one_length(tokens: Table) -> bool:
@@ -91,15 +105,15 @@ def _failed(top: Table, completed: int) -> int:
 
 
 def _load(top: Table) -> dict[str, Any]:
-    """aiperf keeps the phases of its configuration, genai-perf a `stimulus` or nothing."""
+    """aiperf keeps the phases of its configuration, genai-perf a `stimulus`, older ones its arguments, or nothing."""
     configuration = top.table("input_config")
     for phase in [p for p in configuration.items("phases") if isinstance(p, Mapping)][-1:]:
         one = Table(phase, top.path, "input_config.phases")
         clients, rate = one.number("concurrency"), one.number("rate") or one.number("request_rate")
         return _by(clients, rate)
     stimulus = configuration.table("perf_analyzer", "stimulus")
-    clients = stimulus.number("concurrency") or configuration.table("loadgen").number("concurrency")
-    rate = stimulus.number("request_rate") or configuration.table("loadgen").number("request_rate")
+    places = (stimulus, configuration.table("loadgen"), configuration)
+    clients, rate = (next((v for at in places if (v := at.number(key))), None) for key in ("concurrency", "request_rate"))
     return _by(clients or (None if rate else _mean(top, "effective_concurrency")), rate)
 
 
@@ -114,5 +128,7 @@ def _facts(top: Table) -> dict[str, str]:
     items = models.get("items") if isinstance(models, Mapping) else None
     if isinstance(items, list) and items and isinstance(items[0], Mapping):
         return found | Table(items[0], top.path).facts(model="name")
-    names = configuration.get("model_names") or configuration.table("endpoint").get("model_names")
+    endpoint = configuration.get("endpoint")
+    of_endpoint = endpoint.get("model_names") if isinstance(endpoint, Mapping) else None
+    names = configuration.get("model_names") or configuration.get("model") or of_endpoint
     return found | ({"model": str(names[0])} if isinstance(names, list) and names else {})

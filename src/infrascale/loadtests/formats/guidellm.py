@@ -1,9 +1,12 @@
-"""GuideLLM's JSON report (version 2). Its `inter_token_latency_ms` is our TPOT; its `time_per_output_token_ms` is
-e2e / osl and is not used. It ends happily when every request failed: the counts tell.
+"""GuideLLM's JSON report: version 2, version 1 (0.4 and 0.5) and the unnumbered one of 0.2 and 0.3.
+
+Its `inter_token_latency_ms` is our TPOT; its `time_per_output_token_ms` is e2e / osl and is not used. It ends happily
+when every request failed: the counts tell.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from infrascale.loadtests.document import Document, Table
@@ -14,19 +17,21 @@ NAME = "guidellm"
 
 def recognises(document: Document) -> bool:
     data = document.data
-    return (
-        isinstance(data, dict)
-        and isinstance(data.get("benchmarks"), list)
-        and "guidellm" in str(data.get("metadata", ""))
-    )
+    if not isinstance(data, dict) or not isinstance(data.get("benchmarks"), list):
+        return False
+    return "guidellm" in str(data.get("metadata", "")) or (bool(data["benchmarks"]) and all(map(_old, data["benchmarks"])))
+
+
+def _old(one: object) -> bool:
+    """A benchmark of 0.2 or 0.3, whose report does not name its tool."""
+    return isinstance(one, dict) and "run_stats" in one and "inter_token_latency_ms" in str(one.get("metrics"))
 
 
 def read(document: Document) -> LoadTest:
     top = Table(document.data, document.path)
-    backend = top.table("config", "spec", "backend")
     benchmarks = [Table(one, document.path, "benchmarks") for one in top.items("benchmarks")]
-    found = backend.facts(model="model") | top.table("metadata").facts(tool_version="guidellm_version")
-    cut = any(one.table("metrics", "request_totals").count("incomplete") for one in benchmarks)
+    found = _model(top, benchmarks) | top.table("metadata").facts(tool_version="guidellm_version")
+    cut = any(_totals(one).count("incomplete") for one in benchmarks)
     return LoadTest(
         path=document.path,
         format=NAME,
@@ -36,9 +41,24 @@ def read(document: Document) -> LoadTest:
     )
 
 
+def _model(top: Table, benchmarks: list[Table]) -> dict[str, str]:
+    """Of the version's own place: the backend's specification, the arguments, or the first benchmark's worker."""
+    places = [top.table("config", "spec", "backend").facts(model="model")]
+    if isinstance(top.get("args"), Mapping):
+        places.append(top.table("args").facts(model="model"))
+    if benchmarks and isinstance(benchmarks[0].get("worker"), Mapping):
+        places.append(benchmarks[0].table("worker").facts(model="backend_model"))
+    return next((one for one in places if one), {})
+
+
+def _totals(one: Table) -> Table:
+    """Requests by how they ended; 0.2 and 0.3 count them beside the metrics."""
+    return one.table("request_totals") if one.get("request_totals") else one.table("metrics", "request_totals")
+
+
 def _point(one: Table) -> Point:
-    strategy, metrics = one.table("config", "strategy"), one.table("metrics")
-    totals = metrics.table("request_totals")
+    strategy, metrics = one.table("args" if "run_stats" in one.values else "config", "strategy"), one.table("metrics")
+    totals = _totals(one)
     rate = metrics.table("requests_per_second", "successful").number("mean")
     in_flight = metrics.table("request_concurrency", "successful").number("mean")
     completed = totals.count("successful")

@@ -1,6 +1,6 @@
 """llm-d benchmark reports, versions 0.1, 0.2 and 0.2.1, YAML or JSON. Each quantity carries its `units`.
 
-Latencies below what their own end-to-end time allows are a sign of wrong units, which these files do have: noted.
+Latencies that do not come to their own end-to-end time are a sign of wrong units, which these files do have: noted.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from math import isfinite
 from typing import Any
 
 from infrascale.loadtests.document import Document, Table, broken
-from infrascale.loadtests.loadtest import UNKNOWN, LoadTest, Note, Point, Stat
+from infrascale.loadtests.loadtest import UNKNOWN, LoadTest, Point, Stat
 
 NAME = "llm-d benchmark report"
 UNITS = {"ms": 1e-3, "s": 1.0, "us": 1e-6, "ns": 1e-9, "ms/token": 1e-3, "s/token": 1.0, "us/token": 1e-6}
@@ -33,11 +33,6 @@ def read(document: Document) -> LoadTest:
     requests, latency, throughput = (body.table(key) for key in ("requests", "latency", "throughput"))
     ttft, tpot, e2e = (_stat(latency, k) for k in ("time_to_first_token", "time_per_output_token", "request_latency"))
     osl, failed = requests.table("output_length").number("mean"), requests.count("failures")
-    notes = []
-    if ttft.mean_s and e2e.mean_s and tpot.mean_s and osl:
-        lasts = ttft.mean_s + max(0.0, osl - 1) * tpot.mean_s
-        if not 0.7 < lasts / e2e.mean_s < 1.4:
-            notes.append(Note(code="contradicts", values={"sum": f"{lasts:.4g}", "e2e": f"{e2e.mean_s:.4g}"}))
     point = Point(
         **_load(top, first, throughput),
         isl_tokens=requests.table("input_length").number("mean"),
@@ -52,7 +47,7 @@ def read(document: Document) -> LoadTest:
         output_token_per_s=_rate(throughput, first, "output_tokens_per_sec", "output_token_rate"),
     )
     facts = _facts_first(top) if first else _facts(top)
-    return LoadTest(path=document.path, format=NAME, points=(point,), notes=tuple(notes), facts=facts)
+    return LoadTest(path=document.path, format=NAME, points=(point,), facts=facts)
 
 
 def _other(ttft: Stat, e2e: Stat, osl: float | None) -> Stat:

@@ -1,4 +1,7 @@
-"""Our own measurement CSV: the columns of the shipped measurements, one row a point; seconds and tokens."""
+"""Our own measurement CSV: the columns of the shipped measurements, one row a point; tokens, and seconds.
+
+Times in milliseconds are read where their columns say so: `tpot_mean_ms`.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,13 @@ from infrascale.loadtests.document import Document, Table
 from infrascale.loadtests.loadtest import LoadTest, Point, Stat
 
 NAME = "measurement rows"
-MARKS = {"model", "gpu", "isl", "osl", "concurrency", "ttft_mean_s", "tpot_mean_s"}
+MARKS = {"model", "gpu", "isl", "osl"}
+TIMES = {f"{name}_mean_{unit}" for name in ("ttft", "tpot", "e2e") for unit in ("s", "ms")}
 FACTS = ("model", "gpu", "gpu_count", "tp", "pp", "ep", "engine", "engine_version")
 
 
 def recognises(document: Document) -> bool:
-    return document.header >= MARKS
+    return document.header >= MARKS and bool(document.header & TIMES)
 
 
 def read(document: Document) -> LoadTest:
@@ -43,5 +47,11 @@ def _point(row: Table, facts: dict[str, str]) -> Point:
 
 
 def _stat(row: Table, name: str) -> Stat:
-    quantiles = {q: row.number(f"{name}_p{round(100 * q)}_s") for q in (0.5, 0.9, 0.95, 0.99)}
-    return Stat(mean_s=row.number(f"{name}_mean_s"), quantiles_s={q: v for q, v in quantiles.items() if v is not None})
+    quantiles = {q: _seconds(row, f"{name}_p{round(100 * q)}") for q in (0.5, 0.9, 0.95, 0.99)}
+    known = {q: v for q, v in quantiles.items() if v is not None}
+    return Stat(mean_s=_seconds(row, f"{name}_mean"), quantiles_s=known)
+
+
+def _seconds(row: Table, name: str) -> float | None:
+    seconds, ms = row.number(f"{name}_s"), row.number(f"{name}_ms")
+    return seconds if seconds is not None or ms is None else ms / 1000

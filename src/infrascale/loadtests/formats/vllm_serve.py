@@ -1,12 +1,14 @@
 """`vllm bench serve --save-result`: one object, or one a line (`--append-result`). Times in ms, arrays in s.
 
 With `--save-detailed` everything is computed again from the requests. `max_concurrent_requests` is a peak over 1-s
-bins and is not used. GPU and degrees come from `--metadata gpu=… tp=…`, where the person gave it.
+bins and is not used. GPU and degrees come from `--metadata gpu=… tp=…`, where the person gave it. A rate that ramps up
+is no load of its own: such a run has neither clients nor a rate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import inf, isinf
 from typing import Any
 
@@ -17,6 +19,8 @@ from infrascale.loadtests.requests import Request, point, stat
 NAME = "vllm bench serve"
 #: So many answers of drawn lengths hardly come to a whole number on average; those of one length always do.
 LEAST_ALIKE = 20
+#: What `--metadata` may tell under our own names.
+TOLD = ("gpu", "gpu_count", "pp", "ep", "replicas", "engine", "plan", "max_num_seqs", "max_num_batched_tokens")
 MARKS = {"mean_ttft_ms", "mean_tpot_ms", "completed", "total_output_tokens", "duration"}
 
 
@@ -25,43 +29,63 @@ def recognises(document: Document) -> bool:
 
 
 def _results(document: Document) -> list[Mapping[str, Any]]:
-    found = [document.data] if isinstance(document.data, dict) else document.lines
-    return found if found and all(isinstance(one, dict) and set(one) >= MARKS for one in found) else []
+    found = results_of(document, MARKS)
+    return [] if any("mean_e2e_latency_ms" in one for one in found) else found  # SGLang's
+
+
+def results_of(document: Document, marks: frozenset[str] | set[str]) -> list[Mapping[str, Any]]:
+    """Results with all these keys: one object, a list of them, or one a line; nothing where any lacks one."""
+    data = document.data
+    found = [data] if isinstance(data, dict) else data if isinstance(data, list) else document.lines
+    return found if found and all(isinstance(one, dict) and set(one) >= marks for one in found) else []
 
 
 def read(document: Document) -> LoadTest:
     results = [Table(one, document.path) for one in _results(document)]
     notes = [Note(code="speculative") for one in results if one.get("spec_decode_acceptance_length")][:1]
-    return LoadTest(
-        path=document.path,
-        format=NAME,
-        points=tuple(point_of(one) for one in results),
-        notes=tuple(notes),
-        facts=facts(results[0]),
-    )
+    notes += [Note(code="ramp") for one in results if one.get("ramp_up_strategy")][:1]
+    common = facts(results[0])
+    points = tuple(with_own(point_of(one), facts(one), common) for one in results)
+    return LoadTest(path=document.path, format=NAME, points=points, notes=tuple(notes), facts=common)
+
+
+def with_own(found: Point, facts: Mapping[str, str], common: Mapping[str, str]) -> Point:
+    """A run with the facts of its own; what it leaves out of the file's it does not have."""
+    own = {key: facts.get(key, "") for key in {**common, **facts} if facts.get(key) != common.get(key) and key != "date"}
+    return replace(found, facts=own)
 
 
 def facts(one: Table) -> dict[str, str]:
     """What the file says of the deployment: the model always, the rest from --metadata."""
     found = one.facts(model="model_id", date="date", engine_version="engine_version", precision="weight_precision")
-    found |= {k: v for k in ("gpu", "gpu_count", "pp", "replicas", "engine", "plan") if (v := one.text(k))}
+    found |= engine_of(one)
+    found |= {k: v for k in TOLD if (v := one.text(k))}
     tp = one.text("tp", "tensor_parallel_size", "tensor-parallel-size")
     return found | ({"tp": tp} if tp else {})
+
+
+def engine_of(one: Table) -> dict[str, str]:
+    """The engine whose own API was driven; an OpenAI one may be anybody's."""
+    spoken = one.text("backend", "endpoint_type").lower()
+    return {"engine": spoken} if spoken and not spoken.startswith("openai") else {}
 
 
 def point_of(one: Table) -> Point:
     rate, clients, completed = _rate(one), one.number("max_concurrency"), one.count("completed")
     failed = one.count("failed") if one.get("failed") is not None else max(0, one.count("num_prompts") - completed)
-    closed = isinf(rate)
+    ramp = bool(one.get("ramp_up_strategy"))
+    closed = isinf(rate) and not ramp
     load: dict[str, Any] = {
         "load_kind": "closed" if closed else "open",
-        "concurrency": clients or (one.number("num_prompts") if closed else None),
-        "request_per_s": None if closed else rate,
+        "concurrency": None if ramp else clients or (one.number("num_prompts") or completed if closed else None),
+        "request_per_s": None if closed or ramp else rate,
         "failed": failed,
         "duration_s": one.number("duration"),
     }
     if one.items("latencies") and one.items("ttfts") and one.items("output_lens"):
-        return point(_requests(one), itl=_gaps(one), **load)
+        good = _requests(one)
+        load["failed"] = max(failed, len(one.items("latencies")) - len(good))
+        return point(good, itl=_gaps(one), **load)
     if not completed:
         return Point(isl_tokens=None, osl_tokens=None, completed=0, **load)
     osl = one.need("total_output_tokens") / completed

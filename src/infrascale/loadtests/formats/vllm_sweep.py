@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from infrascale.loadtests.document import Document, Table
-from infrascale.loadtests.formats.vllm_serve import MARKS, facts, point_of
-from infrascale.loadtests.loadtest import LoadTest, Point
+from infrascale.loadtests.formats.vllm_serve import MARKS, facts, point_of, with_own
+from infrascale.loadtests.loadtest import LoadTest
 
 NAME = "vllm bench sweep"
 
@@ -18,12 +16,5 @@ def recognises(document: Document) -> bool:
 def read(document: Document) -> LoadTest:
     rows = [Table({k: v for k, v in row.items() if v != ""}, document.path) for row in document.records]
     common = facts(rows[0]) if rows else {}
-    return LoadTest(path=document.path, format=NAME, points=tuple(_point(row, common) for row in rows), facts=common)
-
-
-def _point(row: Table, common: Mapping[str, str]) -> Point:
-    """A run, with what the sweep changed."""
-    from dataclasses import replace
-
-    own = {key: value for key, value in facts(row).items() if common.get(key) != value and key != "date"}
-    return replace(point_of(row), facts=own)
+    points = tuple(with_own(point_of(row), facts(row), common) for row in rows)
+    return LoadTest(path=document.path, format=NAME, points=points, facts=common)
