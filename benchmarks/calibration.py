@@ -26,7 +26,8 @@ def cases(path: Path) -> dict[Name, tuple[str, list[Case]]]:
     """By file: how its tokens were counted, and its points."""
     found: dict[Name, tuple[str, list[Case]]] = defaultdict(lambda: ("", []))
     for row in csv.DictReader(path.open(encoding="utf-8")):
-        case = Case(asked=asked(row), measured={"tpot": float(row["tpot_mean_s"])})
+        one = asked(row)
+        case = Case(asked=one, measured={"tpot": float(row["tpot_mean_s"])}, requests=one.requests)
         name = row["model"].split("/")[-1].split("-")[0], row["tp"], Path(row["path"]).stem
         found[name] = "counted" if "tokens counted" in row["notes"] else "estimated", [*found[name][1], case]
     return found

@@ -141,7 +141,8 @@ def predict(row: Asked, own: Own | None = None) -> Prediction:
     found = _WAYS[kind](row, timer, limits)
     note = str(found.pop("reason", ""))
     running = float(found.pop("running"))
-    beyond = (row.concurrency or 0.0) > 0.9 * limits.running * row.decode_engines
+    sharing = row.decode_engines * (row.replicas if kind == "closed" else 1)
+    beyond = (row.concurrency or 0.0) > 0.9 * limits.running * sharing
     queued = bool(found.pop("queued", False)) or beyond
     tails = {key: float(found.pop(key)) for key in TAILS if key in found}
     measures = {key: float(value) for key, value in found.items()}
@@ -171,9 +172,11 @@ def kind_of(row: Asked) -> str:
 
 
 def _closed(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
-    laws = dict(timer.efficiency.laws)
-    p = closed_loop(timer, row.workload, limits, timer.host, laws, row.concurrency or 1.0, Load.BURST, row.waves)
-    cells = _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, p.output_token_per_s, p.running_seqs)
+    """The clients are shared among the replicas, and so is what they get."""
+    laws, clients = dict(timer.efficiency.laws), max(1.0, (row.concurrency or 1.0) / row.replicas)
+    p = closed_loop(timer, row.workload, limits, timer.host, laws, clients, Load.BURST, row.waves)
+    busy = min(row.replicas, row.concurrency or 1.0)  # fewer clients than replicas leave some idle
+    cells = _cells(p.ttft_s.mean_s, p.tpot_s.mean_s, p.e2e_s.mean_s, busy * p.output_token_per_s, p.running_seqs)
     first = p.ttft_s
     if not first.quantiles_s and limits.takes_any_step and not p.waiting_seqs:
         args = timer, row.workload, limits, timer.host, laws, p.running_seqs, row.waves
@@ -192,7 +195,7 @@ def _cells(ttft: float, tpot: float, e2e: float, rate: float, running: float) ->
 
 
 def _static(row: Asked, timer: PhysicsTimer, limits: Limits) -> Found:
-    """A batch handed over at once: all prompts, then decoding together; what does not fit goes in later waves.
+    """A batch handed over at once, to one engine: all prompts, then decoding together; more goes in later waves.
 
     Nothing is sent over a network: the front end's time is left out.
     """

@@ -5,17 +5,20 @@ In: LoadTests, and words for what files leave out (gpu, model, tp …).    Out: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from math import log
 
 from infrascale.calibration.own import Case, expected
 from infrascale.calibration.residuals import weights_read_s
-from infrascale.errors import ScenarioError
+from infrascale.deployment import tensor_parallel_degrees
+from infrascale.errors import InfraScaleError, ScenarioError
 from infrascale.loadtests import LoadTest, Point
 from infrascale.loadtests.reading import MOST_FAILED
 from infrascale.parsing.efficiencies import efficiency
-from infrascale.parsing.measurements import asked
+from infrascale.parsing.gpus import gpu
+from infrascale.parsing.likeness import likened
+from infrascale.parsing.measurements import Asked, asked
 from infrascale.serving import Waves
 
 #: The engine's own settings that decide what runs together.
@@ -55,6 +58,29 @@ def cases_of(tests: Iterable[LoadTest], given: Mapping[str, str]) -> tuple[list[
     return found, list(dict.fromkeys(left_out))
 
 
+def differing(tests: Iterable[LoadTest], given: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """What a file says and the person said otherwise: key, file's word, person's. A model's alias on a server is none.
+
+    Names that both mean something known are compared by what they mean; degrees as they stand.
+    """
+    means: dict[str, Callable[[str], str]] = {"model": lambda word: likened(word)[0].id, "gpu": lambda word: gpu(word).id}
+    found = {}
+    for test in tests:
+        for facts in ({**test.facts, **point.facts} for point in test.points):
+            for key in ("model", "gpu", "tp", "engine"):
+                said, taken = facts.get(key, ""), given.get(key, "")
+                if said and taken and _meant(means.get(key), said) not in ("", _meant(means.get(key), taken)):
+                    found[key] = (key, said, taken)
+    return list(found.values())
+
+
+def _meant(means: Callable[[str], str] | None, word: str) -> str:
+    try:
+        return means(word) if means else word.lower()
+    except InfraScaleError:
+        return ""
+
+
 def _unusable(point: Point, facts: Mapping[str, str]) -> str:
     for key in ("model", "gpu"):
         if not facts.get(key):
@@ -81,6 +107,7 @@ def _case(point: Point, facts: Mapping[str, str]) -> Case:
         "request_rate": f"{point.request_per_s:g}" if point.request_per_s else "",
     }
     question = asked(row)
+    _splittable(question, row["tp"])
     knobs = {name: round(float(facts[name])) for name in KNOBS if facts.get(name)}
     if knobs:
         deployment = replace(question.deployment, engine=replace(question.deployment.engine, **knobs))
@@ -91,7 +118,16 @@ def _case(point: Point, facts: Mapping[str, str]) -> Case:
     seen = measured(point, question.workload.osl_tokens)
     if facts.get("front_end") == "none":  # a first token without what every server adds would teach a quick one
         seen.pop("ttft", None)
-    return Case(asked=question, measured=seen)
+    return Case(asked=question, measured=seen, requests=point.completed if point.completed > 1 else None)
+
+
+def _splittable(question: Asked, tp: str) -> None:
+    """A degree that no engine starts is a mistyped one."""
+    model = question.deployment.model
+    if tp and model.heads % float(tp):
+        why = f"its {model.heads} attention heads are not a multiple of {tp}"
+        legal = tensor_parallel_degrees(model, 16)
+        raise ScenarioError(f"tp={tp} cannot split {model.id}", why=why, fix=f"use tp in {legal}")
 
 
 def _gpus(facts: Mapping[str, str]) -> str:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import exp, inf, isfinite, log, sqrt
+from math import exp, hypot, inf, isfinite, log, sqrt
 
 from infrascale.calibration.algebra import Matrix, inverse, quadratic, solved
 from infrascale.deployment import Deployment, PhysicsTimer
@@ -50,6 +50,8 @@ PACE_SPREAD, PROFILED_PACE_SPREAD = 0.2, 1.5
 NOISES = {"tpot": 0.04, "ttft": 0.12}
 BELIEF_POINTS = 6.0
 ROBUST_NOISES = 2.0
+#: Log-spread from one request to the next under one load: what the mean of n requests keeps of it is its √n-th part.
+REQUEST_SPREADS = {"tpot": 0.1, "ttft": 0.6}
 #: How much of what one deployment taught holds for its kin: the share that predicts published ones best (60 deployments
 #: of vLLM, each pair of one release; benchmarks/transfer.py). Most of what is odd about a deployment is its own.
 KINSHIP = {"same": 1.0, "cut": 0.3, "card": 0.2, "model": 0.15, "generation": 0.1, "engine": 0.0, "other": 0.0}
@@ -67,10 +69,15 @@ Z_90 = 1.645
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A measured point: what was asked, and seconds by measure (tpot, ttft)."""
+    """A measured point: what was asked, and seconds by measure (tpot, ttft), the means of so many `requests`."""
 
     asked: Asked
     measured: Mapping[str, float]
+    requests: float | None = None
+
+    def noise(self, measure: str, repeated: float) -> float:
+        """Log-spread of this point where that of a repeated one is known; more for a mean of few requests."""
+        return hypot(repeated, REQUEST_SPREADS[measure] / sqrt(max(1.0, self.requests))) if self.requests else repeated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,7 +269,7 @@ def calibrate(cases: Sequence[Case], general: Efficiency, steps: int = 12) -> tu
         rows = _rows(cases, general, theta)
         residuals = [row[2] for row in rows]
         before = before or residuals
-        weights = [_weight(row[2], noises[row[1]]) for row in rows]
+        weights = _weights(rows, noises)
         right = [
             sum(w * row[3][i] * row[2] for w, row in zip(weights, rows, strict=True))
             - sum(h * t for h, t in zip(held[i], theta, strict=True))
@@ -274,7 +281,7 @@ def calibrate(cases: Sequence[Case], general: Efficiency, steps: int = 12) -> tu
         if max(map(abs, moves)) < 1e-3:
             break
     rows = _rows(cases, general, theta)
-    weights = [_weight(row[2], noises[row[1]]) for row in rows]
+    weights = _weights(rows, noises)
     covariance = inverse(_normal(rows, weights, held))
     errors = []
     for (case, measure, residual, slopes), weight, first in zip(rows, weights, before, strict=True):
@@ -314,6 +321,10 @@ def _rows(cases: Sequence[Case], general: Efficiency, theta: Sequence[float]) ->
     return rows
 
 
+def _weights(rows: Sequence[Row], noises: Mapping[str, float]) -> list[float]:
+    return [_weight(residual, case.noise(name, noises[name])) for case, name, residual, _ in rows]
+
+
 def _weight(residual: float, noise: float) -> float:
     """1 / noise², less beyond `ROBUST_NOISES` of it (Huber)."""
     far = abs(residual) / noise
@@ -321,10 +332,14 @@ def _weight(residual: float, noise: float) -> float:
 
 
 def _noises(rows: Sequence[Row], noises: Mapping[str, float]) -> dict[str, float]:
-    """Noise as believed before, worth `BELIEF_POINTS`, and as seen; outliers count as far as they are trusted."""
+    """Noise as believed before, worth `BELIEF_POINTS`, and as seen; outliers count as far as they are trusted.
+
+    What a point of few requests is off by is theirs in the share that they are of its noise.
+    """
     found = {}
     for measure, noise in NOISES.items():
-        seen = [min(abs(row[2]), ROBUST_NOISES * noises[measure]) for row in rows if row[1] == measure]
+        own = [(abs(row[2]), noises[measure] / row[0].noise(measure, noises[measure])) for row in rows if row[1] == measure]
+        seen = [min(residual * share, ROBUST_NOISES * noises[measure]) for residual, share in own]
         found[measure] = sqrt((BELIEF_POINTS * noise**2 + sum(r * r for r in seen)) / (BELIEF_POINTS + len(seen)))
     return found
 

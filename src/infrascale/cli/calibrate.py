@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infrascale.cli.flags import Model, Text
+from infrascale.cli.errors import errors_as
+from infrascale.cli.flags import Json, Model, Text
 
 if TYPE_CHECKING:
     from infrascale.calibration.own import Calibration, Error
@@ -30,29 +31,43 @@ def calibrate(
     max_num_batched_tokens: Annotated[int | None, typer.Option(help="As the server was started.", min=1)] = None,
     out: Annotated[str, typer.Option("--out", "-o", help="The calibration file to write.")] = "calibration.toml",
     plot: Annotated[str | None, typer.Option(help="Draw predicted against measured into this PNG or SVG.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Learn your own engine and cards from load tests, on top of the general model."""
-    from infrascale.calibration.cases import KNOBS, cases_of
-    from infrascale.calibration.own import calibrate as fitted
-    from infrascale.errors import ScenarioError
-    from infrascale.loadtests import read_all
-    from infrascale.parsing.efficiencies import efficiency
-    from infrascale.writing import write
+    from infrascale.calibration.cases import KNOBS
 
     words = ("gpu", "model", "tp", "gpu_count", "engine", "engine_version", "precision", "isl", "osl", *KNOBS)
     given = {key: str(value) for key, value in locals().items() if key in words and value is not None}
+    with errors_as(as_json):
+        _calibrate(results, given, out, plot, as_json)
+
+
+def _calibrate(results: list[str], given: dict[str, str], out: str, plot: str | None, as_json: bool) -> None:
+    import json
+
+    from infrascale.calibration.cases import cases_of, differing
+    from infrascale.calibration.own import calibrate as fitted
+    from infrascale.errors import ScenarioError
+    from infrascale.loadtests import read_all
+    from infrascale.locales import words
+    from infrascale.parsing.efficiencies import efficiency
+    from infrascale.writing import write
+
     tests = read_all(results)
     cases, left_out = cases_of(tests, given)
     if not cases:
-        raise ScenarioError(
-            "no point can be used", why="; ".join(map(": ".join, left_out))[:300], fix="see the reasons above"
-        )
+        w = words()
+        why = "; ".join(f"{path}: {w.say(f'calibrate.left_{code}')}" for path, code in left_out[:3])
+        raise ScenarioError("no point can be used", why=why, fix="see the reasons above")
     found, errors = fitted(cases, efficiency())
-    print("\n".join(_lines(tests, found, errors, left_out)))
     if plot:
         _draw(errors, plot)
-        print(plot)
-    print(*write({out: _file(found, results)}, "."))
+    written = [*([plot] if plot else []), *map(str, write({out: _file(found, results)}, "."))]
+    if as_json:
+        print(json.dumps(_as_json(tests, found, errors, left_out, written), indent=2))
+        return
+    print("\n".join(_lines(tests, found, errors, left_out, differing(tests, given))))
+    print(*written, sep="\n")
 
 
 def _file(found: Calibration, results: list[str]) -> str:
@@ -67,10 +82,56 @@ def _file(found: Calibration, results: list[str]) -> str:
     return as_toml(found, made=date.today().isoformat(), data_sha256=digest, files=names)
 
 
+def _as_json(
+    tests: list[LoadTest], found: Calibration, errors: list[Error], left_out: list[tuple[str, str]], written: list[str]
+) -> dict[str, Any]:
+    """The same as on the screen, in the codes and names of files."""
+    from math import exp
+
+    from infrascale.calibration.own import NAMES
+
+    return {
+        "gpu": found.gpu,
+        "model": found.model,
+        "engine": found.engine,
+        "points": found.points,
+        "read": [
+            {"file": t.path, "format": t.format, "points": len(t.points), "notes": [n.code for n in t.notes]}
+            for t in tests
+        ],
+        "left_out": [{"file": path, "why": code} for path, code in left_out],
+        "error_fraction": {
+            measure: {key: _percent([getattr(e, key) for e in own]) / 100 for key in ("before", "after", "left_out")}
+            for measure in ("tpot", "ttft")
+            if (own := [e for e in errors if e.measure == measure])
+        },
+        "multipliers": {
+            name: dict(zip(("low", "best", "high"), map(exp, _ends(found, index)), strict=True))
+            for index, name in enumerate(NAMES)
+        },
+        "measured": {key: list(ends) for key, ends in found.region.items()},
+        "files": written,
+    }
+
+
+def _ends(found: Calibration, index: int) -> tuple[float, float, float]:
+    """Low, best and high of a multiplier's logarithm, 90 %."""
+    from math import sqrt
+
+    from infrascale.calibration.own import Z_90
+
+    best, spread = found.multipliers[index], Z_90 * sqrt(found.covariance[index][index])
+    return best - spread, best, best + spread
+
+
 def _lines(
-    tests: list[LoadTest], found: Calibration, errors: list[Error], left_out: list[tuple[str, str]]
+    tests: list[LoadTest],
+    found: Calibration,
+    errors: list[Error],
+    left_out: list[tuple[str, str]],
+    other: list[tuple[str, str, str]],
 ) -> list[str]:
-    from math import exp, sqrt
+    from math import exp
 
     from infrascale.calibration.own import NAMES
     from infrascale.locales import words
@@ -81,6 +142,8 @@ def _lines(
     kinds = {t.format: sum(len(u.points) for u in tests if u.format == t.format) for t in tests}
     lines += [f"  {w.say('calibrate.read', n=n, format=name)}" for name, n in kinds.items()]
     lines += notes(tests)
+    for key, said, taken in other:
+        lines += _wrapped(w.say("calibrate.differs", what=key, said=said, taken=taken))
     for path, why in left_out:
         lines += _wrapped(w.say("calibrate.left_out", path=path, why=w.say(f"calibrate.left_{why}")))
     if found.points < FEW_POINTS:
@@ -95,11 +158,23 @@ def _lines(
     learnt, times, interval = (w.say(f"calibrate.{key}") for key in ("learnt", "times", "interval"))
     lines += ["", f"  {learnt:<26}{times:>8}   {interval}"]
     for index, name in enumerate(NAMES):
-        middle, spread = found.multipliers[index], 1.645 * sqrt(found.covariance[index][index])
-        ends = f"{w.number(exp(middle - spread), 2)} … {w.number(exp(middle + spread), 2)}"
-        lines.append(f"  {w.say(f'calibrate.{name}'):<26}{w.number(exp(middle), 2):>8}   {ends}")
-    spans = ", ".join(f"{key} {w.short(low)} … {w.short(high)}" for key, (low, high) in found.region.items())
-    return [*lines, "", f"  {w.say('calibrate.measured', spans=spans)}", ""]
+        low, best, high = (w.number(exp(end), 2) for end in _ends(found, index))
+        lines.append(f"  {w.say(f'calibrate.{name}'):<26}{best:>8}   {low} … {high}")
+    spans = {key: _span(*ends) for key, ends in found.region.items()}
+    return [*lines, "", *_indented(w.say("calibrate.measured", **spans)), ""]
+
+
+def _span(low: float, high: float) -> str:
+    from infrascale.locales import words
+
+    w = words()
+    return w.short(low) if w.short(low) == w.short(high) else f"{w.short(low)} … {w.short(high)}"
+
+
+def _indented(text: str) -> list[str]:
+    from textwrap import wrap
+
+    return wrap(text, 78, initial_indent="  ", subsequent_indent="  ")
 
 
 def notes(tests: list[LoadTest]) -> list[str]:

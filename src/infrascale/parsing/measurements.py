@@ -36,7 +36,7 @@ TASK_ISL = {"lm-arena-chat": 250.0, "gpqa": 250.0, "sourcegraph-fim": 1500.0}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One row's inputs. `replicas` engines share a `request_per_s` that the row states for all."""
+    """One row's inputs. `replicas` engines share a `request_per_s` or a `concurrency` that the row states for all."""
 
     deployment: Deployment
     workload: Workload
@@ -111,7 +111,7 @@ def asked(row: Row) -> Asked:
         load_kind=load_kind(row),
         concurrency=concurrency,
         request_per_s=None if unbounded(row) else number(row, "request_rate"),
-        replicas=max(1.0, counted // shard.gpus) if counted else _replicas(notes),
+        replicas=max(1.0, counted // shard.gpus) if counted and "SUSPECT: >8 GPUs" not in notes else _replicas(notes),
         requests=number(row, "n_requests"),
         arrival_scv=0.0 if "constant (not Poisson)" in notes else 1.0,
         # LMBenchmark asks for answers of a stated length of the same conversations.

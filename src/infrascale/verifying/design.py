@@ -176,7 +176,7 @@ def _told(slopes: Sequence[float], covariance: Matrix, noise: float) -> Matrix:
 
 
 def _probe(load: _Load, nats: float, own: Calibration | None, name: str) -> Probe:
-    asked, found = load.asked, predict(_of_one_replica(load.asked), own)
+    asked, found = load.asked, predict(load.asked, own)
     rate, e2e_s = asked.request_per_s, found.measures["e2e_mean_s"]
     clients = None if rate else round(asked.concurrency or 1)
     requests = max(20, round(ROUNDS * (clients or rate * e2e_s)))  # type: ignore[operator]
@@ -194,17 +194,12 @@ def _probe(load: _Load, nats: float, own: Calibration | None, name: str) -> Prob
     )
 
 
-def _of_one_replica(asked: Asked) -> Asked:
-    """Its share of the clients of a closed loop; a rate is shared where it is predicted."""
-    return replace(asked, concurrency=asked.concurrency / asked.replicas, replicas=1) if asked.concurrency else asked
-
-
 def expected(asked: Asked, own: Calibration | None) -> dict[str, tuple[float, float, float]]:
     """Low, best and high of TPOT and TTFT at a load, 90 %, and of the percentiles that are known of it [s].
 
     A percentile is as unsure as its mean, and `TAIL_SPREAD` more.
     """
-    found = predict(_of_one_replica(asked), own)
+    found = predict(asked, own)
     table = own.intervals(asked, efficiency()) if own else intervals()
     places = asked.deployment.engine.max_num_seqs * asked.deployment.shard.dp * asked.replicas
     regime = replace(found.regime, kind="closed", queued=(asked.concurrency or 0) > places)  # as the plan is judged
