@@ -2,13 +2,15 @@
 
 FOLDER holds etalab_decoded.csv (published load tests of the French state's API, not shipped: no licence stated).
 TPOT, absolute error, mean / median, %: within each file before, after and with each point left out; then of others
-after learning from one deployment alone, with the share of their points inside the 90 % interval.
+after learning from one deployment alone, or from two whose parts are theirs, with the share of points inside the 90 %
+interval.
 A file whose rows say "tokens characters / 4.6" did not count its tokens: they were estimated from the answers' length.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections import defaultdict
 from math import exp, log
@@ -26,8 +28,9 @@ def cases(path: Path) -> dict[Name, tuple[str, list[Case]]]:
     """By file: how its tokens were counted, and its points."""
     found: dict[Name, tuple[str, list[Case]]] = defaultdict(lambda: ("", []))
     for row in csv.DictReader(path.open(encoding="utf-8")):
-        one = asked(row)
-        case = Case(asked=one, measured={"tpot": float(row["tpot_mean_s"])}, requests=one.requests)
+        burst = re.search(r"burst of (\d+)", row["notes"])
+        measured = {"tpot": float(row["tpot_mean_s"])}
+        case = Case(asked=asked(row), measured=measured, requests=float(burst[1]) if burst else None)
         name = row["model"].split("/")[-1].split("-")[0], row["tp"], Path(row["path"]).stem
         found[name] = "counted" if "tokens counted" in row["notes"] else "estimated", [*found[name][1], case]
     return found
@@ -61,9 +64,11 @@ def main(folder: str) -> None:
     by = defaultdict(list)
     for (model, tp, _), (_, group) in files.items():
         by[model, tp] += group
-    for teacher, taught in sorted(by.items(), reverse=True):
+    alone = [(f"{name:<8} tp {tp}", taught) for (name, tp), taught in sorted(by.items(), reverse=True)]
+    parts = [(f"{a} tp 1, {b} tp 2", by[a, "1"] + by[b, "2"]) for a, b in (("Mistral", "Llama"), ("Llama", "Mistral"))]
+    for teacher, taught in alone + parts:
         learnt, _ = calibrate(taught, general)
-        print(f"\nlearnt from {teacher[0]:<8} tp {teacher[1]}  points  before       after        inside 90 %")
+        print(f"\nlearnt from {teacher}  points  before       after        inside 90 %")
         for pupil, group in sorted(by.items()):
             deployment = group[0].asked.deployment
             curves = scaled(general, learnt.at(deployment)[0])

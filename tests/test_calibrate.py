@@ -153,7 +153,16 @@ def test_more_in_common_is_more_taken_over():
     kin = {found.kinship(card, name) for card in (gpu("h100-pcie"), gpu("h200-sxm"), gpu("l40s"))
            for name in (model(LLAMA), model(MISTRAL))}  # fmt: skip
     assert kin == {"same", "card", "model", "generation", "other"}
-    assert KINSHIP["same"] == 1 > KINSHIP["cut"] > KINSHIP["card"] > KINSHIP["model"] > KINSHIP["generation"] > 0
+    assert (
+        KINSHIP["same"]
+        == KINSHIP["parts"]
+        == 1
+        > KINSHIP["cut"]
+        > KINSHIP["card"]
+        > KINSHIP["model"]
+        > KINSHIP["generation"]
+        > 0
+    )
     assert KINSHIP["engine"] == KINSHIP["other"] == 0
 
 
@@ -168,7 +177,10 @@ def test_replicas_of_another_size_are_less_sure(tmp_path):
     place = tmp_path / "ours.toml"
     place.write_text(as_toml(found, made="2026-11-24", data_sha256="00", files=[]))
     assert read_calibration(str(place)).gpus == (1,)
-    place.write_text(place.read_text().replace("gpus = [1]\n", ""))  # as written before
+    told = f'seen = [["{LLAMA}", 1]]\n'
+    place.write_text(place.read_text().replace(told, "gpus = [1]\n"))  # as written before
+    assert read_calibration(str(place)).kinship(*own, "vllm", 2) == "cut"
+    place.write_text(place.read_text().replace("gpus = [1]\n", ""))  # and before that
     assert read_calibration(str(place)).kinship(*own, "vllm", 2) == "same"
 
 
@@ -192,6 +204,46 @@ def test_what_one_engine_taught_says_nothing_of_another():
 def test_links_over_pcie_are_the_servers_and_less_sure():
     links = NAMES.index("links")
     assert prior(gpu("h100-pcie"))[links][links] > prior(gpu("h100-sxm"))[links][links]
+
+
+def test_links_over_pcie_are_taken_over_by_other_models_on_the_server():
+    slow = [log(2.0) if name == "links" else 0.0 for name in NAMES]
+    found, _ = calibrate([measured(question(c, tp=2), slow) for c in (1, 8, 32, 96)], efficiency())
+    other = question(8, name=MISTRAL, tp=2).deployment
+    links = NAMES.index("links")
+    assert 0.7 * found.multipliers[links] < found.at(other)[0][links] < found.multipliers[links]
+    elsewhere = question(8, name=MISTRAL, card="h100-sxm", tp=2).deployment
+    assert found.at(elsewhere)[0][links] < 0.2 * found.multipliers[links]
+
+
+def test_parts_measured_apart_come_together():
+    """One model alone and another in pairs tell of the first in pairs what neither tells without the other."""
+    mine = {"weights": 0.9, "links": 2.0, "step": 1.3}
+    theta = [log(mine.get(name, 1.0)) for name in NAMES]
+    alone = [measured(question(c, name=MISTRAL), theta) for c in (1, 8, 32, 96)]
+    pairs = [measured(question(c, tp=2), theta) for c in (1, 8, 32, 96)]
+    unseen = measured(question(16, name=MISTRAL, tp=2), theta)
+    both, _ = calibrate(alone + pairs, efficiency())
+    of = unseen.asked.deployment
+    assert (
+        both.kinship(of.gpu, of.model, "vllm", 2) == "parts"
+        and both.models == (LLAMA, MISTRAL)[:: 1 if both.model == LLAMA else -1]
+    )
+    errors = [
+        off(unseen, found.efficiency(efficiency(), of.gpu, of.model, "vllm", 2))
+        for found in (both, calibrate(alone, efficiency())[0])
+    ]
+    assert errors[0] < 0.4 * errors[1]
+    low, _, high = both.interval(unseen.asked, efficiency())["tpot"]
+    assert low < unseen.measured["tpot"] < high and high / low > 1.2  # as unsure as kin
+
+
+def test_a_mean_of_few_requests_weighs_less():
+    right = [measured(question(c), [0.0] * len(NAMES)) for c in (4, 16, 64)]
+    odd = measured(question(1), [0.0] * len(NAMES))
+    odd = replace(odd, measured={"tpot": 1.25 * odd.measured["tpot"]})
+    moved = [calibrate([*right, replace(odd, requests=n)], efficiency())[0].multipliers for n in (1, 1000)]
+    assert sum(map(abs, moved[0])) < 0.6 * sum(map(abs, moved[1]))
 
 
 def test_an_interval_widens_with_the_distance_from_what_was_measured():

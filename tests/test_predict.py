@@ -33,6 +33,15 @@ def test_a_row_is_answered_and_kept(tmp_path):
     assert 0.004 < float(row["pred_tpot_mean_s"]) < 0.02  # weights alone: 16 GB at 3.35 TB/s
 
 
+def test_replicas_share_the_clients_of_a_closed_loop(tmp_path):
+    """As many clients to each of four replicas: the same times, and four times the tokens."""
+    one, four = predicted(tmp_path, GOOD, GOOD.replace(",1,1,", ",4,1,").replace("closed,16", "closed,64"))
+    assert float(four["pred_tpot_mean_s"]) == pytest.approx(float(one["pred_tpot_mean_s"]), rel=1e-4)
+    assert float(four["pred_ttft_mean_s"]) == pytest.approx(float(one["pred_ttft_mean_s"]), rel=1e-4)
+    total, single = (float(row["pred_output_tok_per_s_total"]) for row in (four, one))
+    assert total == pytest.approx(4 * single, rel=1e-4)
+
+
 def test_a_steady_open_load_has_percentiles_in_order_and_a_closed_one_of_its_first_token(tmp_path):
     closed, steady = predicted(tmp_path, GOOD, GOOD.replace("closed,16,", "open,,3"))
     waits = [float(closed[name]) for name in (f"pred_ttft_p{share}_s" for share in (50, 90, 95, 99))]

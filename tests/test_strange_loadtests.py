@@ -89,7 +89,10 @@ def test_each_tools_engine_is_the_one_it_drove(tmp_path):
 def test_an_engine_driven_without_a_server_teaches_no_first_token(tmp_path):
     raw = json.loads((LOADTESTS / "trtllm_bench.json").read_text())
     raw["engine"]["model"] = MODEL
-    for level, key, value in (("streaming_metrics", "avg_tpot_ms", 8.0), ("request_info", "avg_num_concurrent_requests", 4)):
+    for level, key, value in (
+        ("streaming_metrics", "avg_tpot_ms", 8.0),
+        ("request_info", "avg_num_concurrent_requests", 4),
+    ):
         raw[level][key] = value
     cases, _ = cases_of([read(written(tmp_path, raw))], {"gpu": "h100-sxm"})
     assert set(cases[0].measured) == {"tpot"}
@@ -99,7 +102,10 @@ def test_an_engine_driven_without_a_server_teaches_no_first_token(tmp_path):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ({"elapsed_time": 1, "num_requests": 2, "total_num_tokens": 3, "tokens_per_second": 3}, "vllm bench throughput"),
+        (
+            {"elapsed_time": 1, "num_requests": 2, "total_num_tokens": 3, "tokens_per_second": 3},
+            "vllm bench throughput",
+        ),
         ({"avg_latency": 1, "latencies": [1], "percentiles": {"10": 1}}, "vllm bench latency"),
         ([{"case": "decode", "requests": [], "median_us": 12.0}], "infrascale profile --forward"),
         ({"metrics": {"http_req_duration": {"avg": 1}}}, "k6"),
@@ -117,7 +123,9 @@ def test_what_is_no_load_test_is_told_what_it_is(tmp_path, content, told):
     assert told in f"{caught.value.why} {caught.value.fix}"
 
 
-@pytest.mark.parametrize("name", ["opengatellm_2025.csv", "opengatellm_2026.csv", "azure_2023_conv.csv", "vllm_scrape.txt"])
+@pytest.mark.parametrize(
+    "name", ["opengatellm_2025.csv", "opengatellm_2026.csv", "azure_2023_conv.csv", "vllm_scrape.txt"]
+)
 def test_logs_of_demand_are_sent_to_usage(name):
     with pytest.raises(InfraScaleError) as caught:
         read(str(SAMPLES / "usage" / name))

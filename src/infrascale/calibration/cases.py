@@ -63,7 +63,10 @@ def differing(tests: Iterable[LoadTest], given: Mapping[str, str]) -> list[tuple
 
     Names that both mean something known are compared by what they mean; degrees as they stand.
     """
-    means: dict[str, Callable[[str], str]] = {"model": lambda word: likened(word)[0].id, "gpu": lambda word: gpu(word).id}
+    means: dict[str, Callable[[str], str]] = {
+        "model": lambda word: likened(word)[0].id,
+        "gpu": lambda word: gpu(word).id,
+    }
     found = {}
     for test in tests:
         for facts in ({**test.facts, **point.facts} for point in test.points):
@@ -139,7 +142,9 @@ def _gpus(facts: Mapping[str, str]) -> str:
         try:
             count *= float(facts.get(key) or 1)
         except ValueError:
-            raise ScenarioError(f"{key} = {facts[key][:30]!r} is no number", why="a load test says so", fix=f"--{key}") from None
+            raise ScenarioError(
+                f"{key} = {facts[key][:30]!r} is no number", why="a load test says so", fix=f"--{key}"
+            ) from None
     return f"{count:g}"
 
 

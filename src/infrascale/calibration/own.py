@@ -7,13 +7,14 @@ logarithms of TPOT and TTFT, errors beyond two noises counting less (Huber); the
     (JᵀWJ + P)·δ = JᵀW·r − P·θ          Σ = (JᵀWJ + P)⁻¹          J = ∂ log predicted / ∂ log multiplier
 
 What the points cannot tell stays at the general model. Kin (replicas of another size, the model on another GPU,
-another model on the same) takes over a share s, `KINSHIP`; the rest counts as not known:
-mean s·θ, covariance s²·Σ + (1 − s²)·P⁻¹. P⁻¹ is no diagonal: a slow host is slow in steps, sequences and requests.
+another model on the same) takes over a share s of each part, `KINSHIP`; the rest counts as not known: with D = diag(s),
+mean D·θ, covariance D·Σ·D + P⁻¹ − D·P⁻¹·D. P⁻¹ is no diagonal: a slow host is slow in steps, sequences and requests.
 Assumes an engine that keeps its version and settings. Knows no files: see `saved`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, hypot, inf, isfinite, log, sqrt
@@ -54,9 +55,15 @@ ROBUST_NOISES = 2.0
 REQUEST_SPREADS = {"tpot": 0.1, "ttft": 0.6}
 #: How much of what one deployment taught holds for its kin: the share that predicts published ones best (60 deployments
 #: of vLLM, each pair of one release; benchmarks/transfer.py). Most of what is odd about a deployment is its own.
-KINSHIP = {"same": 1.0, "cut": 0.3, "card": 0.2, "model": 0.15, "generation": 0.1, "engine": 0.0, "other": 0.0}
+KINSHIP = {
+    "same": 1.0, "parts": 1.0, "cut": 0.3, "card": 0.2, "model": 0.15, "generation": 0.1, "engine": 0.0, "other": 0.0
+}  # fmt: skip
+#: Of links over PCIe on the same card, which are the server's: Llama and Mistral in pairs on one want the same. A
+#: judgement, of two deployments; whole, either halves the other's error.
+LINKS_KINSHIP = 0.8
 #: Least log-spread of TPOT and TTFT there: 1.48 × the median difference between the mean errors of two such.
 KIN_SPREADS = {
+    "parts": {"tpot": 0.07, "ttft": 0.19},
     "cut": {"tpot": 0.07, "ttft": 0.19},
     "card": {"tpot": 0.07, "ttft": 0.24},
     "model": {"tpot": 0.17, "ttft": 0.29},
@@ -84,7 +91,8 @@ class Case:
 class Calibration:
     """The posterior, with what it rests on.
 
-    `region`: least and most of isl, osl and concurrency (of a replica) that were measured; `gpus`: of a replica.
+    `region`: least and most of isl, osl and concurrency (of a replica) that were measured; `seen`: the models and
+    the GPUs of a replica that they ran on. `model`: the one of most points.
     """
 
     gpu: str
@@ -96,30 +104,43 @@ class Calibration:
     covariance: Matrix
     noises: Mapping[str, float]
     region: Mapping[str, tuple[float, float]]
-    gpus: tuple[int, ...] = ()
+    seen: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def gpus(self) -> tuple[int, ...]:
+        """Of a replica, as measured."""
+        return tuple(sorted({gpus for _, gpus in self.seen}))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.model, *(model for model, _ in self.seen))))
 
     def kinship(self, gpu: Gpu, model: Model, engine: str | None = None, gpus: int | None = None) -> str:
-        """`engine`, `gpus` of a replica: the question's, where it says them."""
+        """`engine`, `gpus` of a replica: the question's, where it says them.
+
+        `parts`: the model was measured, and so were replicas of this size, but not together.
+        """
         if engine not in (None, self.engine):
             return "engine"
+        known = model.id in self.models
         if gpu.id != self.gpu:
-            return (
-                "card" if model.id == self.model else "generation" if gpu.architecture == self.architecture else "other"
-            )
-        if model.id != self.model:
+            return "card" if known else "generation" if gpu.architecture == self.architecture else "other"
+        if not known:
             return "model"
-        return "same" if gpus is None or not self.gpus or gpus in self.gpus else "cut"
+        if gpus is None or not self.seen or (model.id, gpus) in self.seen:
+            return "same"
+        return "parts" if gpus in self.gpus else "cut"
 
     def posterior(
         self, gpu: Gpu, model: Model, engine: str | None = None, gpus: int | None = None
     ) -> tuple[list[float], Matrix]:
         """Log-multipliers for this GPU and model, and their covariance."""
-        share = KINSHIP[self.kinship(gpu, model, engine, gpus)]
+        shares = _shares(self.kinship(gpu, model, engine, gpus), gpu)
         covariance = [
-            [share**2 * v + (1 - share**2) * unknown for v, unknown in zip(*rows, strict=True)]
-            for rows in zip(self.covariance, prior(gpu), strict=True)
+            [a * b * v + (1 - a * b) * unknown for b, v, unknown in zip(shares, *rows, strict=True)]
+            for a, *rows in zip(shares, self.covariance, prior(gpu), strict=True)
         ]
-        return [share * v for v in self.multipliers], covariance
+        return [s * v for s, v in zip(shares, self.multipliers, strict=True)], covariance
 
     def at(self, deployment: Deployment) -> tuple[list[float], Matrix]:
         """`posterior` for all that a deployment says of itself."""
@@ -186,6 +207,13 @@ class Error:
     before: float
     after: float
     left_out: float
+
+
+def _shares(kinship: str, gpu: Gpu) -> list[float]:
+    """Of each part, how much holds for such kin."""
+    share = KINSHIP[kinship]
+    links = max(share, LINKS_KINSHIP) if gpu.link.kind == "pcie" and kinship in ("cut", "model") else share
+    return [links if name == "links" else share for name in NAMES]
 
 
 def prior(gpu: Gpu) -> Matrix:
@@ -288,19 +316,21 @@ def calibrate(cases: Sequence[Case], general: Efficiency, steps: int = 12) -> tu
         leverage = min(0.95, weight * quadratic(slopes, covariance))
         left_out = residual / (1 - leverage)
         errors.append(Error(case=case, measure=measure, before=first, after=residual, left_out=left_out))
+    seen = Counter((case.asked.deployment.model.id, case.asked.deployment.shard.gpus) for case in cases)
+    most = Counter(case.asked.deployment.model.id for case in cases).most_common(1)[0][0]
     deployment = cases[0].asked.deployment
     return (
         Calibration(
             gpu=deployment.gpu.id,
             architecture=deployment.gpu.architecture,
-            model=deployment.model.id,
+            model=most,
             engine=deployment.engine.name,
             points=len(cases),
             multipliers=tuple(theta),
             covariance=covariance,
             noises=noises,
             region=_region(cases),
-            gpus=tuple(sorted({case.asked.deployment.shard.gpus for case in cases})),
+            seen=tuple(sorted(seen)),
         ),
         errors,
     )
@@ -338,7 +368,9 @@ def _noises(rows: Sequence[Row], noises: Mapping[str, float]) -> dict[str, float
     """
     found = {}
     for measure, noise in NOISES.items():
-        own = [(abs(row[2]), noises[measure] / row[0].noise(measure, noises[measure])) for row in rows if row[1] == measure]
+        own = [
+            (abs(row[2]), noises[measure] / row[0].noise(measure, noises[measure])) for row in rows if row[1] == measure
+        ]
         seen = [min(residual * share, ROBUST_NOISES * noises[measure]) for residual, share in own]
         found[measure] = sqrt((BELIEF_POINTS * noise**2 + sum(r * r for r in seen)) / (BELIEF_POINTS + len(seen)))
     return found

@@ -19,6 +19,7 @@ VERSION = 1
 MOST_BYTES = 1 << 20
 Log = Annotated[float, Field(ge=-5, le=5)]
 Spread = Annotated[float, Field(gt=0, le=5)]
+Gpus = Annotated[int, Field(ge=1, le=1 << 20)]
 Size = Annotated[float, Field(gt=0, le=1e12)]
 
 
@@ -37,7 +38,8 @@ class _Saved(BaseModel):
     log_multipliers: dict[str, Log]
     noises: dict[str, Spread]
     region: dict[str, tuple[Size, Size]]
-    gpus: list[Annotated[int, Field(ge=1, le=1 << 20)]] = []  # files before this key: any number
+    gpus: list[Gpus] = []  # of files before `seen`
+    seen: list[tuple[str, Gpus]] = []  # files before both keys: replicas of any size
     covariance: list[list[Annotated[float, Field(ge=-100, le=100)]]]
 
 
@@ -55,7 +57,7 @@ def as_toml(found: Calibration, *, made: str, data_sha256: str, files: list[str]
     lines += [f"{key} = {json.dumps(getattr(found, key))}" for key in ("gpu", "architecture", "model", "engine")]
     lines += [
         f"points = {found.points}",
-        f"gpus = {list(found.gpus)}",
+        f"seen = {json.dumps([list(pair) for pair in found.seen])}",
         f"covariance = {json.dumps(found.covariance)}",
         "",
         "[log_multipliers]",
@@ -88,7 +90,7 @@ def parsed(path: str, text: str) -> Calibration:
         covariance=saved.covariance,
         noises=saved.noises,
         region=saved.region,
-        gpus=tuple(saved.gpus),
+        seen=tuple(saved.seen) or tuple((saved.model, gpus) for gpus in saved.gpus),
     )
 
 

@@ -93,6 +93,7 @@ def _as_json(
     return {
         "gpu": found.gpu,
         "model": found.model,
+        "seen": [{"model": model, "gpus": gpus} for model, gpus in found.seen],
         "engine": found.engine,
         "points": found.points,
         "read": [
@@ -132,13 +133,14 @@ def _lines(
     other: list[tuple[str, str, str]],
 ) -> list[str]:
     from math import exp
+    from textwrap import wrap
 
     from infrascale.calibration.own import NAMES
     from infrascale.locales import words
 
     w = words()
-    title = w.say("calibrate.points", n=found.points, model=found.model, gpu=found.gpu, engine=found.engine)
-    lines = [title]
+    title = w.say("calibrate.points", n=found.points, model=", ".join(found.models), gpu=found.gpu, engine=found.engine)
+    lines = wrap(title, 78, subsequent_indent="  ")
     kinds = {t.format: sum(len(u.points) for u in tests if u.format == t.format) for t in tests}
     lines += [f"  {w.say('calibrate.read', n=n, format=name)}" for name, n in kinds.items()]
     lines += notes(tests)

@@ -66,7 +66,7 @@ NO_TOKENS = "it times whole HTTP requests and knows neither tokens nor the first
 STRANGERS = (
     Stranger(
         knows=_has("elapsed_time", "num_requests", "tokens_per_second"),
-        why="as vllm bench throughput, it tells one rate, of input and output tokens together, and no time of a request",
+        why="as vllm bench throughput, it tells one rate of input and output tokens together, no request's time",
         fix=TOOLS,
     ),
     Stranger(
@@ -93,7 +93,7 @@ STRANGERS = (
     Stranger(
         knows=lambda d: _says("MLPerf Results Summary")(d) or ":::MLLOG" in d.text[:4000],
         why="as MLPerf's, it names neither the model, the cards nor the lengths of its requests",
-        fix="write its row into a CSV of measurements: model, gpu, tp, isl, osl, request_rate, ttft_mean_s, tpot_mean_s",
+        fix="write its row into a CSV: model, gpu, tp, isl, osl, request_rate, ttft_mean_s, tpot_mean_s",
     ),
     Stranger(
         knows=_says("Serving Benchmark Result"),
@@ -107,9 +107,11 @@ STRANGERS = (
     ),
     Stranger(knows=_prometheus, why="as metrics of Prometheus, it mixes every load that the server met", fix=USAGE),
     Stranger(
-        knows=lambda d: _columns("prompt_tokens", "completion_tokens", "user_id")(d)
-        or _columns("TIMESTAMP", "ContextTokens")(d)
-        or _has("timestamp", "input_length", "output_length")(d),
+        knows=lambda d: (
+            _columns("prompt_tokens", "completion_tokens", "user_id")(d)
+            or _columns("TIMESTAMP", "ContextTokens")(d)
+            or _has("timestamp", "input_length", "output_length")(d)
+        ),
         why="as a log of requests, it tells the demand, not what a server does under a load",
         fix=USAGE,
     ),

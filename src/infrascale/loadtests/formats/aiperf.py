@@ -113,7 +113,9 @@ def _load(top: Table) -> dict[str, Any]:
         return _by(clients, rate)
     stimulus = configuration.table("perf_analyzer", "stimulus")
     places = (stimulus, configuration.table("loadgen"), configuration)
-    clients, rate = (next((v for at in places if (v := at.number(key))), None) for key in ("concurrency", "request_rate"))
+    clients, rate = (
+        next((v for at in places if (v := at.number(key))), None) for key in ("concurrency", "request_rate")
+    )
     return _by(clients or (None if rate else _mean(top, "effective_concurrency")), rate)
 
 

@@ -19,7 +19,9 @@ def recognises(document: Document) -> bool:
     data = document.data
     if not isinstance(data, dict) or not isinstance(data.get("benchmarks"), list):
         return False
-    return "guidellm" in str(data.get("metadata", "")) or (bool(data["benchmarks"]) and all(map(_old, data["benchmarks"])))
+    return "guidellm" in str(data.get("metadata", "")) or (
+        bool(data["benchmarks"]) and all(map(_old, data["benchmarks"]))
+    )
 
 
 def _old(one: object) -> bool:

@@ -49,7 +49,9 @@ def read(document: Document) -> LoadTest:
 def _facts(top: Table) -> dict[str, str]:
     engine, world = top.table("engine"), top.table("world_info")
     found = engine.facts(model="model", engine_version="version", precision="quantization", kv="kv_cache_dtype")
-    found |= world.facts(tp="tp_size", pp="pp_size", ep="ep_size", gpu_count="world_size", max_num_seqs="max_batch_size")
+    found |= world.facts(
+        tp="tp_size", pp="pp_size", ep="ep_size", gpu_count="world_size", max_num_seqs="max_batch_size"
+    )
     return found | world.facts(max_num_batched_tokens="max_num_tokens") | {"engine": "trtllm", "front_end": "none"}
 
 

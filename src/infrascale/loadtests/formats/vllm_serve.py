@@ -51,7 +51,9 @@ def read(document: Document) -> LoadTest:
 
 def with_own(found: Point, facts: Mapping[str, str], common: Mapping[str, str]) -> Point:
     """A run with the facts of its own; what it leaves out of the file's it does not have."""
-    own = {key: facts.get(key, "") for key in {**common, **facts} if facts.get(key) != common.get(key) and key != "date"}
+    own = {
+        key: facts.get(key, "") for key in {**common, **facts} if facts.get(key) != common.get(key) and key != "date"
+    }
     return replace(found, facts=own)
 
 
