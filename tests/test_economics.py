@@ -200,6 +200,34 @@ def test_a_quote_in_words():
             prices.own_rate(word, TODAY)
 
 
+def market_for(plan, price=(), today=date(2026, 12, 1)):
+    return prices.market(plan.scenario.gpus, {}, own=price, where=prices.site("FRA"), peak_fraction=0.15, today=today)
+
+
+def test_a_clouds_own_price_is_dated_chosen_by_name_and_billed_by_hand_to_the_cent(plan, usage):
+    for one in prices.cloud_quotes():
+        assert one.price.currency is EUR and one.on <= TODAY and one.source.startswith("https://"), one
+    chosen = prices.own_price("h100-sxm=scaleway", date(2026, 12, 1))
+    assert (chosen.price.low.amount, chosen.price.high.amount) == (3.16635, 3.3099)  # 25.3308 / 8 and 6.6198 / 2
+    assert chosen.stale(date(2027, 12, 1)) and not chosen.stale(date(2026, 12, 1))
+    found = market_for(plan, price=["h100-sxm=scaleway"])
+    assert found.currency is EUR and found.quote("h100-sxm") == chosen
+    best = next(one for one in (plan.best, *plan.others) if one.deployment.gpu.id == "h100-sxm")
+    (host,) = market_for(plan).hosts(best, usage)  # beside the catalog's dollars, in its own euros
+    assert host.per_month.low.amount == pytest.approx(best.gpus * 25.3308 / 8 * 730.5, abs=0.005)
+    unasked = market_for(plan)
+    assert unasked.currency is USD and unasked.quote("h100-sxm").provider is None
+    with pytest.raises(ScenarioError, match="scaleway has no price"):
+        prices.own_price("h200-sxm=scaleway", date(2026, 12, 1))
+
+
+def test_a_providers_own_euros_stand_for_what_genai_prices_has_in_dollars():
+    offers = [o for o in api_offers(Workload(isl_tokens=1000, osl_tokens=400), "llama-3.3-70b", date(2026, 12, 1))
+              if o.same_model and o.provider == "ovhcloud"]  # fmt: skip
+    assert [o.per_request.currency for o in offers] == [EUR]
+    assert offers[0].per_request.amount == pytest.approx(1400 * 0.67 / 1e6)
+
+
 def test_every_price_and_site_of_the_catalog_reads_and_is_not_of_the_future():
     today = date.today()
     for one in all_gpus():

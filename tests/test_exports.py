@@ -184,7 +184,7 @@ def test_the_chart_is_told_what_its_defaults_would_spoil():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [n for t, n in CASES if t == "helm"])
 def test_helm_renders_the_chart_to_what_clusters_accept(name):
-    """INFRASCALE_HELM_CHART: the folder helm/ of vLLM's production-stack. Without its router, which is not the plan's."""
+    """INFRASCALE_HELM_CHART: the folder helm/ of vLLM's production-stack; its router, not the plan's, is left out."""
     helm = pytest.importorskip("helm_python", reason="pip install helm-python-sdk")
     folder = os.environ.get("INFRASCALE_HELM_CHART")
     if not folder:
@@ -199,7 +199,8 @@ def test_helm_renders_the_chart_to_what_clusters_accept(name):
     (deployment,) = [one for one in found if one["kind"] == "Deployment"]
     spec = deployment["spec"]["template"]["spec"]
     best = made(name)[0].best
-    said = flags_of([word.replace("gpu_memory_utilization", "gpu-memory-utilization") for word in spec["containers"][0]["command"]])
+    dashed = "gpu_memory_utilization", "gpu-memory-utilization"
+    said = flags_of([word.replace(*dashed) for word in spec["containers"][0]["command"]])
     assert set(said) <= FLAGS | {"--host"}
     assert int(said["--max-num-seqs"]) * best.deployment.shard.dp == best.max_batch
     assert int(said["--tensor-parallel-size"]) == best.deployment.shard.tp

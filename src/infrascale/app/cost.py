@@ -110,7 +110,7 @@ def _prices(w: Words, bill: Bill, found: Costing) -> None:
     """Where the price is from and how old; what the sum leaves out."""
     market, quote = found.market, bill.quote
     unit = "hour" if quote.offer in HOURLY else "server" if quote.offer is Offer.SERVER else "gpu"
-    source = w.say("costs.own") if quote.own else quote.source
+    source = w.say("costs.own") if quote.typed else quote.source
     said = [w.say("costs.price", price=amount(w, quote.price, 2), unit=w.say(f"costs.a_{unit}"), on=w.date(quote.on),
                   source=source)]  # fmt: skip
     dated = (

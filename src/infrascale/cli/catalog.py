@@ -55,11 +55,13 @@ def catalog(
 def _prices(part: str) -> list[dict[str, Any]]:
     """Every dated price of GPUs, the newest first."""
     from infrascale.parsing.gpus import all_gpus
-    from infrascale.parsing.prices import gpu_quotes
+    from infrascale.parsing.prices import cloud_quotes, gpu_quotes
 
-    found = [quote for gpu in all_gpus() if part.lower() in gpu.id for quote in gpu_quotes(gpu)]
+    found = [quote for gpu in all_gpus() for quote in gpu_quotes(gpu)] + list(cloud_quotes())
+    found = [quote for quote in found if part.lower() in f"{quote.gpu} {quote.provider or ''}"]
     return [
-        {"name": one.gpu, "what": one.offer.value, "low": one.price.low.amount, "high": one.price.high.amount,
+        {"name": f"{one.gpu} {one.provider or ''}".strip(), "what": one.offer.value,
+         "low": one.price.low.amount, "high": one.price.high.amount,
          "currency": one.price.currency.value, "on": one.on.isoformat(), "source": one.source}
         for one in sorted(found, key=lambda one: (one.gpu, one.offer.value, -one.on.toordinal()))
     ]  # fmt: skip

@@ -26,7 +26,10 @@ OutputSpread = Annotated[float | None, typer.Option(help="The same of the output
 Speed = Annotated[str | None, typer.Option(help="Promised speed of a request; p5=15: of 95 %.")]
 FirstToken = Annotated[str | None, typer.Option(help="Promised time to first token; p95=2s: of 95 %.")]
 
-Prices = Annotated[list[str] | None, typer.Option("--price", help="Your quote: h100-sxm=2.10eur/h; repeat.")]
+Prices = Annotated[
+    list[str] | None,
+    typer.Option("--price", help="h100-sxm=2.10eur/h, your quote; or a cloud's, =scaleway."),
+]
 Costs = Annotated[str | None, typer.Option(help="A costs.toml: hosting, staff, electricity, day …")]
 Buy = Annotated[bool, typer.Option("--buy", help="Bought and amortised, in place of rented.")]
 Currency = Annotated[str | None, typer.Option(help="EUR or USD.")]

@@ -20,6 +20,7 @@ from infrascale.planning import Candidate
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
     """`offers`: what to look for, in order of preference. `quotes`: the catalog's and the person's own.
+    `clouds`: what named clouds ask for the same GPUs, each in its own currency.
 
     `tariff_on`, `hosting_on`, `upkeep_on`: the days of the catalog's prices of electricity, of a hosted kilowatt, and
     the oldest of its network, maintenance and staff, where those stand in for the person's.
@@ -36,6 +37,7 @@ class Market:
     tariff_on: date | None = None
     hosting_on: date | None = None
     upkeep_on: date | None = None
+    clouds: tuple[Quote, ...] = ()
 
     def quote(self, gpu: str) -> Quote | None:
         return latest(self.quotes, gpu, self.offers, self.today)
@@ -50,6 +52,15 @@ class Market:
                 continue
             bills += [bill] if bill else []
         return tuple(bills)
+
+    def hosts(self, candidate: Candidate, usage: Usage) -> tuple[Bill, ...]:
+        """The same candidate rented from each named cloud that has its GPU, in that cloud's currency, without staff."""
+        gpu = candidate.deployment.gpu.id
+        return tuple(
+            rented(candidate, usage, quote, Terms(), quote.price.currency, None)
+            for quote in sorted(self.clouds, key=lambda q: (q.price.currency, q.price.middle.amount))
+            if quote.gpu == gpu
+        )
 
     def bill(self, candidate: Candidate, usage: Usage, found: Footprint) -> Bill | None:
         quote = self.quote(candidate.deployment.gpu.id)

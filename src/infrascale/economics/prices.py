@@ -29,7 +29,10 @@ HOURLY = (Offer.ON_DEMAND, Offer.RESERVED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """A price for one GPU kind, `on` a day. `own`: the person's, which beats the catalog."""
+    """A price for one GPU kind, `on` a day. `own`: the person's, or chosen by them, which beats the catalog's range.
+
+    `provider`: a named cloud that publishes it; such a price counts only where it is chosen.
+    """
 
     gpu: str
     offer: Offer
@@ -37,12 +40,18 @@ class Quote:
     on: date
     source: str
     own: bool = False
+    provider: str | None = None
+
+    @property
+    def typed(self) -> bool:
+        """A figure of the person's own, of which no source is known."""
+        return self.own and self.provider is None
 
     def age_days(self, today: date) -> int:
         return (today - self.on).days
 
     def stale(self, today: date) -> bool:
-        return not self.own and self.age_days(today) > STALE_AFTER_DAYS
+        return not self.typed and self.age_days(today) > STALE_AFTER_DAYS
 
 
 def latest(quotes: Iterable[Quote], gpu: str, offers: tuple[Offer, ...], today: date) -> Quote | None:

@@ -52,7 +52,8 @@ def api_offers(load: Workload, model_id: str, on: date) -> list[ApiOffer]:
     wanted = weights_name(model_id)
     found = _extracts(load, wanted, on)
     if find_spec("genai_prices") is not None:
-        found += _genai(load, wanted, on)
+        ours = {(one.provider, weights_name(one.model)) for one in found}
+        found += [one for one in _genai(load, wanted, on) if (one.provider, weights_name(one.model)) not in ours]
     return sorted(found, key=lambda offer: (offer.per_request.currency, offer.per_request.amount))
 
 

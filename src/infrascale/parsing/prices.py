@@ -53,6 +53,16 @@ class _Prices(_Strict):
     quote: list[_Quote]
 
 
+class _CloudQuote(_Quote):
+    gpu: str
+
+
+class _Cloud(_Strict):
+    provider: str
+    country: str
+    quote: list[_CloudQuote]
+
+
 class _Tariff(_Strict):
     zone: str
     eur_per_kwh: Amount
@@ -114,6 +124,31 @@ def catalog_quotes() -> tuple[Quote, ...]:
     return tuple(found)
 
 
+@cache
+def cloud_quotes() -> tuple[Quote, ...]:
+    """Every dated price of a named cloud."""
+    found = []
+    for stem, entry in catalog.entries("clouds").items():
+        try:
+            raw = _Cloud.model_validate(entry)
+        except ValidationError as error:
+            raise _broken(stem, error) from None
+        for one in raw.quote:
+            price = span(one.low, Currency(one.currency), one.high)
+            found.append(Quote(gpu=gpu(one.gpu).id, offer=one.offer, price=price, on=one.on, source=one.source.at,
+                               provider=raw.provider))  # fmt: skip
+    return tuple(found)
+
+
+def clouds_now(gpus: Iterable[str], today: date) -> tuple[Quote, ...]:
+    """The newest price that each named cloud asks for these GPUs."""
+    wanted, newest = set(gpus), {}
+    for one in sorted(cloud_quotes(), key=lambda q: q.on):
+        if one.gpu in wanted and one.on <= today:
+            newest[one.provider, one.gpu, one.offer] = one
+    return tuple(newest.values())
+
+
 def gpu_quotes(one: Gpu) -> tuple[Quote, ...]:
     """The dated prices of a GPU; where there are none, the ranges of its own entry, as of the day they were checked."""
     dated = tuple(q for q in catalog_quotes() if q.gpu == one.id)
@@ -139,19 +174,36 @@ _PRICE = re.compile(r"([\d.]+)(?:-([\d.]+))?\s*(eur|usd|€|\$)(/h-reserved|/h|/
 
 
 def own_price(word: str, today: date) -> Quote:
-    """`h100-sxm=2.10eur/h` (a GPU-hour), `h100-sxm=30000usd` (a GPU) or `h100-sxm=280000eur/server`, LOW-HIGH too."""
+    """`h100-sxm=2.10eur/h` (a GPU-hour), `h100-sxm=30000usd` (a GPU) or `h100-sxm=280000eur/server`, LOW-HIGH too.
+
+    `h100-sxm=scaleway`: what that cloud asked last, by the catalog.
+    """
     name, _, text = word.partition("=")
+    if text.strip().lower() in {one.provider for one in cloud_quotes()}:
+        return _of_cloud(gpu(name).id, text.strip().lower(), today)
     found = _PRICE.fullmatch(text.strip())
     if not found:
         raise ScenarioError(
             f"{word[:60]!r} is no price",
             why="it is not GPU=AMOUNT and a currency",
-            fix="h100-sxm=2.10eur/h (a GPU-hour; /h-reserved), h100-sxm=30000usd (a GPU), h100-sxm=280000eur/server",
+            fix="h100-sxm=2.10eur/h (a GPU-hour; /h-reserved), h100-sxm=30000usd (a GPU), h100-sxm=280000eur/server, "
+            "h100-sxm=scaleway (a cloud of `infrascale catalog prices`)",
         )
     kinds = {"/h": Offer.ON_DEMAND, "/h-reserved": Offer.RESERVED, "/server": Offer.SERVER, "": Offer.PURCHASE}
     offer = kinds[(found[4] or "").lower()]
     price = _span(found[1], found[2], found[3])
     return Quote(gpu=gpu(name).id, offer=offer, price=price, on=today, source="your own quote", own=True)
+
+
+def _of_cloud(gpu: str, provider: str, today: date) -> Quote:
+    found = [one for one in clouds_now([gpu], today) if one.provider == provider]
+    if not found:
+        others = sorted({one.gpu for one in cloud_quotes() if one.provider == provider})
+        raise ScenarioError(
+            f"{provider} has no price of {gpu}", why=f"the catalog has its {', '.join(others)}",
+            fix=f"give your quote: --price {gpu}=2.10eur/h",
+        )  # fmt: skip
+    return replace(found[0], own=True)
 
 
 def own_money(word: str) -> Span:
@@ -339,6 +391,7 @@ def market(
     twice = [q.gpu for n, q in enumerate(mine) if any((q.gpu, q.offer) == (o.gpu, o.offer) for o in mine[:n])]
     if twice:
         raise ScenarioError(f"two prices of {twice[0]}", why="one would pass unseen", fix="keep one, or give LOW-HIGH")
+    gpus = tuple(gpus)
     dated = tuple(quote for one in gpus for quote in gpu_quotes(one))
     try:
         unit = Currency(currency.upper()) if currency else mine[0].price.currency if mine else Currency.USD
@@ -366,4 +419,5 @@ def market(
         tariff_on=tariff_on,
         hosting_on=hosting_on,
         upkeep_on=upkeep_on,
+        clouds=clouds_now([one.id for one in gpus], today),
     )

@@ -57,6 +57,14 @@ def cost(found: Plan, chosen: Option, market: Market, on: date, words: Words) ->
     if len(paid) > 1:
         named = words.say("report.separator").join(_paid(one, words) for one in paid)
         yield Text(text=words.say("report.k_paid", list=named))
+    hosts = market.hosts(chosen.candidate, usage)
+    if hosts:
+        named = words.say("report.separator").join(
+            words.say("report.k_cloud", name=one.quote.provider, price=money(one.per_month, words),
+                      on=words.date(one.quote.on))
+            for one in hosts
+        )  # fmt: skip
+        yield Text(text=words.say("report.k_clouds", list=named))
     said = _by_api(found, chosen, market, on, words)
     if said:
         yield Text(text=said)
@@ -102,7 +110,7 @@ def _priced(bill: Bill | None, chosen: Option, market: Market, words: Words) -> 
     else:
         quote = bill.quote
         unit = "hour" if quote.offer in HOURLY else "server" if quote.offer is Offer.SERVER else "each"
-        price, source = money(quote.price, words, 2), words.say("report.k_own") if quote.own else quote.source
+        price, source = money(quote.price, words, 2), words.say("report.k_own") if quote.typed else quote.source
         yield words.say(
             "report.k_price", price=price, per=words.say(f"report.k_{unit}"), on=words.date(quote.on), source=source
         )

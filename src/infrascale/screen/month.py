@@ -44,11 +44,11 @@ def month_origins(w: Words, option: Option) -> dict[str, Origin]:
 
 def _of_bill(w: Words, bill: Bill, gpus: str) -> dict[str, Origin]:
     month, usage = amount(w, bill.per_month), bill.usage
-    kind = Kind.COMPUTED if bill.quote.own else Kind.ASSUMED
+    kind = Kind.COMPUTED if bill.quote.typed else Kind.ASSUMED
     price = amount(w, bill.quote.price, 2)
     way = "rented" if bill.quote.offer in HOURLY else "bought"
     whole = w.say(f"origin.{way}", gpus=gpus, price=price, month=month)
-    lines = (whole,) if bill.quote.own else (whole, w.say("origin.listed", on=w.date(bill.quote.on)))
+    lines = (whole,) if bill.quote.typed else (whole, w.say("origin.listed", on=w.date(bill.quote.on)))
     tokens = w.say(
         "origin.per_tokens", month=month, tokens=w.number(usage.million_tokens), each=amount(w, bill.per_million_tokens)
     )
@@ -65,5 +65,5 @@ def _of_bill(w: Words, bill: Bill, gpus: str) -> dict[str, Origin]:
 
 def kind_of_line(w: Words, bill: Bill, name: str) -> str:
     """The kind of one line of a bill, as its sign and word."""
-    kind = Kind.COMPUTED if bill.quote.own and name in OF_THE_QUOTE else Kind.ASSUMED
+    kind = Kind.COMPUTED if bill.quote.typed and name in OF_THE_QUOTE else Kind.ASSUMED
     return f"{SIGNS[kind]} {w.say(f'origin.{kind.value}')}"

@@ -31,7 +31,8 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costing:
-    """`options`: best first. `payments`: the best one rented, reserved, bought, where priced.
+    """`options`: best first. `payments`: the best one rented, reserved, bought, where priced; `hosts`: rented from
+    named clouds.
 
     `apis`: offers of the same weights and those declared comparable, cheapest first.
     """
@@ -42,6 +43,7 @@ class Costing:
     options: tuple[Option, ...]
     pareto: tuple[Option, ...]
     payments: tuple[Bill, ...] = ()
+    hosts: tuple[Bill, ...] = ()
     apis: tuple[tuple[ApiOffer, Span], ...] = ()
     against: ApiOffer | None = None
     break_even: BreakEven | None = None
@@ -58,6 +60,7 @@ def costing(plan: Plan, market: Market, objective: Objective, curves: Efficiency
         options=tuple(found),
         pareto=tuple(pareto(found)),
         payments=market.payments(best.candidate, best.usage, best.footprint),
+        hosts=market.hosts(best.candidate, best.usage),
     )
 
 

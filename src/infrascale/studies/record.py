@@ -65,6 +65,11 @@ def cost_json(found: Costing) -> dict[str, Any]:
              "on": one.quote.on.isoformat(), "source": one.quote.source}
             for one in found.payments
         ],
+        "clouds": [
+            {"provider": one.quote.provider, "per_month": _span_json(one.per_month), "on": one.quote.on.isoformat(),
+             "source": one.quote.source}
+            for one in found.hosts
+        ],
         "pareto": [found.options.index(one) for one in found.pareto],
         "stale": [q.gpu for one in found.options if one.bill and (q := one.bill.quote).stale(found.market.today)],
         "apis": [

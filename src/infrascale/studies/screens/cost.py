@@ -29,6 +29,7 @@ def cost_lines(found: Costing, say: Words | None = None) -> list[str]:
         *(_bill(w, best.bill, found) if best.bill else _no_price(w, best)),
         "",
         *_payments(w, found),
+        *_hosts(w, found),
         *_footprint(w, best.footprint, best.usage.million_tokens),
         *_others(w, found),
         *_apis(w, found),
@@ -100,6 +101,17 @@ def _payments(w: Words, found: Costing) -> list[str]:
     return [*lines, ""]
 
 
+def _hosts(w: Words, found: Costing) -> list[str]:
+    """The same GPUs rented from clouds that publish a price, each in its own currency, dated."""
+    if not found.hosts:
+        return []
+    lines = ["  " + w.say("decision.clouds")]
+    for one in found.hosts:
+        stale = w.say("decision.stale") if one.quote.stale(found.market.today) else ""
+        lines.append(_row(one.quote.provider or "", amount(w, one.per_month), f"{one.quote.on} {stale}"))
+    return [*lines, ""]
+
+
 def _sources(w: Words, bill: Bill, found: Costing) -> list[str]:
     """Where the prices are from, how old they are, and what the sum leaves out."""
     market, quote = found.market, bill.quote
@@ -121,7 +133,7 @@ def _sources(w: Words, bill: Bill, found: Costing) -> list[str]:
 def quoted(w: Words, quote: Quote, today: date) -> list[str]:
     """One price, its day and source; stale said aloud."""
     unit = "hour" if quote.offer in HOURLY else "server" if quote.offer is Offer.SERVER else "gpu"
-    source = w.say("decision.own_quote") if quote.own else quote.source
+    source = w.say("decision.own_quote") if quote.typed else quote.source
     said = w.say("decision.price", price=amount(w, quote.price), unit=w.say(f"decision.a_{unit}"),
                  offer=w.say(f"decision.offer_{quote.offer.name.lower()}"), on=quote.on, source=source)  # fmt: skip
     return [said, w.say("decision.stale_price", days=quote.age_days(today))] if quote.stale(today) else [said]
