@@ -11,10 +11,10 @@ cover holds its last replica and its spare. Power, quotas and needs in shares ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from infrascale.planning.covering import Cover, cover
-from infrascale.planning.fleet import SERVED, Need, Problem, Way, silent, undominated
+from infrascale.planning.fleet import SERVED, Need, Problem, Way, undominated
+from infrascale.planning.highs import quiet_solver
 
 CLOSE = 5e-4  # of the scale, between what is excluded and what is not
 LEAST_SCALE = 1e-6  # below which nothing is served
@@ -44,12 +44,7 @@ class _Covers:
     """The linear programme: a share of each known cover, rooms, and what is missing of each need."""
 
     def __init__(self, rooms: Mapping[str, int]) -> None:
-        import highspy
-
-        with silent():
-            self.solver: Any = highspy.Highs()
-        self.solver.setOptionValue("output_flag", False)
-        self.solver.setOptionValue("threads", 1)
+        self.solver, highspy = quiet_solver()
         self._infinity = highspy.kHighsInf
         self._rows: dict[str, int] = {}
         for name, gpus in rooms.items():

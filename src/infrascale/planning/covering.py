@@ -19,6 +19,9 @@ from typing import Any
 
 MOST_UNITS = 20_000  # of a demand: what is rounded is a twenty-thousandth of it a replica
 ROUNDING = 1e-12  # of adding prices up: no way is taken for that
+STEPS = 4_000  # of a demand, in the bound on what completes a cover
+ROUNDED = 1e-9  # of a demand or a step: what adding up may leave
+MOST_COMPARED = 20_000  # covers, each with every other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,3 +87,90 @@ def _more(numpy: Any, costs: Any, serves: int, price: float) -> Any:
     table = numpy.minimum.accumulate(table - climb, axis=0) + climb
     found = table.reshape(-1)[-len(costs) :]
     return numpy.where(found < costs * (1 - ROUNDING), found, costs)
+
+
+def covers(
+    takes: Any, serves: Any, demand: float, spares: int, *, prices: Any, limit: float, room: Any, most: int
+) -> Any | None:
+    """Every cover that costs at most `limit` and fits the room, as replicas of each way [covers, ways].
+
+    `takes`: of each resource by each way [ways, resources]. Left out are those of which another takes no more of
+    anything. None where there would be more than `most` on the way. By the strongest way in use, the one that may be
+    lost; a partial cover stays while what it costs and the cheapest way to complete it are within the limit.
+    """
+    import numpy
+
+    order = numpy.argsort(-serves, kind="stable")
+    found = [numpy.zeros((0, len(serves)), numpy.int32)]
+    for first in range(len(serves) if spares else 1):
+        ways = order[first:]
+        wanted = demand + spares * serves[ways[0]]
+        partial = _within(
+            takes[ways], serves[ways], wanted, takes[ways] @ prices, limit, room, most, needs_first=spares > 0
+        )
+        if partial is None:
+            return None
+        whole = numpy.zeros((len(partial), len(serves)), numpy.int32)
+        whole[:, ways] = partial
+        found.append(whole)
+    whole = numpy.concatenate(found)
+    return whole[_least(whole @ takes)]
+
+
+def _within(
+    takes: Any, serves: Any, wanted: float, prices: Any, limit: float, room: Any, most: int, needs_first: bool
+) -> Any | None:
+    """Replicas of ways, strongest first, that serve what is wanted and cost at most the limit."""
+    import numpy
+
+    unit, rest = wanted / STEPS, [numpy.full(STEPS + 1, numpy.inf)]
+    rest[0][0] = 0.0
+    for one, price in zip(serves[::-1], prices[::-1], strict=True):
+        rest.append(_more(numpy, rest[-1], max(1, min(STEPS, ceil(one / unit - ROUNDED))), float(price)))
+    rest.reverse()
+    counts, left, costs = numpy.zeros((1, len(serves)), numpy.int32), numpy.array([wanted]), numpy.zeros(1)
+    use = numpy.zeros((1, takes.shape[1]))
+    for way in range(len(serves)):
+        stages = [] if needs_first and way == 0 else [(counts, left, costs, use)]
+        more = counts, left, costs, use
+        while True:
+            open_ = more[1] > ROUNDED * wanted
+            more = tuple(part[open_] for part in more)  # type: ignore[assignment]
+            more = (more[0].copy(), more[1] - serves[way], more[2] + prices[way], more[3] + takes[way])
+            more[0][:, way] += 1
+            more = _kept(more, rest[way], unit, limit, room)
+            if not len(more[0]):
+                break
+            stages.append(more)
+        if not stages:
+            return counts[:0]
+        every = tuple(numpy.concatenate(parts) for parts in zip(*stages, strict=True))
+        counts, left, costs, use = _kept(every, rest[way + 1], unit, limit, room)
+        if len(counts) > most:
+            return None
+    return counts[left <= ROUNDED * wanted]
+
+
+def _kept(partial: Any, rest: Any, unit: float, limit: float, room: Any) -> Any:
+    """Those that fit the room and can be completed within the limit."""
+    import numpy
+
+    _, left, costs, use = partial
+    steps = numpy.maximum(0, numpy.floor(left / unit - ROUNDED)).astype(int)
+    keep = (costs + rest[steps] <= limit) & (use <= room).all(axis=1)
+    return tuple(part[keep] for part in partial)
+
+
+def _least(use: Any) -> Any:
+    """Rows of which no other is as small everywhere; of many thousands only those that are alike are dropped."""
+    import numpy
+
+    _, rows = numpy.unique(use, axis=0, return_index=True)
+    rows = rows[numpy.argsort(use[rows].sum(axis=1), kind="stable")]
+    if len(rows) > MOST_COMPARED:
+        return rows
+    sorted_, keep = use[rows], numpy.ones(len(rows), bool)
+    for row in range(len(rows)):
+        if keep[row]:
+            keep[row + 1 :] &= ~(sorted_[row + 1 :] >= sorted_[row]).all(axis=1)
+    return rows[keep]

@@ -22,14 +22,13 @@ For more than one spare the loss counts as if all were of the strongest kind in 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, gcd
 from typing import Any
 
 from infrascale.errors import ScenarioError
+from infrascale.planning.highs import quiet_solver
 
 MOST_SERVERS = 100_000
 #: How far demands may be scaled when asking what an inventory can serve.
@@ -115,8 +114,32 @@ def fits(gpus: int, server: Server) -> bool:
     return server.gpus % gpus == 0 and share & (share - 1) == 0
 
 
+def _check(problem: Problem) -> None:
+    kinds = {server.id: server for server in problem.servers}
+    for way in problem.ways:
+        if not fits(way.gpus, kinds[way.server]):
+            raise ScenarioError(
+                f"{way.gpus} GPUs do not fill servers of {kinds[way.server].gpus}",
+                why="replicas would leave gaps that counting GPUs does not see",
+                fix="use halves, quarters … of a server, or whole servers",
+            )
+
+
 def cheapest(problem: Problem) -> Solution | None:
     """The cheapest purchase that serves every need, and with it the fewest GPUs in use; None if none does."""
+    from infrascale.planning.purchases import Undecided, first_that_serves
+
+    _check(problem)
+    if not problem.covers:
+        try:
+            return first_that_serves(problem, MOST_S)
+        except Undecided:
+            pass
+    return _by_programme(problem)
+
+
+def _by_programme(problem: Problem) -> Solution | None:
+    """The same, by one integer programme: where needs share demands, or purchases are too many to try."""
     first = _Programme(problem)
     if not first.minimise([(server.price, first.bought[server.id]) for server in problem.servers]):
         return None
@@ -166,19 +189,6 @@ def undominated(problem: Problem) -> tuple[Way, ...]:
     return tuple(w for w in unique if not any(beats(v, w) for v in unique if v is not w))
 
 
-@contextmanager
-def silent() -> Iterator[None]:
-    """HiGHS greets on the C library's standard output before it can be told not to, which would spoil JSON."""
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
-
-
 class _Programme:
     """The integer programme in HiGHS: variables, constraints, and its answer as a Solution.
 
@@ -194,18 +204,10 @@ class _Programme:
         most_scale: float | None = None,
         whole: bool = True,
     ) -> None:
-        try:
-            import highspy
-        except ImportError:
-            raise ScenarioError(
-                "a fleet needs HiGHS", why="it is not installed", fix="pip install 'infrascale[fleet]'"
-            ) from None
-        self.problem, self._highs = problem, highspy
-        with silent():
-            self.solver: Any = highspy.Highs()
+        self.problem = problem
+        self.solver, highspy = quiet_solver()
+        self._highs = highspy
         options = {
-            "output_flag": False,
-            "threads": 1,
             "mip_heuristic_effort": 0.1,
             "solve_relaxation": not whole,
             "mip_feasibility_tolerance": 1e-9,
@@ -218,13 +220,6 @@ class _Programme:
         status = highspy.HighsModelStatus
         self._impossible = (status.kInfeasible, status.kUnboundedOrInfeasible)
         kinds = {server.id: server for server in problem.servers}
-        for way in problem.ways:
-            if not fits(way.gpus, kinds[way.server]):
-                raise ScenarioError(
-                    f"{way.gpus} GPUs do not fill servers of {kinds[way.server].gpus}",
-                    why="replicas would leave gaps that this programme does not see",
-                    fix="use halves, quarters … of a server, or whole servers",
-                )
         self.most_scale = 1.0 if most_scale is None else most_scale
         self.scale = self.solver.addVariable(lb=0, ub=most_scale) if most_scale is not None else None
         self.bought = {s.id: self.solver.addIntegral(lb=0, ub=max(0, s.most - s.owned)) for s in problem.servers}
