@@ -30,6 +30,8 @@ from infrascale.workload import Workload
 
 #: What a row that does not say its lengths or its GPU is taken for; the reason column says so.
 DEFAULT_ISL, DEFAULT_OSL, DEFAULT_GPU = 512.0, 256.0, "h100-sxm"
+#: Formats that say no more than a blank cell.
+_OWN_FORMAT = frozenset({"auto", "none", "native", "default", "original", "no", "unquantized", "mixed"})
 #: Prompts of ML.ENERGY's tasks, whose lengths it does not export: what its dense models' runs fit best, rounded.
 TASK_ISL = {"lm-arena-chat": 250.0, "gpqa": 250.0, "sourcegraph-fim": 1500.0}
 
@@ -150,6 +152,9 @@ def _blanks(row: Row, notes: str) -> Iterator[str]:
         yield f"{' and '.join(blank)} not given: {isl:g} and {DEFAULT_OSL:g} taken"
     if not row.get("gpu", "").strip():
         yield f"GPU not given: {DEFAULT_GPU} taken"
+    stated = row.get("weight_precision", "").strip()
+    if stated and not stated_precision(stated) and stated.lower() not in _OWN_FORMAT:
+        yield f"format {stated[:20]!r} is not known: the checkpoint's own taken"
     kind = load_kind(row)
     if kind in ("closed", "open") and not row.get("concurrency") and not (kind == "open" and row.get("request_rate")):
         yield "neither clients nor a rate given: one client taken"

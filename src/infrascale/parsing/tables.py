@@ -12,44 +12,30 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from pathlib import Path
 
 from infrascale.errors import FileError, ScenarioError
+from infrascale.parsing.columns import FREE_TEXT, Column, columns, meant, plain
 
 Row = Mapping[str, str]
 
-#: Other names of the schema's inputs, as tools and people head their columns; case, blanks and units aside.
-_CALLED = {
-    "model": "model_id model_name llm checkpoint",
-    "gpu": "gpu_name gpu_type gpu_model accelerator hardware hw device",
-    "gpu_count": "gpus num_gpus n_gpus number_of_gpus gpu_num ngpu gpus_total",
-    "tp": "tp_size tensor_parallel tensor_parallel_size tensor_parallelism",
-    "pp": "pp_size pipeline_parallel pipeline_parallel_size pipeline_parallelism",
-    "ep": "ep_size expert_parallel expert_parallel_size expert_parallelism",
-    "engine": "backend framework runtime inference_engine serving_engine",
-    "engine_version": "version backend_version framework_version vllm_version sglang_version",
-    "weight_precision": "precision quantization quant dtype weight_dtype weights_dtype weights_precision",
-    "kv_precision": "kv_cache_dtype kv_dtype kv_cache_precision",
-    "isl": "isl_tokens input_len input_length input_tokens input_sequence_length random_input_len prompt_len "
-    "prompt_length prompt_tokens avg_input_tokens mean_input_tokens",
-    "osl": "osl_tokens output_len output_length output_tokens output_sequence_length random_output_len "
-    "completion_tokens avg_output_tokens mean_output_tokens gen_len",
-    "load_kind": "load load_type scenario",
-    "concurrency": "max_concurrency conc users clients concurrent_requests num_concurrent_requests",
-    "request_rate": "qps rps request_rate_per_s requests_per_second req_per_s arrival_rate target_qps",
-    "n_requests": "num_prompts num_requests n_prompts number_of_requests requests",
-    "notes": "note comment comments remarks",
-}
-_NAMES = {other: name for name, others in _CALLED.items() for other in (name, *others.split())}
 #: How a load is offered, as people call it; the first word of each line is ours.
 _LOADS = """
 closed closed-loop closed_loop concurrency fixed-concurrency
 open open-loop open_loop poisson rate constant server online
 offline batch static throughput saturated burst all-at-once
-single single-stream latency one
+single single-stream singlestream latency one
 """
 _KINDS = {word: line.split()[0] for line in _LOADS.strip().splitlines() for word in line.split()}
+#: Columns of numbers; of these the ones where a nought says that there is none.
+_NUMBERS = frozenset({"gpu_count", "tp", "pp", "ep", "isl", "osl", "concurrency", "request_rate", "n_requests"})
+_MAY_BE_NONE = _NUMBERS - {"isl", "osl"}
+#: Cells that tell nothing.
+_NOTHING = frozenset({"nan", "<na>", "none", "null", "n/a", "na", "#n/a", "-", "–", "—", "?", "unknown", "tbd", "nil"})
+#: How far down a header may stand.
+_TITLE_LINES = 20
 _NO_RATE = frozenset({"inf", "infinity", "∞", "max", "unlimited"})
 _UNIT = r"(tokens?|toks?|req(uests?)?(/s)?|rps|qps|users?|clients?|gpus?|s|sec(onds)?)"
 
@@ -70,28 +56,50 @@ def read_rows(path: str) -> tuple[list[str], list[dict[str, str]]]:
 
 
 def read_table(path: str) -> Table:
-    """Comma, semicolon, tab or bar between cells; UTF-8, UTF-16 or Windows' own; blank lines and `sep=` above."""
-    lines = _text(path).lstrip("\r\n\t ,;").removeprefix("sep=,").removeprefix("sep=;").lstrip("\r\n\t ,;")
-    first = lines.split("\n", 1)[0]
-    if not first.strip() or "\0" in lines:
-        raise FileError(f"{path} holds no table", why="there is no header line", fix="give a CSV with a header")
-    separator = max(",;\t|", key=first.count)
-    reader = csv.DictReader(io.StringIO(lines), delimiter=separator)
-    try:
-        header = [name for name in reader.fieldnames or [] if name]
-        named = _schema(path, header)
-        rows = [_cells(path, reader.line_num, row, header) for row in reader]
-    except csv.Error as error:
-        raise FileError(f"{path} is no table", why=str(error), fix="save it as CSV again") from None
-    decimal_comma = separator == ";"
+    """Comma, semicolon, tab or bar between cells; UTF-8, UTF-16 or Windows' own; titles and blank lines above."""
+    records, separator = _records(path)
+    raw = [name.strip() for name in records[0][1]]
+    header = [name for name in raw if name]
+    inputs = columns(path, header)
+    rows = [_cells(path, line, cells, raw) for line, cells in records[1:] if any(cell.strip() for cell in cells)]
+    inputs = {
+        column: known for column, known in inputs.items() if known.name != "load_kind" or _tells_load(column, rows)
+    }
+    counted = [row[column] for row in rows for column, known in inputs.items() if known.name in _NUMBERS]
+    read = partial(_spelt, decimal=_decimal(separator, counted))
     return Table(
         header=tuple(header),
         rows=tuple(rows),
-        named=tuple(
-            row | {name: _point(row[column]) if decimal_comma else row[column] for column, name in named.items()}
-            for row in rows
-        ),
+        named=tuple(row | {known.name: read(row[column], known) for column, known in inputs.items()} for row in rows),
     )
+
+
+def _records(path: str) -> tuple[list[tuple[int, list[str]]], str]:
+    """Header and rows with their lines, and what parts their cells. Lines above the header are titles."""
+    text = _text(path).replace("\r\n", "\n").replace("\r", "\n")
+    if "\0" in text or not text.strip("\n\t ,;|"):
+        raise FileError(f"{path} holds no table", why="there is no header line", fix="give a CSV with a header")
+    first = next(line for line in text.split("\n") if line.strip("\t ,;|") and not line.startswith("sep="))
+    best: tuple[list[tuple[int, list[str]]], str] | None = None
+    for separator in sorted(",;\t|", key=first.count, reverse=True):
+        try:
+            reader = csv.reader(io.StringIO(text), delimiter=separator)
+            records = [(reader.line_num, cells) for cells in reader if not _is_rule(cells)]
+        except csv.Error as error:
+            raise FileError(f"{path} is no table", why=str(error), fix="save it as CSV again") from None
+        named = ({meant(cell) for cell in cells} for _, cells in records[:_TITLE_LINES])
+        head = next((i for i, names in enumerate(named) if {"model", "gpu"} <= names), None)
+        if head is not None:
+            return records[head:], separator
+        best = best or ([r for r in records if r[1][0].strip()] or records, separator)
+    assert best is not None
+    return best
+
+
+def _is_rule(cells: list[str]) -> bool:
+    """A blank line, `sep=;`, or what parts a Markdown table's head from its body."""
+    joined = "".join(cells).strip()
+    return not joined or joined == "sep=" or re.fullmatch(r"[-:=+\s]{3,}", joined) is not None
 
 
 def _text(path: str) -> str:
@@ -101,8 +109,7 @@ def _text(path: str) -> str:
     except (OSError, EOFError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise FileError(f"{path} cannot be read", why=why, fix="check the path") from None
-    wide = raw[:2] in (b"\xff\xfe", b"\xfe\xff")
-    for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp1252"):
+    for encoding in _encodings(raw):
         try:
             return raw.decode(encoding)
         except UnicodeDecodeError:
@@ -110,56 +117,73 @@ def _text(path: str) -> str:
     raise FileError(f"{path} is not text", why="it is not UTF-8", fix="give a CSV of measurement rows")
 
 
-def _schema(path: str, header: list[str]) -> dict[str, str]:
-    """The file's columns that are inputs, by the schema's name. A name of ours goes before another's word for it."""
-    found: dict[str, str] = {}
-    for column in sorted(header, key=lambda name: name.strip().lower() not in _CALLED):
-        plain = re.sub(r"[\W_]+", "_", re.sub(r"[(\[].*?[)\]]", "", column).strip().lower()).strip("_")
-        name = _NAMES.get(plain)
-        if name is None:
-            continue
-        if name not in found.values():
-            found[column] = name
-        elif plain == name or not any(column.strip().lower() == name for column in found):
-            twice = next(column for column, meant in found.items() if meant == name)
-            raise FileError(
-                f"{path} tells {name} twice",
-                why=f"the columns {twice[:40]} and {column[:40]} mean the same",
-                fix=f"name the one that counts {name}, and drop or rename the other",
-            )
-    if missing := {"model", "gpu"} - set(found.values()):
-        raise FileError(
-            f"{path} holds no measurements",
-            why=f"its header lacks {' and '.join(sorted(missing))}; it has {', '.join(header[:12])[:200]}",
-            fix="name the columns as the README does: model, gpu, tp, isl, osl, concurrency, …",
-        )
-    return found
+def _encodings(raw: bytes) -> tuple[str, ...]:
+    """Every second byte of Latin text in UTF-16 is nought."""
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return ("utf-16",)
+    begin = raw[:400]
+    for encoding, high in (("utf-16-le", begin[1::2]), ("utf-16-be", begin[0::2])):
+        if len(begin) > 3 and high.count(0) > 0.9 * len(high):
+            return (encoding,)
+    return ("utf-8-sig", "cp1252")
 
 
-def _cells(path: str, line: int, row: dict[str | None, str | list[str] | None], header: list[str]) -> dict[str, str]:
+def _cells(path: str, line: int, cells: list[str], header: list[str]) -> dict[str, str]:
     """One row; commas that nobody quoted in a last column of notes are part of it."""
-    over = [cell for cell in row.get(None) or () if cell and cell.strip()]
-    cells = {name: str(row.get(name) or "").strip() for name in header}
-    if over and _NAMES.get(header[-1].lower()) == "notes":
-        cells[header[-1]] = ", ".join([cells[header[-1]], *(cell.strip() for cell in over)])
+    over = [cell for cell in cells[len(header) :] if cell.strip()]
+    row = {name: cell.strip() for name, cell in zip(header, [*cells, *[""] * len(header)], strict=False) if name}
+    if over and meant(header[-1]) == FREE_TEXT:
+        row[header[-1]] = ", ".join([row[header[-1]], *(cell.strip() for cell in over)])
     elif over:
         raise FileError(
             f"line {line} of {path} has more cells than the header",
             why=f"{', '.join(over)[:80]} stands beyond the last column",
             fix="quote the cell that holds a comma",
         )
-    return cells
+    return row
 
 
-def _point(cell: str) -> str:
-    """Where semicolons part cells, a comma in a number is its decimal sign: `217,4`, `1.024,5`."""
-    return cell.replace(".", "").replace(",", ".") if re.fullmatch(r"-?\d[\d.]*,\d+", cell) else cell
+def _tells_load(column: str, rows: list[dict[str, str]]) -> bool:
+    """A column of ours, or another's whose words all name a kind of load: `scenario` may as well be a task."""
+    return plain(column) == "load_kind" or all(_kind(row[column]) for row in rows if row[column])
+
+
+def _decimal(separator: str, cells: list[str]) -> str:
+    """The decimal sign that a cell shows; `;` where none does and semicolons part the cells."""
+    if any(re.fullmatch(r"\d+,(\d{1,2}|\d{4,})|0,\d+|\d{1,3}([.]\d{3})+,\d+", cell) for cell in cells):
+        return ","
+    if any(re.fullmatch(r"\d+[.](\d{1,2}|\d{4,})|0[.]\d+|\d{1,3}(,\d{3})+[.]\d+", cell) for cell in cells):
+        return "."
+    return ";" if separator == ";" else ""
+
+
+def _spelt(cell: str, column: Column, decimal: str) -> str:
+    """A cell as `number` reads it: blank where it tells nothing, its decimal sign a point, a rate per second.
+
+    Where semicolons part cells a comma is a decimal sign, but for whole numbers such as clients.
+    """
+    if cell.lower() in _NOTHING:
+        return ""
+    if column.name not in _NUMBERS:
+        return cell
+    thousands = decimal == ";" and column.name in _MAY_BE_NONE and re.fullmatch(r"\d{1,3}(,\d{3})+", cell)
+    if decimal in {",", ";"} and not thousands and re.fullmatch(r"\d{1,3}([.]\d{3})+(,\d+)?|\d+,\d+", cell):
+        cell = cell.replace(".", "").replace(",", ".")
+    if column.name in _MAY_BE_NONE and re.fullmatch(r"0+([.]0*)?", cell):
+        return ""
+    if column.factor != 1 and re.fullmatch(r"\d+([.]\d+)?", cell):
+        return f"{float(cell) * column.factor:.12g}"
+    return cell
+
+
+def _kind(said: str) -> str:
+    return _KINDS.get(re.sub(r"[\s_]+", "-", said.strip().lower()), "")
 
 
 def load_kind(row: Row) -> str:
     """closed, open, offline or single, as the row says or as its columns tell; a rate without bound is none."""
-    said = row.get("load_kind", "").strip().lower()
-    kind = _KINDS.get(said, "")
+    said = row.get("load_kind", "").strip()
+    kind = _kind(said)
     if said and not kind:
         raise ScenarioError(
             f"load_kind = {said[:30]} is not known",
@@ -180,7 +204,7 @@ def unbounded(row: Row) -> bool:
 def number(row: Row, key: str) -> float | None:
     """A cell as a positive number, None when blank."""
     text = row.get(key, "")
-    if not text or text.lower() in ("none", "null", "n/a", "na", "-", "–", "?"):
+    if not text or text.lower() in _NOTHING:
         return None
     try:
         value = _value(text, key)
@@ -190,16 +214,24 @@ def number(row: Row, key: str) -> float | None:
         ) from None
     if not isfinite(value) or value <= 0 or value > 1e12:
         raise ScenarioError(f"{key} = {text[:30]} cannot be", why="it is not positive and finite", fix="mend the cell")
-    if key in ("isl", "osl", "n_requests", "gpu_count") and re.fullmatch(r"[1-9]\.\d{3}", text.strip()):
+    rate = key == "request_rate" and re.fullmatch(r"\d{1,3},\d{3}", text.strip())
+    if rate or (key in ("isl", "osl", "n_requests", "gpu_count") and _two_readings(text.strip())):
         raise ScenarioError(
-            f"{key} = {text} is read in two ways", why="a thousand and more, or a few and a part", fix="write 1024"
+            f"{key} = {text} is read in two ways", why="thousands, or a few and a part", fix="write 1024"
         )
     return value
 
 
+def _two_readings(text: str) -> bool:
+    """1.024 and 16.384; nobody's prompts have 16 tokens and 384 thousandths, but 217.393 on average."""
+    return re.fullmatch(r"[1-9]\d?\.\d{3}", text) is not None or (
+        re.fullmatch(r"\d{3}\.\d{3}", text) is not None and int(text.replace(".", "")) % 1024 == 0
+    )
+
+
 def _value(text: str, key: str) -> float:
     """`1,024` is a thousand and `0,5` a half; units of the column may stand behind, and `TP8` is eight."""
-    joined = "".join(text.split())
+    joined = re.sub(r"(?<=\d)['’](?=\d{3})|^[~≈]", "", "".join(text.split()))
     if key in ("tp", "pp", "ep", "gpu_count"):
         joined = re.sub(rf"^({key}[=:]?|x)(?=\d)|(?<=\d)x$", "", joined, flags=re.IGNORECASE)
     if key.endswith("_s") and re.fullmatch(r"[\d.,]+ms", joined):
