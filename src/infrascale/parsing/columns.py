@@ -19,6 +19,7 @@ _CALLED = {
     "tp": "tp_size tensor_parallel tensor_parallel_size tensor_parallelism",
     "pp": "pp_size pipeline_parallel pipeline_parallel_size pipeline_parallelism",
     "ep": "ep_size expert_parallel expert_parallel_size expert_parallelism",
+    "dp": "dp_size data_parallel data_parallel_size data_parallelism attention_dp attn_dp",
     "engine": "backend framework runtime inference_engine serving_engine",
     "engine_version": "version backend_version framework_version vllm_version sglang_version",
     "weight_precision": "precision quantization quant dtype weight_dtype weights_dtype weights_precision",

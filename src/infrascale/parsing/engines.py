@@ -35,7 +35,7 @@ _OURS = (
 _AROUND = ((r"triton|\bnim\b", "trtllm"), (r"dynamo|\bdjl|lmi\b|kserve|sagemaker|bentoml|openllm|inferentia", "vllm"))
 #: Engines with paged cache and continuous batching of which no run was measured.
 _ALIKE = (
-    r"\btgi\b|text-?generation-?inference|lmdeploy|turbomind|deepspeed|fastgen|\bmii\b|lightllm|mlc|scalellm|rtp-?llm|"
+    r"\btgi\b|text[- _]?generation[- _]?inference|lmdeploy|turbomind|deepspeed|fastgen|\bmii\b|lightllm|mlc|scalellm|rtp-?llm|"
     r"\bmax\b|modular|friendli|fireworks|together|baseten|predibase|lorax|nanoflow|orca|vattention|sarathi|mooncake|"
     r"distserve|xllm|fastdeploy|openvino|tokasaurus|zhilight|flashinfer|nano-?vllm|parallax|gpustack"
 )
@@ -51,7 +51,7 @@ def engine_spelt(engine: str, version: str, card: Gpu) -> Spelt:
     """Raises CatalogError for an engine that works in another way."""
     word = engine.strip().lower()
     name, note = _name(word)
-    own = not note and not re.search(r"rhaiis|red hat", word)  # another program's number is none of this engine's
+    own = not note and not re.search(r"rhaiis|red hat|dynamo", word)  # another program's number is none of this engine's
     release = _release(version.strip() or engine, name, card) if own else None
     return Spelt(name=name, version=release, note=note, measured=not note)
 
@@ -63,7 +63,7 @@ def _name(word: str) -> tuple[str, str]:
     for pattern, name in _AROUND:
         if re.search(pattern, word):
             return name, f"{word[:40]}: its usual engine, {name}, taken"
-    for pattern, how in _OTHERWISE:
+    for pattern, how in () if re.search(_ALIKE, word) else _OTHERWISE:
         if re.search(pattern, word):
             raise CatalogError(f"{word[:40]} is not predicted", why=f"{how}: no engine here works so", fix="vllm")
     if re.search(_ALIKE, word):
@@ -73,8 +73,12 @@ def _name(word: str) -> tuple[str, str]:
 
 #: First release that runs on Blackwell: an older number there is another program's. Source: release notes of both.
 _FIRST_ON_BLACKWELL = {"trtllm": (0, 17), "vllm": (0, 7)}
-#: vLLM's minor releases of each half year, for versions told by month. Source: its release page on GitHub.
-_BY_MONTH = (("2023-06", "0.1"), ("2024-01", "0.2.6"), ("2024-09", "0.6"), ("2025-03", "0.8"), ("2026-01", "0.15"))
+#: vLLM's minor releases, for versions told by month, from the first month that is wholly theirs. Source: its release
+#: page on GitHub.
+_BY_MONTH = (
+    ("2023-06", "0.1"), ("2024-01", "0.2.6"), ("2024-09", "0.6"), ("2025-03", "0.8"), ("2025-06", "0.9"),
+    ("2025-08", "0.10"), ("2025-11", "0.11"), ("2026-01", "0.15"),
+)  # fmt: skip
 #: What a paper named as the engine ran. Splitwise: arXiv 2311.18677, November 2023.
 _BY_PAPER = {"splitwise": "0.2"}
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -86,23 +90,36 @@ def _release(text: str, engine: str, card: Gpu) -> str | None:
         return "0.12"  # these releases of TensorRT came with its C++ runtime
     if "+rocm" in text:
         return None  # AMD's own builds carry kernels that the release of this number does not have
+    text = re.sub(r"(?<=\d),(?=\d)", ".", text)  # a decimal comma
     number = _numbered(text)
     release = release_of(number)
     if release and card.architecture.startswith("blackwell") and release < _FIRST_ON_BLACKWELL.get(engine, ()):
         return None
-    month = re.search(r"\b([A-Z][a-z]{2})[a-z]* (20\d\d)\b", text)
-    if not release and engine == "vllm" and month and month[1].lower() in _MONTHS:
-        day = f"{month[2]}-{_MONTHS.index(month[1].lower()) + 1:02}"
-        return max((since, version) for since, version in (("", ""), *_BY_MONTH) if since <= day)[1] or None
+    day = _month(text)
+    if not release and day:
+        known = max((since, version) for since, version in (("", ""), *_BY_MONTH) if since <= day)[1]
+        return known if engine == "vllm" and known else None
     paper = next((version for name, version in _BY_PAPER.items() if name in text.lower()), None)
-    return paper or number or (text if any(letter.isdigit() for letter in text) else None)
+    return paper or number or (text if any(letter.isdigit() for letter in text) and not release_of(text) else None)
+
+
+def _month(text: str) -> str:
+    """`2025-09` of `latest (Sep 2025)`, of `nightly 2025-09-01`, and of NVIDIA's containers `25.09`."""
+    named = re.search(r"\b([A-Z][a-z]{2})[a-z]* (20\d\d)\b", text)
+    if named and named[1].lower() in _MONTHS:
+        return f"{named[2]}-{_MONTHS.index(named[1].lower()) + 1:02}"
+    dated = re.search(r"(?<!\d)(20\d\d)[-./]?(0[1-9]|1[0-2])(?![.]?\d{3})|(?<![\d.])(2[3-9])\.(0[1-9]|1[0-2])(?!\d)", text)
+    return f"{dated[1] or '20' + dated[3]}-{dated[2] or dated[4]}" if dated else ""
 
 
 def _numbered(text: str) -> str:
-    """`0.11.0` of `vllm/vllm-openai:v0.11.0` and of `vLLM 0.11.0, CUDA 12.8`; nothing of 24.07 or of CUDA alone."""
+    """`0.11.0` of `vllm/vllm-openai:v0.11.0` and of `vLLM 0.11.0, CUDA 12.8`; nothing of 24.07 or of CUDA alone.
+
+    `v1` is the name of an engine's design, no release.
+    """
     release = release_of(text)
     if release:
-        return text if release[0] < 20 else ""
+        return text if release[0] < 20 and not re.fullmatch(r"v?\d+", text.strip().lower()) else ""
     others = r"(cuda|rocm|torch|python|driver|jetpack|tensorrt|gaudi|synapse)[\s:v=-]*\d[\d.]*\S*"
     found = re.search(r"(?<![\w.])v?(\d{1,2}\.\d+(?:\.\d+)*[\w.-]*)", re.sub(others, "", text.lower()))
     return found[1] if found and int(found[1].split(".")[0]) < 20 else ""

@@ -95,7 +95,7 @@ def asked(row: Row) -> Asked:
         engine=replace(engine, kv_cache_dtype="fp8" if kv == "fp8" else "auto", **_knobs(notes)),
         quantization=quantization,
     )
-    if not share and not row.get("tp"):
+    if not share and not row.get("tp") and shard.dp == 1:
         deployment = _smallest_that_fits(deployment, _gpu_count(row) or 8)
         shard = deployment.shard
     deployment, changed = _made_to_fit(deployment)
@@ -251,13 +251,13 @@ def _shard(row: Row, notes: str, engine: str) -> Shard:
     if corrected:
         notes = notes.replace(corrected.group(), "")
     ranks = re.search(r"\b(?:attn_dp=|attention_dp=|data_parallel=|mapping=DEP)(\d+)", notes)
-    dp = int(ranks.group(1)) if ranks else 1
+    dp = int(ranks.group(1)) if ranks else _degree(row, "dp") or 1
     if tp and "template enables attention DP" in notes:
         dp = tp
     if corrected and int(corrected.group(1)) == gpus and engine == "vllm":
         tp, dp = gpus, 1
     if tp is None:
-        tp = max(1, (gpus or 1) // pp)
+        tp = max(1, (gpus or dp) // (pp * dp))
     if dp > 1:
         dp = min(dp, gpus or dp)
         tp = max(1, (gpus or tp * dp) // (dp * pp))

@@ -30,7 +30,7 @@ single single-stream singlestream latency one
 """
 _KINDS = {word: line.split()[0] for line in _LOADS.strip().splitlines() for word in line.split()}
 #: Columns of numbers; of these the ones where a nought says that there is none.
-_NUMBERS = frozenset({"gpu_count", "tp", "pp", "ep", "isl", "osl", "concurrency", "request_rate", "n_requests"})
+_NUMBERS = frozenset({"gpu_count", "tp", "pp", "ep", "dp", "isl", "osl", "concurrency", "request_rate", "n_requests"})
 _MAY_BE_NONE = _NUMBERS - {"isl", "osl"}
 #: Cells that tell nothing.
 _NOTHING = frozenset({"nan", "<na>", "none", "null", "n/a", "na", "#n/a", "-", "–", "—", "?", "unknown", "tbd", "nil"})
@@ -232,7 +232,7 @@ def _two_readings(text: str) -> bool:
 def _value(text: str, key: str) -> float:
     """`1,024` is a thousand and `0,5` a half; units of the column may stand behind, and `TP8` is eight."""
     joined = re.sub(r"(?<=\d)['’](?=\d{3})|^[~≈]", "", "".join(text.split()))
-    if key in ("tp", "pp", "ep", "gpu_count"):
+    if key in ("tp", "pp", "ep", "dp", "gpu_count"):
         joined = re.sub(rf"^({key}[=:]?|x)(?=\d)|(?<=\d)x$", "", joined, flags=re.IGNORECASE)
     if key.endswith("_s") and re.fullmatch(r"[\d.,]+ms", joined):
         return float(_plain(joined[:-2])) / 1e3
