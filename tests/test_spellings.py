@@ -33,6 +33,9 @@ GPUS = {
     "rtx-4060-ti-8gb": "RTX 4060 Ti 8GB",
     "jetson-agx-thor": "NVIDIA Jetson AGX Thor Developer Kit|Jetson Thor T5000",
     "gaudi3": "HPU Gaudi3|Intel Gaudi 3",
+    "gb10": "NVIDIA DGX Spark (GB10)|DGX Spark",
+    "rtx-pro-5000-72gb": "NVIDIA RTX PRO 5000 72GB Blackwell",
+    "rtx-pro-4000-sff": "RTX PRO 4000 Blackwell SFF Edition",
 }
 MODELS = {
     (
@@ -51,6 +54,17 @@ MODELS = {
     ("deepseek-r1-nvfp4", "nvfp4"): "nvidia/DeepSeek-R1-0528-FP4-v2",
     ("deepseek-r1", "fp8"): "deepseek-ai/DeepSeek-R1-0528|deepseek-r1",
     ("mixtral-8x7b-v0-1", "int4"): "TheBloke/Mixtral-8x7B-v0.1-GPTQ",
+    ("c4ai-command-r-plus", "bf16"): "Command R+|c4ai-command-r-plus",
+    ("c4ai-command-r-v01", "bf16"): "Command R",
+    ("ai21-jamba-mini-1-5", "bf16"): "Jamba-1.5-Mini",
+    ("mistral-large-3-675b-instruct-2512", "fp8"): "Mistral Large 3",
+    ("mistral-large-3-675b-instruct-2512", "nvfp4"): "mistralai/Mistral-Large-3-675B-Instruct-2512-NVFP4",
+    (
+        "ministral-3-8b-instruct-2512",
+        "bf16",
+    ): "Ministral-3-8B-Instruct-2512-BF16|Ministral-3-8B-Reasoning-2512",
+    ("devstral-small-2-24b-instruct-2512", "fp8"): "Devstral-Small-2-24B-Instruct-2512",
+    ("falcon-h1-7b-instruct", "bf16"): "tiiuae/Falcon-H1-7B-Instruct|Falcon-H1R-7B",
 }
 ONE_EACH = [(stem, name) for stem, names in GPUS.items() for name in names.split("|")]
 
@@ -205,3 +219,58 @@ def test_a_short_name_is_its_makers_checkpoint_not_a_quantised_copy_of_the_same_
 
 def test_a_row_without_a_gpu_is_answered_and_says_so():
     assert "GPU not given" in asked({**ROW, "gpu": ""}).assumed
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("8 H100", 8),
+        ("H100 (8)", 8),
+        ("8 GPUs H100 SXM", 8),
+        ("ND H100 v5", 8),
+        ("Azure ND GB200 v6", 4),
+        ("H100", None),
+    ],
+)
+def test_a_name_counts_its_gpus(name, count):
+    assert catalog.gpus_named(name) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "is_open"),
+    [
+        ("A100", True),
+        ("8xH100", True),
+        ("A100 80G", False),
+        ("H100 PCIe", False),
+        ("p5.48xlarge", False),
+        ("L4", False),
+    ],
+)
+def test_a_name_that_leaves_the_board_open_is_known(name, is_open):
+    assert catalog.board_left_open(name) == is_open
+
+
+@pytest.mark.parametrize(
+    ("name", "id"),
+    [
+        ("NousResearch/Hermes-4-70B-FP8", "meta-llama/Llama-3.1-70B-Instruct"),
+        ("deepcogito/cogito-671b-v2.1", "deepseek-ai/DeepSeek-V3"),
+        ("perplexity-ai/r1-1776", "deepseek-ai/DeepSeek-R1"),
+        ("google/medgemma-27b-it", "google/gemma-3-27b-it"),
+        ("stepfun-ai/step3", "generic:321b-a38b"),
+    ],
+)
+def test_kin_is_taken_where_a_name_tells_no_architecture(name, id):
+    found, reason = likened(name)
+    assert found.id == id and "as its card says" in reason
+
+
+def test_every_kin_is_a_model_and_no_entry_of_its_own():
+    for words, taken in catalog.kin().items():
+        assert likened(taken)[0].params > 0 and words not in catalog.stems_by_core()
+
+
+def test_a_hybrid_is_not_its_familys_old_model():
+    found, _ = likened("tiiuae/Falcon-H1-9B-Instruct")
+    assert found.id.startswith("generic:")

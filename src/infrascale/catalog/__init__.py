@@ -21,8 +21,8 @@ DATA = Path(__file__).parent / "data"
 
 
 def spelling(name: str) -> str:
-    """Spellings that differ in case, blanks, dashes and underscores only are one."""
-    return re.sub(r"[\s_\-/()+.]+", "-", name.strip().lower()).strip("-")
+    """Spellings that differ in case, blanks, dashes and underscores only are one; `R+` is `R plus`."""
+    return re.sub(r"[\s_\-/()+.]+", "-", spellings.plus(name.strip().lower())).strip("-")
 
 
 @cache
@@ -86,6 +86,13 @@ def stems_by_core() -> Mapping[tuple[str, ...], tuple[str, str]]:
     return {words: (index[known], known) for words, known in shortest.items()}
 
 
+@cache
+def kin() -> Mapping[tuple[str, ...], str]:
+    """What stands in for models whose names do not tell their architecture, by the words that make them."""
+    table = _toml(DATA / "kin.toml", (DATA / "kin.toml").read_text(encoding="utf-8"))["kin"]
+    return {spellings.core(name.split("/")[-1]): taken for taken, entry in table.items() for name in entry["names"]}
+
+
 def meant(kind: str, name: str) -> str | None:
     """The spelling of the catalog that `name` stands for: the same, or one that differs in packaging only."""
     index, word = _index(kind), spelling(name[:200])
@@ -114,7 +121,7 @@ def machines() -> Mapping[str, tuple[str, int]]:
 def machine_meant(name: str) -> tuple[str, int] | None:
     """The GPU in a cloud's machine, and how many: `ml.g5.12xlarge`, `Standard_ND96isr_H100_v5 (8 GPUs)`."""
     for part in (name[:200], *re.split(r"[\s,;()]+", name[:200])):
-        word = spelling(part).removeprefix("ml-").removeprefix("standard-")
+        word = re.sub("^(?:azure|aws|gcp|ml|standard)-", "", spelling(part))
         if word in machines():
             return machines()[word]
     return None
@@ -124,6 +131,11 @@ def gpus_named(name: str) -> int | None:
     """How many GPUs a spelling counts: eight in `8xH100`, `NVIDIA H100-SXM-80GB x8` and `p5.48xlarge`."""
     machine = machine_meant(name)
     return machine[1] if machine else spellings.count_in(name[:200])
+
+
+def board_left_open(name: str) -> bool:
+    """Whether `name` is a GPU's that is sold as several boards, and tells not which: `A100`, `H100`."""
+    return machine_meant(name) is None and spellings.leaves_open(name[:200])
 
 
 def find(kind: str, name: str) -> tuple[str, Mapping[str, Any]]:

@@ -47,11 +47,16 @@ _WRITTEN = tuple(
 )
 
 
+def plus(name: str) -> str:
+    return re.sub(r"(?<=\b[a-z])[+](?![a-z0-9])", " plus", name)
+
+
 def words(name: str) -> list[str]:
     """The words of a spelling; `8xh200` is two of them, `80 gb` is one."""
     name = re.sub(r"(\d)[\s_-]+(gi?b)\b", r"\1gb", name.strip().lower())
     name = re.sub(r"(?<=\d\d)g(?![a-z0-9])", "gb", name)
     name = re.sub(r"\b(\d{1,3})\s*[x*×]\s*(?=[a-z])", " ", name)
+    name = re.sub(_COUNT_AHEAD, "", name)
     name = re.sub(r"(?<=[\w)])\s*[*×]\s*\d{1,3}\b|\s+x\s*\d{1,3}\b|[(_-]x?\d{1,2}x?[)]", " ", name)
     return [word for word in re.split(r"[^a-z0-9]+", name) if word]
 
@@ -83,8 +88,14 @@ def _aside(word: str, memory_bytes: float) -> bool:
     return word in GPU_NOISE or re.fullmatch(r"\d+(w|x|tb)|x\d+", word) is not None
 
 
-#: Counts as result files write them: `8xH100`, `4 x L40S`; `H100 x8`; `H100 (8x)`, `gpu_8x_h100`.
+#: `8 H100`, `8 GPUs H100 SXM`; no generation of a product begins so.
+_COUNT_AHEAD = (
+    r"^(\d{1,2})\s+(?:gpus?\s+(?:of\s+)?)?(?=(?:nvidia|amd|intel|tesla|h[128]00|a100|b[23]00|l40|mi\d|rtx|gb))"
+)
+#: Counts as result files write them: `8xH100`, `4 x L40S`; `H100 x8`; `H100 (8x)`, `gpu_8x_h100`; `H100 (8)`.
 _COUNTS = (
+    _COUNT_AHEAD,
+    r"[(\[]\s*(\d{1,2})(?:\s*gpus?)?\s*[)\]]",
     r"(?<![a-z0-9.])(\d{1,3})\s*[x*×](?=[\s_-]*[a-z])",
     r"[\s_(-][x*×]\s*(\d{1,3})(?![0-9a-z])",
     r"[(_](\d{1,2})x\b",
@@ -98,6 +109,18 @@ def count_in(name: str) -> int | None:
     """The number of GPUs that a spelling tells, None where it tells none."""
     found = next((hit for pattern in _COUNTS if (hit := re.search(pattern, name.lower()))), None)
     return int(found[1]) if found and int(found[1]) > 0 else None
+
+
+#: Boards sold with two memories, and those sold in two form factors of which one is twice as fast.
+_TWO_SIZES, _TWO_FORMS = re.compile(r"[av]100(?![0-9a-z])|gh200(?!\d)"), re.compile(r"h[18]00(?![0-9a-z])")
+_SIZE, _FORM = re.compile(r"\d\s*g(i?b)?\b|\d+gb"), re.compile(r"sxm|pcie|nvl|hgx|dgx|hbm|\d\s*gb")
+
+
+def leaves_open(name: str) -> bool:
+    """Whether a GPU's name tells neither the memory nor the form factor that would tell the board."""
+    plain = name.lower()
+    sizes, forms = _TWO_SIZES.search(plain), _TWO_FORMS.search(plain)
+    return bool((sizes and not _SIZE.search(plain)) or (forms and not _FORM.search(plain)))
 
 
 _ANOTHER = "an accelerator of another maker"
@@ -116,7 +139,7 @@ _OTHER_WORDS = (
     (r"rebellions|qualcomm|\bqaic|cloud ai 100|hailo|etched", _ANOTHER),
     (r"gaudi[\s-]?1?$|hl-?20\d|\bdl1\b", "a first Gaudi"),
     (r"\bapple|\bm[1-5][\s-]*(max|ultra|pro)?$|macbook|mac studio", "an Apple chip"),
-    (r"\bcpu\b|xeon|epyc|graviton|ryzen|threadripper|core[\s-]i\d|core ultra|snapdragon", "a CPU or an APU"),
+    (r"\bcpu\b|xeon|epyc|graviton|ryzen|strix|threadripper|core[\s-]i\d|core ultra|snapdragon", "a CPU or an APU"),
     (r"\bp(4|40|100)\b|\bm(40|60)\b|\bk80\b|gtx|tesla[\s-]k|titan x", "a GPU older than Volta"),
 )
 _OTHER = tuple((re.compile(pattern), kind) for pattern, kind in _OTHER_WORDS)
@@ -129,7 +152,7 @@ def other_machine(name: str) -> str | None:
 
 def core(name: str) -> tuple[str, ...]:
     """The words that make a model, without packaging, releases and dates; `qwen3` is two of them."""
-    plain = RELEASE.sub("", name.lower())
+    plain = RELEASE.sub("", plus(name.lower()))
     for pattern, meant in _WRITTEN:
         plain = pattern.sub(meant, plain)
     kept = [re.sub(r"^v(?=\d)", "", word) for word in words(plain) if word not in MODEL_NOISE]

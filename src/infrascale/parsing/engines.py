@@ -35,8 +35,8 @@ _OURS = (
 _AROUND = ((r"triton|\bnim\b", "trtllm"), (r"dynamo|\bdjl|lmi\b|kserve|sagemaker|bentoml|openllm|inferentia", "vllm"))
 #: Engines with paged cache and continuous batching of which no run was measured.
 _ALIKE = (
-    r"\btgi\b|text[- _]?generation[- _]?inference|lmdeploy|turbomind|deepspeed|fastgen|\bmii\b|lightllm|mlc|scalellm|rtp-?llm|"
-    r"\bmax\b|modular|friendli|fireworks|together|baseten|predibase|lorax|nanoflow|orca|vattention|sarathi|mooncake|"
+    r"\btgi\b|text[- _]?generation[- _]?inference|lmdeploy|turbomind|deepspeed|fastgen|\bmii\b|lightllm|mlc|scalellm|"
+    r"rtp-?llm|\bmax\b|modular|friendli|fireworks|together|baseten|predibase|lorax|nanoflow|orca|vattention|sarathi|mooncake|"
     r"distserve|xllm|fastdeploy|openvino|tokasaurus|zhilight|flashinfer|nano-?vllm|parallax|gpustack"
 )
 _OTHERWISE = (
@@ -51,7 +51,9 @@ def engine_spelt(engine: str, version: str, card: Gpu) -> Spelt:
     """Raises CatalogError for an engine that works in another way."""
     word = engine.strip().lower()
     name, note = _name(word)
-    own = not note and not re.search(r"rhaiis|red hat|dynamo", word)  # another program's number is none of this engine's
+    own = not note and not re.search(
+        r"rhaiis|red hat|dynamo", word
+    )  # another program's number is none of this engine's
     release = _release(version.strip() or engine, name, card) if own else None
     return Spelt(name=name, version=release, note=note, measured=not note)
 
@@ -108,7 +110,9 @@ def _month(text: str) -> str:
     named = re.search(r"\b([A-Z][a-z]{2})[a-z]* (20\d\d)\b", text)
     if named and named[1].lower() in _MONTHS:
         return f"{named[2]}-{_MONTHS.index(named[1].lower()) + 1:02}"
-    dated = re.search(r"(?<!\d)(20\d\d)[-./]?(0[1-9]|1[0-2])(?![.]?\d{3})|(?<![\d.])(2[3-9])\.(0[1-9]|1[0-2])(?!\d)", text)
+    dated = re.search(
+        r"(?<!\d)(20\d\d)[-./]?(0[1-9]|1[0-2])(?![.]?\d{3})|(?<![\d.])(2[3-9])\.(0[1-9]|1[0-2])(?!\d)", text
+    )
     return f"{dated[1] or '20' + dated[3]}-{dated[2] or dated[4]}" if dated else ""
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from infrascale.catalog import stems_by_core
+from infrascale.catalog import kin, stems_by_core
 from infrascale.catalog.spellings import core, words
 from infrascale.errors import CatalogError
 from infrascale.model import Model
@@ -22,8 +22,10 @@ from infrascale.parsing.models import model
 _OTHER = """
 mamba rwkv retnet bert roberta t5 bart whisper clip siglip vit eagle eagle3 medusa draft drafter speculator dflash
 mtp lora adapter embed embedding embeddings reranker reward encoder diffusion sdxl sd3 flux llada dream bge gte
-nomic e5 jina minilm asr tts ocr
+nomic e5 jina minilm asr tts ocr t5gemma
 """
+#: Words that a base's name may not lack: they tell other layers.
+_OTHER_LAYERS = frozenset({"h", "moe", "hybrid", "linear", "next"})
 _OTHER_KINDS = frozenset(_OTHER.split())
 
 
@@ -41,6 +43,10 @@ def likened(name: str) -> tuple[Model, str]:
                 unknown.what, why=f"{other[0]!r} in its name: not a model that writes text by itself with attention",
                 fix=unknown.fix,
             ) from None  # fmt: skip
+        if taken := kin().get(core(name.rsplit("/", 1)[-1])):
+            found = model(taken)
+            of = f"assumed {described(found)}" if found.assumed else f"taken for {found.id}"
+            return found, f"model not in the catalog: {of}, as its card says"
         stem = _base(name) or _begun(name)
         if stem:
             found = model(stem)
@@ -63,7 +69,11 @@ def _base(name: str) -> str | None:
     inside = {
         words_of: stem
         for words_of, (stem, known) in stems_by_core().items()
-        if len(words_of) > 2 and sizes and _sizes(known) == sizes and _in_order(words_of, said)
+        if len(words_of) > 2
+        and sizes
+        and _sizes(known) == sizes
+        and _in_order(words_of, said)
+        and not _OTHER_LAYERS & (set(said) - set(words_of))
     }
     return inside[max(inside, key=lambda words_of: (len(words_of), words_of))] if inside else None
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
-from infrascale.catalog import gpus_named
+from infrascale.catalog import board_left_open, gpus_named
 from infrascale.deployment import Deployment, Engine, default_engine, memory_budget, runs, tensor_parallel_degrees
 from infrascale.errors import ScenarioError
 from infrascale.hardware import Gpu
@@ -124,7 +124,7 @@ def asked(row: Row) -> Asked:
         prefill_engines=_workers(notes, "prefill"),
         decode_engines=_workers(notes, "decode"),
         waves=Waves(count=10.0, length_spread=0.2 / 0.9) if _drawn_length_share(row) < 1 else Waves(),
-        assumed="; ".join(filter(None, (*_blanks(row, notes), taken, spelt.note, unknown, changed))),
+        assumed="; ".join(filter(None, (*_blanks(row, notes, card), taken, spelt.note, unknown, changed))),
     )
 
 
@@ -144,7 +144,7 @@ def _workload(row: Row, notes: str, engine: Engine) -> Workload:
     return found
 
 
-def _blanks(row: Row, notes: str) -> Iterator[str]:
+def _blanks(row: Row, notes: str, card: Gpu) -> Iterator[str]:
     """What a row leaves open, and what is taken for it."""
     blank = [key for key in ("isl", "osl") if not row.get(key)]
     if blank:
@@ -152,6 +152,8 @@ def _blanks(row: Row, notes: str) -> Iterator[str]:
         yield f"{' and '.join(blank)} not given: {isl:g} and {DEFAULT_OSL:g} taken"
     if not row.get("gpu", "").strip():
         yield f"GPU not given: {DEFAULT_GPU} taken"
+    elif board_left_open(row["gpu"]):
+        yield f"{row['gpu'].strip()[:30]} does not tell the board: {card.id} taken"
     stated = row.get("weight_precision", "").strip()
     if stated and not stated_precision(stated) and stated.lower() not in _OWN_FORMAT:
         yield f"format {stated[:20]!r} is not known: the checkpoint's own taken"
