@@ -81,7 +81,8 @@ class Rows:
         apart = kernels[2::3] + self.of(values, "step_s") + self.of(values, "seq_s") * n["prompts"] / n["ranks"]
         first = self._prompts_first(values, decode, n["apart_each"] * apart)
         apart = n["prompts_first"] > 0
-        return np.where(apart, first[0], tpot), np.where(apart, first[1], ttft)
+        tpot, ttft = np.where(apart, first[0], tpot), np.where(apart, first[1], ttft)
+        return tpot * (1 - n["first_text"] / np.maximum(1.0, n["osl"] - 1)), ttft + n["first_text"] * tpot
 
     def _waits(self, values: Mapping[str, float], decode: Floats, extra: Floats) -> Floats:
         """`serving.steady_state.burst_wait_s`."""
@@ -155,6 +156,7 @@ def rows_of(measured: Sequence[Row], curves: Efficiency) -> Rows:
                 "osl": found.workload.osl_tokens,
                 "step_tokens": limits.step_tokens,
                 "unseen": limits.unseen_steps,
+                "first_text": limits.first_text_steps,
                 "eager_layers": found.deployment.model.layers / found.deployment.shard.pp if eager else 0.0,
                 "waves": found.waves.count,
                 "spread": found.waves.length_spread,

@@ -30,6 +30,7 @@ class Engine:
     utilization_of_free: bool = False  # gpu_memory_utilization is of what weights leave (TensorRT-LLM), not of all
     prompts_first: bool = False  # steps carry prompts or answers, prompts as soon as there are any (SGLang's default)
     admission_wait_steps: float = 0.0  # scheduler_recv_interval (SGLang), batch_wait_timeout_iters (TensorRT-LLM)
+    first_text_steps: float = 0.0  # decoding steps until a client sees the first text (stream_interval of both)
     reserves_output: bool = False  # admits a request only when its whole output fits (TensorRT-LLM's default policy)
 
 

@@ -51,7 +51,8 @@ class Waves:
 class Limits:
     """What one replica may do at once: sequences that run, sequences that the cache holds, tokens a step.
 
-    `unseen_steps`: whole steps already scheduled when a request comes.
+    `unseen_steps`: whole steps already scheduled when a request comes. `first_text_steps`: steps between the first
+    token and the first text that leaves an engine which sends its tokens in lots.
     """
 
     max_num_seqs: float
@@ -60,6 +61,7 @@ class Limits:
     prompts_first: bool = False
     admission_wait_steps: float = 0.0
     unseen_steps: float = 0.0
+    first_text_steps: float = 0.0
 
     @property
     def running(self) -> float:
@@ -80,6 +82,7 @@ def limits_of(deployment: Deployment, workload: Workload) -> Limits:
         prompts_first=engine.prompts_first,
         admission_wait_steps=engine.admission_wait_steps,
         unseen_steps=steps_until_seen(deployment),
+        first_text_steps=engine.first_text_steps,
     )
 
 
@@ -191,6 +194,7 @@ def closed_loop(
     if regime is Regime.BURST and waves.one_length and limits.takes_any_step and in_flight <= limits.running:
         groups = groups_of(timer, workload, limits, host, laws, running)
         spread, token_s = groups.first_token_s(waves.count), groups.token_s(workload.osl_tokens, waves.count)
+        spread, token_s = as_sent(spread, token_s, workload, limits)
         return _performance(spread, token_s, workload, running, 0.0, limits)
     found = steps(timer, workload, limits, running)
     if regime is Regime.BURST and limits.prompts_first:
@@ -208,7 +212,22 @@ def closed_loop(
     residence_s = first_s + max(0.0, workload.osl_tokens - 1) * token_s
     waiting = in_flight - running
     waits_s = waiting / running * residence_s
-    return _performance(Spread(mean_s=first_s + waits_s), token_s, workload, running, waiting, limits)
+    spread, token_s = as_sent(Spread(mean_s=first_s + waits_s), token_s, workload, limits)
+    return _performance(spread, token_s, workload, running, waiting, limits)
+
+
+def as_sent(first: Spread, token_s: float, workload: Workload, limits: Limits) -> tuple[Spread, float]:
+    """TTFT and TPOT as a client sees them of an engine whose first text leaves k steps after the first token [s].
+
+        ttft + k · tpot        tpot · (1 − k / (osl − 1))        so the answer ends when it did
+    """
+    after = max(1.0, workload.osl_tokens - 1)
+    steps_later = min(limits.first_text_steps, after)
+    if not steps_later:
+        return first, token_s
+    later_s = steps_later * token_s
+    quantiles_s = {share: seconds + later_s for share, seconds in first.quantiles_s.items()}
+    return replace(first, mean_s=first.mean_s + later_s, quantiles_s=quantiles_s), token_s * (1 - steps_later / after)
 
 
 def groups_of(
