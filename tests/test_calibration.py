@@ -140,7 +140,16 @@ def test_published_recipes_set_what_their_rows_do_not_tell(engine, model, cells,
     rows = [row for row in rows if "DISAGG" not in row["notes"]]
     assert len(rows) > 3 and {asked(row).deployment.engine.admission_wait_steps for row in rows} == {steps}
     plain = dict(rows[0], notes=rows[0]["notes"].replace("family=inferencex", ""))
-    assert asked(plain).deployment.engine.admission_wait_steps == 0
+    assert asked(plain).deployment.engine.admission_wait_steps == asked(plain).deployment.engine.first_text_steps == 0
+
+
+@pytest.mark.parametrize(
+    ("engine", "model", "steps"), [("trtllm", "DeepSeek-V3", 9), ("sglang", "DeepSeek-V3", 10), ("trtllm", "Llama", 0)]
+)
+def test_a_benchmark_that_asks_for_ten_tokens_at_once_is_read_so(engine, model, steps):
+    rows = [row for row in rows_like(engine, model) if "family=inferencex" in row["notes"]]
+    rows = [row for row in rows if "DISAGG" not in row["notes"]]
+    assert len(rows) > 20 and {asked(row).deployment.engine.first_text_steps for row in rows} == {steps}
 
 
 def test_a_run_that_compiles_inside_its_measured_part_has_warm_up_in_its_first_tokens():

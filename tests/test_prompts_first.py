@@ -104,3 +104,16 @@ def test_the_fullest_rank_is_what_routing_at_random_gives():
         hit[np.arange(400)[:, None], picks] = True
         drawn = hit.reshape(400, 8, 32).sum(2).max(1).mean()
         assert experts_hit_on_fullest(even ** (1 / ROUTING_GROWTH), 256, 8, 8) == pytest.approx(drawn, rel=0.05)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_tokens_sent_ten_together_show_the_first_text_ten_steps_later_and_end_the_answer_as_soon(first):
+    load, host = Workload(isl_tokens=1000, osl_tokens=OSL), Host(step_s=0, seq_s=0, request_s=0, prompt_token_s=0)
+    limits = [
+        Limits(max_num_seqs=1e4, cached_seqs=1e4, step_tokens=8000, prompts_first=first, first_text_steps=k)
+        for k in (0, 10)
+    ]
+    one, ten = (closed_loop(seconds, load, each, host, LAWS, CLIENTS, Load.BURST, Waves(count=5)) for each in limits)
+    assert ten.ttft_s.mean_s == pytest.approx(one.ttft_s.mean_s + 10 * one.tpot_s.mean_s)
+    assert ten.e2e_s.mean_s == pytest.approx(one.e2e_s.mean_s)
+    assert ten.output_token_per_s == pytest.approx(one.output_token_per_s)

@@ -219,7 +219,7 @@ def closed_loop(
 def as_sent(first: Spread, token_s: float, workload: Workload, limits: Limits) -> tuple[Spread, float]:
     """TTFT and TPOT as a client sees them of an engine whose first text leaves k steps after the first token [s].
 
-        ttft + k · tpot        tpot · (1 − k / (osl − 1))        so the answer ends when it did
+    ttft + k · tpot        tpot · (1 − k / (osl − 1))        so the answer ends when it did
     """
     after = max(1.0, workload.osl_tokens - 1)
     steps_later = min(limits.first_text_steps, after)
