@@ -341,6 +341,23 @@ def test_the_dearer_renting_the_sooner_one_orders_ahead_and_where_it_is_cheap_ne
     assert cheap.ahead_above is None and all(step.regret.late[1] < 0 for step in cheap.steps)
 
 
+def test_regret_of_gpus_reserved_for_a_year_is_the_hand_calculation_to_the_cent():
+    """Eight at 1.80 EUR an hour: 8 · 1.80 · 730.5 = 10 519.20 a month, whether used or not."""
+    from infrascale.locales import words
+    from infrascale.studies.screens import growth_lines
+
+    asked, market = priced(NO_EXTRAS, "h100-sxm=1.80eur/h-reserved", "h100-sxm=2.5eur/h")
+    found = growth(asked, [2000, 9000], date(2030, 1, 1), market=market)
+    assert found.upkeep is None  # nobody priced a server
+    assert found.reserved.used.low.amount == pytest.approx(10519.20, abs=0.005)
+    first = found.steps[0]
+    assert first.if_reserved.early == pytest.approx((3 * 10519.20 * first.servers_bought,) * 2, abs=0.005)
+    missing = first.gpus_needed * 2.5 * 730.5 * 3
+    assert first.if_reserved.late == pytest.approx((missing - first.if_reserved.early[0],) * 2, abs=0.005)
+    for language, says in (("en", "reserved for a year in place of bought"), ("fr", "réservés un an")):
+        assert says in " ".join(" ".join(growth_lines(found, date(2026, 11, 25), words(language))).split())
+
+
 def test_two_currencies_without_a_rate_give_no_regret_and_the_screen_says_so():
     from infrascale.locales import words
     from infrascale.studies.screens import growth_lines

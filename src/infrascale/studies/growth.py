@@ -16,7 +16,7 @@ from infrascale.economics.energy import Range
 from infrascale.economics.market import Market
 from infrascale.errors import ScenarioError
 from infrascale.parsing.scenarios import Question, scenario
-from infrascale.studies.regret import Regret, Upkeep, ahead_above, regret, upkeep, waiting
+from infrascale.studies.regret import Regret, Upkeep, ahead_above, regret, reserved, upkeep, waiting
 
 MONTHS_PER_QUARTER = 3
 
@@ -35,13 +35,15 @@ class Step:
     order_by: date | None
     unserved_if_late: float
     regret: Regret | None = None
+    if_reserved: Regret | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
     """`idle_gpu_quarters`: GPUs bought before they are needed, if all were bought at the start.
 
-    `upkeep`: the prices that the regrets rest on; None: not priced. `at_once`: what buying all at the start costs more.
+    `upkeep`: the prices that the regrets rest on; None: not priced. `reserved`: those where the servers' GPUs are
+    reserved for a year in place of bought. `at_once`: what buying all at the start costs more.
     """
 
     gpu: str
@@ -49,11 +51,16 @@ class Growth:
     steps: tuple[Step, ...]
     idle_gpu_quarters: int
     upkeep: Upkeep | None = None
+    reserved: Upkeep | None = None
     at_once: Range | None = None
 
     @property
     def ahead_above(self) -> float | None:
         return ahead_above(step.regret for step in self.steps if step.regret)
+
+    @property
+    def regrets_if_reserved(self) -> list[Regret]:
+        return [step.if_reserved for step in self.steps if step.if_reserved]
 
 
 def months_later(day: date, months: int) -> date:
@@ -95,6 +102,7 @@ def growth(
         needs.append(plan.best.gpus)
     size = plan.scenario.gpus[0].gpus_per_server
     priced = upkeep(plan, market, api.curves(calibration, plan.scenario)) if market else None
+    held = reserved(plan, market) if market else None
     steps, owned = [], 0
     for index, (count, gpus) in enumerate(zip(users, needs, strict=True)):
         begins = months_later(start, index * MONTHS_PER_QUARTER)
@@ -112,6 +120,7 @@ def growth(
                 order_by=months_later(begins, -lead_months) if bought else None,
                 unserved_if_late=unserved,
                 regret=regret(priced, bought, missing) if priced and bought else None,
+                if_reserved=regret(held, bought, missing) if held and bought else None,
             )
         )
     idle = sum(owned - step.servers for step in steps)
@@ -121,5 +130,6 @@ def growth(
         steps=tuple(steps),
         idle_gpu_quarters=idle * size,
         upkeep=priced,
+        reserved=held,
         at_once=waiting(priced, idle) if priced else None,
     )

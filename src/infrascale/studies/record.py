@@ -15,7 +15,7 @@ from infrascale.screen.record import cut
 from infrascale.studies.costing import Costing
 from infrascale.studies.fleets import Fleet
 from infrascale.studies.growth import Growth
-from infrascale.studies.regret import Upkeep
+from infrascale.studies.regret import Upkeep, ahead_above
 from infrascale.studies.sensitivity import Distribution, Swing
 
 RISKS = (0.5, 0.25, 0.1, 0.05, 0.01)
@@ -129,7 +129,7 @@ def _upkeep_json(found: Upkeep | None) -> dict[str, Any] | None:
         "prices": [
             {"price": _span_json(quote.price), "offer": quote.offer.value, "on": quote.on.isoformat(),
              "source": quote.source}
-            for quote in (found.bought, found.rented)
+            for quote in (found.committed, found.rented)
         ],
     }  # fmt: skip
 
@@ -141,8 +141,10 @@ def growth_json(found: Growth) -> dict[str, Any]:
         "idle_gpu_quarters_if_bought_at_once": found.idle_gpu_quarters,
         "currency": found.upkeep.currency.value if found.upkeep else None,
         "upkeep": _upkeep_json(found.upkeep),
+        "upkeep_if_reserved": _upkeep_json(found.reserved),
         "cost_if_bought_at_once": _range_json(found.at_once),
         "order_ahead_above_chance": found.ahead_above,
+        "order_ahead_above_chance_if_reserved": ahead_above(found.regrets_if_reserved),
         "steps": [
             {
                 "start": step.start.isoformat(),
@@ -154,6 +156,8 @@ def growth_json(found: Growth) -> dict[str, Any]:
                 "unserved_if_late": step.unserved_if_late,
                 "cost_a_quarter_early": _range_json(step.regret.early if step.regret else None),
                 "cost_a_quarter_late": _range_json(step.regret.late if step.regret else None),
+                "cost_a_quarter_early_if_reserved": _range_json(step.if_reserved.early if step.if_reserved else None),
+                "cost_a_quarter_late_if_reserved": _range_json(step.if_reserved.late if step.if_reserved else None),
             }
             for step in found.steps
         ],

@@ -6,7 +6,8 @@ In: the plan of the last quarter, a Market.    Out: Upkeep of one server; then t
     late    GPUs missing · price of a GPU-hour · hours of 3 months  −  servers · what one costs in use, a month · 3
 
 A server in use costs its share of price and network, maintenance, hosting and electricity; unused, no electricity.
-Staff is the same either way. Below zero, waiting saves: renting meanwhile is cheaper than owning.
+GPUs reserved for a year cost their rent, used or not. Staff is the same either way. Below zero, waiting saves: renting
+meanwhile is cheaper than owning.
 """
 
 from __future__ import annotations
@@ -29,12 +30,15 @@ MONTHS = 3  # of a quarter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upkeep:
-    """One server a month, unused and in use, one rented GPU an hour, and where the two prices are from."""
+    """One server a month, unused and in use, one GPU rented on demand an hour, and where the two prices are from.
+
+    `committed`: the price of a server, of its GPUs, or of their hour reserved for a year.
+    """
 
     unused: Span
     used: Span
     gpu_hour: Span
-    bought: Quote
+    committed: Quote
     rented: Quote
     unpriced: tuple[str, ...]
 
@@ -71,9 +75,26 @@ def upkeep(plan: Plan, market: Market, curves: Efficiency) -> Upkeep | None:
     lines = {line.name: line.per_month / servers(full) for line in bill.lines if line.name != "staff"}
     kept = [one for name, one in lines.items() if name != "electricity"]
     return Upkeep(
-        unused=_sum(kept), used=_sum(lines.values()), gpu_hour=hour, bought=bill.quote, rented=quote,
+        unused=_sum(kept), used=_sum(lines.values()), gpu_hour=hour, committed=bill.quote, rented=quote,
         unpriced=tuple(name for name in bill.unpriced if name != "staff"),
     )  # fmt: skip
+
+
+def reserved(plan: Plan, market: Market) -> Upkeep | None:
+    """The same of GPUs reserved for a year. At 1.80 EUR an hour, eight: 8 · 1.80 · 730.5 = 10 519.20 EUR a month."""
+    if plan.best is None:
+        return None
+    gpu = plan.best.deployment.gpu
+    quotes = [replace(market, offers=(offer,)).quote(gpu.id) for offer in (Offer.RESERVED, Offer.ON_DEMAND)]
+    if None in quotes:
+        return None
+    try:
+        held, hour = (converted(one.price, market.currency, market.rate) for one in quotes if one)
+    except ScenarioError:  # in the other currency, and no rate
+        return None
+    month = held * (gpu.gpus_per_server * HOURS_PER_MONTH)
+    committed, rented = (one for one in quotes if one)
+    return Upkeep(unused=month, used=month, gpu_hour=hour, committed=committed, rented=rented, unpriced=())
 
 
 def _sum(spans: Iterable[Span]) -> Span:
@@ -94,6 +115,13 @@ def regret(one: Upkeep, servers_bought: int, gpus_missing: int) -> Regret:
         early=waiting(one, servers_bought),
         late=(rent.low.amount - one.used.high.amount * months, rent.high.amount - one.used.low.amount * months),
     )
+
+
+def total(found: Iterable[Regret]) -> Regret:
+    """Of several orders, each as far off."""
+    pairs = [(one.early, one.late) for one in found]
+    early, late = (tuple(map(sum, zip(*ends, strict=True))) for ends in zip(*pairs, strict=True))
+    return Regret(early=(early[0], early[1]), late=(late[0], late[1]))
 
 
 def ahead_above(found: Iterable[Regret]) -> float | None:

@@ -11,6 +11,7 @@ from infrascale.locales import Words, words
 from infrascale.screen.text import fit, paragraph
 from infrascale.studies.growth import Growth, Step
 from infrascale.studies.record import RISKS
+from infrascale.studies.regret import ahead_above, total
 from infrascale.studies.screens.cost import between, quoted
 from infrascale.studies.sensitivity import Distribution, Swing
 
@@ -53,18 +54,29 @@ def said_of(w: Words, found: Growth, today: date) -> list[str]:
     """What the two costs are, when to order ahead, and the prices that they rest on."""
     one = found.upkeep
     if one is None:
-        return [w.say("decision.regret_unpriced", gpu=found.gpu)]
+        return [w.say("decision.regret_unpriced", gpu=found.gpu), *_reserved(w, found, today)]
     said = [w.say("decision.early_means"), w.say("decision.rented_means")]
     if found.at_once and found.idle_gpu_quarters:
         said.append(w.say("decision.at_once_costs", cost=f"{between(w, found.at_once)} {one.currency}"))
     chance = found.ahead_above
     said.append(w.say("decision.never_ahead") if chance is None else w.say("decision.ahead", chance=w.percent(chance)))
-    said += [*quoted(w, one.bought, today), *quoted(w, one.rented, today)]
+    said += [*_reserved(w, found, today), *quoted(w, one.committed, today), *quoted(w, one.rented, today)]
     if one.unpriced:
         said.append(
             w.say("decision.unpriced", names=", ".join(w.say(f"decision.line_{name}") for name in one.unpriced))
         )
     return said
+
+
+def _reserved(w: Words, found: Growth, today: date) -> list[str]:
+    """The same orders where the GPUs are reserved for a year: what the error costs then, and its own rule."""
+    held, regrets = found.reserved, found.regrets_if_reserved
+    if held is None or not regrets:
+        return [] if held else [w.say("decision.reserved_unpriced", gpu=found.gpu)]
+    both, chance = total(regrets), ahead_above(regrets)
+    early, late = (f"{between(w, pair)} {held.currency}" for pair in (both.early, both.late))
+    rule = w.say("decision.never_ahead") if chance is None else w.say("decision.ahead", chance=w.percent(chance))
+    return [w.say("decision.reserved_costs", early=early, late=late, rule=rule), *quoted(w, held.committed, today)]
 
 
 def _quarter(w: Words, step: Step) -> str:
