@@ -432,6 +432,11 @@ def test_a_plan_file_reads_back_and_its_command_asks_the_same(tmp_path):
     assert json.loads(done.stdout)["best"] == plan_json(made("one")[0])["best"]
 
 
+def test_the_command_in_a_file_names_the_load_tests_that_the_plan_rests_on():
+    assert "--calibration ours.toml" in files("vllm", "one", calibration="ours.toml")["serve.sh"]
+    assert "--calibration" not in files("vllm", "one")["serve.sh"]
+
+
 def test_a_model_of_ones_own_travels_in_the_plan_file(tmp_path):
     config = {"model_type": "llama", "hidden_size": 2048, "num_hidden_layers": 16, "num_attention_heads": 16,
               "num_key_value_heads": 4, "intermediate_size": 8192, "vocab_size": 32000,

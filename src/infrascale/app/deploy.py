@@ -44,7 +44,7 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
     with left:
         st.subheader(w.say("app.files"))
         try:
-            _files(w, form, plan, asked, language)
+            _files(w, form, plan, asked, language, CALIBRATION if own else None)
         except InfraScaleError as error:
             refused(w, error)
     with right:
@@ -70,9 +70,9 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
                 language=None, wrap_lines=True)  # fmt: skip
 
 
-def _files(w: Words, form: Form, plan: Plan, asked: Question, language: str) -> None:
+def _files(w: Words, form: Form, plan: Plan, asked: Question, language: str, calibration: str | None) -> None:
     target = form.choice("target", list(targets()), w.say("app.target"))
-    files = render(target, serving(plan, asked, Options(language=language)))
+    files = render(target, serving(plan, asked, Options(language=language, calibration=calibration)))
     found = checked(target, files)
     if found is None:
         st.badge(w.say("deploying.tested", by=TESTED[target]), icon=":material/science:", color="gray")

@@ -22,7 +22,8 @@ def export(
     """Files that start what was planned: commands, Compose, Kubernetes, Helm, a load test."""
     from infrascale import api
     from infrascale.exports import Options, render, serving
-    from infrascale.parsing.plans import read_plan
+    from infrascale.locales import words
+    from infrascale.parsing.plans import calibration_of, read_plan
     from infrascale.writing import write
 
     options = Options(
@@ -32,11 +33,12 @@ def export(
         node_selector=tuple(_pair(word) for word in node_selector or ()),
         max_replicas=max_replicas,
         prometheus=prometheus,
+        calibration=calibration_of(plan),
         language=lang,
     )
     found, asked = read_plan(plan, api.curves)
     if found.best is None:
-        typer.echo("infeasible: no number of these GPUs keeps the promise, so there is nothing to deploy", err=True)
+        typer.echo(words(lang).say("decision.infeasible"), err=True)
         raise typer.Exit(3)
     files = render(to, serving(found, asked, options))
     if out is None and len(files) == 1:

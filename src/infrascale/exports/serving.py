@@ -54,7 +54,10 @@ PORT = 8000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a person adds to the plan. `max_replicas` and `prometheus`: where a target can scale with the queue."""
+    """What a person adds to the plan. `max_replicas` and `prometheus`: where a target can scale with the queue.
+
+    `calibration`: the file that the plan rests on, for the command that repeats it.
+    """
 
     name: str | None = None
     image: str | None = None
@@ -62,6 +65,7 @@ class Options:
     node_selector: tuple[tuple[str, str], ...] = ()
     max_replicas: int | None = None
     prometheus: str | None = None
+    calibration: str | None = None
     language: str = "en"
 
 
@@ -155,7 +159,7 @@ def serving(plan: Plan, asked: Question, options: Options = Options()) -> Servin
         plan=plan,
         best=best,
         plan_hash=plan_hash(plan, asked),
-        command=command(asked, plan.solver),
+        command=command(asked, plan.solver, options.calibration),
         options=options,
         quantized_while_loading=quantization is not None,
     )

@@ -87,9 +87,10 @@ def provenance(
     return found | ({"model_config_json": config} if config else {})
 
 
-def command(asked: Question, solver: str = "exact") -> str:
+def command(asked: Question, solver: str = "exact", calibration: str | None = None) -> str:
     """The command line that asks this question: the keys that differ from their defaults."""
     more = {"exact": [], "simulated": ["--verify"]}.get(solver, ["--solver", solver])
+    more += ["--calibration", calibration] if calibration else []
     return shlex.join(["infrascale", "plan", *_flags(asked), *more])
 
 

@@ -18,7 +18,7 @@ from infrascale.report.blocks import Block, Bullets, Heading, Table, Text
 TIGHT = 0.1
 
 
-def risks(found: Plan, best: Candidate, sure: Certainty, words: Words) -> Iterator[Block]:
+def risks(found: Plan, best: Candidate, sure: Certainty, words: Words, own: bool) -> Iterator[Block]:
     scenario, deployment = found.scenario, best.deployment
     lines = []
     tight = min(
@@ -49,7 +49,8 @@ def risks(found: Plan, best: Candidate, sure: Certainty, words: Words) -> Iterat
         lines.append(words.say("report.r_share"))
     if promise.speed_share is None or promise.ttft_share is None:
         lines.append(words.say("report.r_mean"))
-    lines.append(words.say("report.r_measured"))
+    if not own:
+        lines.append(words.say("report.r_measured"))
     yield Heading(text=words.say("report.h_risks"))
     yield Bullets(items=tuple(lines))
 

@@ -6,7 +6,6 @@ In: Plan, question, language, date.    Out: Paper. An infeasible plan has none.
 from __future__ import annotations
 
 from datetime import date
-from shlex import quote
 
 from infrascale.calibration.planned import intervals_of
 from infrascale.certainty import certainty
@@ -61,13 +60,13 @@ def sections(
         *(cost(found, ways[0], market, on, words) if market else ()),
         *more,
         *memory(best, words),
-        *risks(found, best, sure, words),
+        *risks(found, best, sure, words, own is not None),
         *evidence(best, sure, words, own is not None),
         *(learnt(own.taught, found, best, words) if own is not None else ()),
         *assumptions(found, best, asked, words),
         Heading(text=words.say("report.h_again")),
         Text(text=words.say("report.again")),
-        Code(text=command(asked, found.solver) + (f" --calibration {quote(own.file)}" if own else "")),
+        Code(text=command(asked, found.solver, own.file if own else None)),
         *((Text(text=words.say("report.again_report")), Code(text=again)) if again else ()),
     )
     return Paper(

@@ -266,7 +266,7 @@ def _folder(asked: Study, out: str) -> Path:
         raise ScenarioError(
             "a study needs PyArrow", why="it is not installed", fix="pip install 'infrascale[study]'"
         ) from None
-    folder, mark = Path(out), Path(out) / "study.json"
+    folder, mark = Path(out), Path(out) / "_study.json"  # readers of a folder of Parquet pass over such names
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if mark.exists():
