@@ -392,11 +392,19 @@ def test_from_plan_to_paper(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["décision.pdf", "plan.json"]
 
 
-def test_an_infeasible_plan_has_no_report(tmp_path):
+@pytest.mark.parametrize(
+    ("language", "says"), [("en", "No number of these GPUs"), ("fr", "Aucun nombre de ces GPU ne tient la promesse")]
+)
+def test_an_infeasible_plan_is_a_page_that_says_no_and_what_would_do(language, says, tmp_path):
     done = cli("plan", "--model", "llama-3.1-8b", "--users", "9", "--ttft", "0.001", "--json", folder=tmp_path)
     (tmp_path / "plan.json").write_text(done.stdout)
-    done = cli("report", "plan.json", "-o", "r.html", folder=tmp_path)
-    assert done.returncode == 3 and not (tmp_path / "r.html").exists()
+    for kind in ("html", "pdf", "md"):
+        done = cli("report", "plan.json", "-o", f"r.{kind}", "--lang", language, folder=tmp_path)
+        assert done.returncode == 3 and "Traceback" not in done.stderr
+    text = (tmp_path / "r.md").read_text()
+    assert says in text and "TTFT" in text and "--ttft 0.001" in text
+    assert words(language).say("infeasible.nearest", change="")[1:] in text and "| h100-sxm, TP " in text
+    assert (tmp_path / "r.pdf").read_bytes().startswith(b"%PDF")
 
 
 def saved_plan(folder, **more):

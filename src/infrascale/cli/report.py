@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -42,7 +42,6 @@ def report(
     from infrascale import api
     from infrascale.calibration.saved import read_calibration
     from infrascale.cli.progress import shown
-    from infrascale.locales import words
     from infrascale.parsing.objectives import market_of
     from infrascale.parsing.plans import calibration_of, read_plan
     from infrascale.parsing.scenarios import question, read_toml
@@ -61,8 +60,7 @@ def report(
     found, asked = read_plan(plan, api.curves)
     rests = calibration_of(plan)
     if found.best is None:
-        typer.echo(words(lang).say("decision.infeasible"), err=True)
-        raise typer.Exit(3)
+        _no(found, asked, lang, rests, kind, place)
     priced = question(asked.model_dump(exclude_none=True) | {k: v for k, v in given.items() if v not in (None, [])})
     market = market_of(priced, found.scenario, read_toml(costs) if costs else {}, today=date.today())
     more: list[Block] = []
@@ -78,6 +76,21 @@ def report(
         )  # fmt: skip
     for path in write(files, str(place.parent)):
         print(path)
+
+
+def _no(found: Plan, asked: Question, lang: str, rests: str | None, kind: str, place: Path) -> NoReturn:
+    """The report that says no, and why; exit code 3, as everywhere."""
+    from datetime import date
+
+    from infrascale.locales import words
+    from infrascale.report import written
+    from infrascale.report.refused import refused
+    from infrascale.writing import write
+
+    for path in write(written(refused(found, asked, lang, date.today(), rests), kind, place.name), str(place.parent)):
+        print(path)
+    typer.echo(words(lang).say("decision.infeasible"), err=True)
+    raise typer.Exit(3)
 
 
 def _again(plan: str, given: dict[str, object]) -> str:

@@ -121,34 +121,32 @@ def _who(found: Plan, best: Candidate, asked: Question, words: Words) -> Iterato
 
 
 def question(found: Plan, best: Candidate, asked: Question, words: Words) -> Iterator[Block]:
-    scenario, load = found.scenario, found.scenario.workload
-    lines = [
-        " ".join(_who(found, best, asked, words)),
-        words.say("report.q_request", isl=words.number(load.isl_tokens), osl=words.number(load.osl_tokens)),
-    ]
+    yield Heading(text=words.say("report.h_question"))
+    yield Bullets(items=(" ".join(_who(found, best, asked, words)), *asked_of(found, words)))
+
+
+def asked_of(found: Plan, words: Words) -> Iterator[str]:
+    """What a request is, what was promised, and which models and cards were looked at."""
+    scenario, load, promise = found.scenario, found.scenario.workload, found.scenario.promise
+    lines = [words.say("report.q_request", isl=words.number(load.isl_tokens), osl=words.number(load.osl_tokens))]
     if load.isl_cv or load.osl_cv:
         spread = {"isl": words.percent(load.isl_cv), "osl": words.percent(load.osl_cv)}
-        lines[-1] += " " + words.say("report.q_spread", **spread)
+        lines.append(words.say("report.q_spread", **spread))
     if load.prefix_hit_fraction:
-        lines[-1] += " " + words.say("report.q_prefix", share=words.percent(load.prefix_hit_fraction))
-    promise = scenario.promise
+        lines.append(words.say("report.q_prefix", share=words.percent(load.prefix_hit_fraction)))
+    yield " ".join(lines)
     speed = _kept("speed", promise.token_per_s, promise.speed_share, words)
     ttft = _kept("ttft", promise.ttft_s, promise.ttft_share, words)
-    lines.append(words.say("report.q_promise", speed=speed, ttft=ttft))
-    engine = best.deployment.engine
+    yield words.say("report.q_promise", speed=speed, ttft=ttft)
+    knobs = scenario.knobs
     kinds = ", ".join(gpu.name for gpu in scenario.gpus[:6]) + (" …" if len(scenario.gpus) > 6 else "")
-    precisions = ", ".join(scenario.precisions) or scenario.model.native.precision
-    lines.append(
-        words.say(
-            "report.q_hardware",
-            gpus=kinds,
-            model=scenario.model.id,
-            precision=precisions,
-            engine=ENGINE_NAMES[engine.name] + (f" {engine.version}" if engine.version else ""),
-        )
+    yield words.say(
+        "report.q_hardware",
+        gpus=kinds,
+        model=scenario.model.id,
+        precision=", ".join(scenario.precisions) or scenario.model.native.precision,
+        engine=ENGINE_NAMES[knobs.engine] + (f" {knobs.version}" if knobs.version else ""),
     )
-    yield Heading(text=words.say("report.h_question"))
-    yield Bullets(items=tuple(lines))
 
 
 def _kept(what: str, value: float, share: float | None, words: Words) -> str:

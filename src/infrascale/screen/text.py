@@ -353,10 +353,11 @@ def _infeasible(w: Words, plan: Plan) -> list[str]:
         rows.append((cut(refused), name, *(amounts if refused.constraint is not Constraint.SUPPORT else ("", ""))))
     table = [f"  {fit(way, 31):<32}{name:<13}{need:>16}{best:>16}".rstrip() for way, name, need, best in rows]
     title = paragraph(w.say("infeasible.title", model=plan.scenario.model.id), "")
-    return [*title, "", *table, "", *(line for text in _nearest(w, plan) for line in paragraph(text, "  "))]
+    return [*title, "", *table, "", *(line for text in nearest_said(w, plan) for line in paragraph(text, "  "))]
 
 
-def _nearest(w: Words, plan: Plan) -> list[str]:
+def nearest_said(w: Words, plan: Plan) -> list[str]:
+    """Each change of the promise, the format or the purchase that would do."""
     changes = [
         w.say(f"infeasible.{c['constraint']}", value=w.quantity(c["value"], c["unit"]), way=c["way"])
         for c in nearest_changes(plan)
