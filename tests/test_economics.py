@@ -228,6 +228,13 @@ def test_a_providers_own_euros_stand_for_what_genai_prices_has_in_dollars():
     assert offers[0].per_request.amount == pytest.approx(1400 * 0.67 / 1e6)
 
 
+def test_offers_that_no_rate_converts_are_counted_and_said():
+    asked = ("--model", "llama-3.3-70b", "--gpu", "h100-sxm", "--users", "500", "--api")
+    assert json.loads(cost(*asked, "--json").stdout)["apis_without_rate"] == 3  # Scaleway, OVHcloud, IONOS: euros
+    assert json.loads(cost(*asked, "--rate", "1.16@2026-11-20", "--json").stdout)["apis_without_rate"] == 0
+    assert "3 more are in another currency" in " ".join(cost(*asked).stdout.split())
+
+
 def test_every_price_and_site_of_the_catalog_reads_and_is_not_of_the_future():
     today = date.today()
     for one in all_gpus():

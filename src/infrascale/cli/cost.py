@@ -138,16 +138,15 @@ def with_apis(found: Costing, question: Question, compare: list[str], even: bool
     scenario, best = found.plan.scenario, found.options[0]
     offers = api_offers(scenario.workload, scenario.model.id, found.market.today)
     same = [offer for offer in offers if offer.same_model]
-    charges = monthly_charges(
-        declared(offers, compare) if compare else same, best.usage, found.market.currency, found.market.rate
-    )
+    wanted = declared(offers, compare) if compare else same
+    charges = monthly_charges(wanted, best.usage, found.market.currency, found.market.rate)
     if not charges:
         raise ScenarioError(
             f"no API price of {scenario.model.id} in {found.market.currency}",
             why="no source here hosts these weights at a price in that currency",
             fix="pip install 'infrascale[apis]'; --rate for prices in the other currency; --compare PROVIDER/MODEL",
         )
-    found = replace(found, apis=charges, against=charges[0][0])
+    found = replace(found, apis=charges, against=charges[0][0], apis_without_rate=len(wanted) - len(charges))
     if even:
         upto = max((question.users or 1.0) * 8, 4096.0)
         with shown("break-even") as progress:

@@ -34,7 +34,8 @@ class Costing:
     """`options`: best first. `payments`: the best one rented, reserved, bought, where priced; `hosts`: rented from
     named clouds.
 
-    `apis`: offers of the same weights and those declared comparable, cheapest first.
+    `apis`: offers of the same weights and those declared comparable, cheapest first; `apis_without_rate`: as many
+    more in the other currency, which no rate turns into this one.
     """
 
     plan: Plan
@@ -45,6 +46,7 @@ class Costing:
     payments: tuple[Bill, ...] = ()
     hosts: tuple[Bill, ...] = ()
     apis: tuple[tuple[ApiOffer, Span], ...] = ()
+    apis_without_rate: int = 0
     against: ApiOffer | None = None
     break_even: BreakEven | None = None
 

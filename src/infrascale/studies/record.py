@@ -77,6 +77,7 @@ def cost_json(found: Costing) -> dict[str, Any]:
              "cached_is_priced": o.cached_is_priced, "source": o.source}
             for o, charge in found.apis
         ],
+        "apis_without_rate": found.apis_without_rate,
         "break_even": None if even is None else {
             "against": f"{found.against.provider}/{found.against.model}" if found.against else None,
             "users_at_low": even.users_at_low,

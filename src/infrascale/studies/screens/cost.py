@@ -193,6 +193,8 @@ def _apis(w: Words, found: Costing) -> list[str]:
         lines += [f"  {'':>22}  {note}" for note in notes]
     if len(found.apis) > MOST_OFFERS:
         lines.append("  " + w.say("decision.dearer", n=len(found.apis) - MOST_OFFERS))
+    if found.apis_without_rate:
+        lines += paragraph(w.say("decision.apis_without_rate", n=found.apis_without_rate), "  ")
     if found.break_even and found.against:
         lines += ["", *_break_even(w, found.break_even, found.against)]
     return lines
