@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from bisect import bisect_left
 from dataclasses import replace
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, heapreplace
 from importlib.util import module_from_spec, spec_from_file_location
 from math import exp, factorial, sqrt
 from pathlib import Path
@@ -91,11 +91,26 @@ def test_fixed_service_is_m_d_1(load):
     assert found.wait_s == approx(load / (2 * (1 - load)), rel=1e-3)
 
 
-@pytest.mark.parametrize(("count", "load"), [(2, 0.9), (5, 0.8), (10, 0.9)])
+@pytest.mark.parametrize(("count", "load"), [(2, 0.9), (5, 0.8), (10, 0.9), (30, 0.9), (30, 0.95)])
 def test_fixed_service_with_many_servers_is_near_m_d_c(count, load):
-    """Mean wait of M/D/c, exact by Crommelin's chain; Allen & Cunneen's is within 10 %."""
+    """Mean wait of M/D/c, exact by Crommelin's chain; without what many places add, up to 7 % too short."""
     found = servers(count, osl_cv=0.0).under(Arrivals(request_per_s=load * count))
-    assert found.wait_s == approx(crommelin(count, load * count), rel=0.10)
+    assert found.wait_s == approx(crommelin(count, load * count), rel=0.03)
+
+
+@pytest.mark.parametrize(("count", "load", "scv"), [(32, 0.9, 4.0), (32, 0.8, 9.0), (8, 0.85, 4.0)])
+def test_who_comes_in_a_burst_finds_the_burst(count, load, scv):
+    """Gamma gaps before exponential servers, request by request: the chance to wait is not that of a moment."""
+    rng = np.random.default_rng(4)
+    free, waited = [0.0] * count, 0
+    gaps, services = rng.gamma(1 / scv, scv, 200_000) / (load * count), rng.exponential(1.0, 200_000)
+    for at, service in zip(np.cumsum(gaps), services, strict=True):
+        waited += free[0] > at
+        heapreplace(free, max(at, free[0]) + service)
+    one, arrivals = servers(count), Arrivals(request_per_s=load * count, scv=scv)
+    inside, found = one.in_flight(arrivals)
+    assert found.full == approx(waited / 200_000, rel=0.12)
+    assert found.full > 1.05 * inside.full
 
 
 def crommelin(count: int, rate: float) -> float:
@@ -141,7 +156,8 @@ def test_what_runs_is_what_arrives_times_how_long_it_holds_its_place(load, seqs,
     a chain without them: then to first order."""
     one = replica(seqs, isl_tokens=isl)
     rate = load * one.most_request_per_s
-    state = one.in_flight(Arrivals(request_per_s=rate))
+    state, found = one.in_flight(Arrivals(request_per_s=rate))
+    assert found is state  # Poisson arrivals find what is there
 
     def leave(n: int) -> float:
         step = one.steps_at(n)
@@ -242,7 +258,7 @@ def test_routers_are_ordered_as_theory_has_them():
         whole = Arrivals(request_per_s=8 * 0.93 * one.most_request_per_s)
         level, turns, coin = (one.under(route(whole, 8)).wait_s for route in (least_loaded, round_robin, at_random))
         assert turns < coin
-        assert level == approx(turns) if fixed else level < turns
+        assert level == approx(turns, rel=0.1) if fixed else level < turns
     assert round_robin(whole, 8).scv == approx(1 / 8)  # Erlang-8 gaps
     assert at_random(whole, 8).scv == 1.0  # a thinned Poisson stream is Poisson
 

@@ -110,6 +110,24 @@ def around(tendency: Callable[[int], float], level: int, places: int, ratio: flo
     )
 
 
+def found_by_irregular(
+    state: Stationary, tendency: Callable[[int], float], places: int, width: float, own: float
+) -> Stationary:
+    """What arrivals find of the chain from `around`, if `own` of its `width` is theirs: a burst finds those before it.
+
+    Each state is left upwards as often as the next is left downwards, whatever the arrivals (level crossing), so
+
+        found(n) ~ π(n + 1) / s(n + 1) = π(n) · s(n + 1)^(1/own − 1)        s^(1/own) = tendency^(1/width)
+
+    Poisson arrivals (own = 1) find what is there. Source: Brill, Level Crossing Methods (2008), ch. 1.
+    """
+    power = (1 - own) / width
+    weights = [p * max(1e-300, tendency(n + 1)) ** power for n, p in enumerate(state.chances[:-1], state.first)]
+    weights.append(state.full * state.ratio ** (1 - own) if state.last == places else 0.0)
+    total = fsum(weights)
+    return Stationary(chances=tuple(weight / total for weight in weights), ratio=state.ratio, first=state.first)
+
+
 def found_by_arrivals(state: Stationary, up: Sequence[float]) -> Stationary:
     """What those who enter find: state n counts by how often it is left upwards. With a constant rate, the same.
 

@@ -9,8 +9,9 @@ clock of the answers, which stands still while a prompt is read, requests come a
 for while one prompt holds the answers up, others come: clusters like those of a busy period, whose counts vary
 1 / (1 − ρ)² as much as Poisson's. If prompts are short, Poisson arrivals make the distribution of n exact whatever
 the lengths, as long as nobody waits for a place (Cohen's generalised processor sharing, Acta Informatica 12, 1979).
-Clusters and irregular arrivals scale the spread of n by their peakedness (Whitt 2002). Beyond the limit the wait is
-exponential, scaled by (scv_a + scv_s) / 2 (Allen & Cunneen). A TPOT averages over a life, so it varies less than n.
+Clusters and irregular arrivals scale the spread of n by their peakedness (Whitt 2002); who comes in a burst finds it.
+Beyond the limit the wait is exponential, scaled by (scv_a + scv_s) / 2 (Allen & Cunneen) and by what many places add
+(`many_servers`). A TPOT averages over a life, so it varies less than n.
 
     TTFT = host + wait for a place + step under way + steps already scheduled + prompts ahead + own prompt  (`prompts`)
 
@@ -32,8 +33,9 @@ from statistics import NormalDist
 
 from infrascale.deployment import StepTimer
 from infrascale.hardware import Host
-from infrascale.serving.birth_death import Stationary, around, found_by_arrivals, stationary
+from infrascale.serving.birth_death import Stationary, around, found_by_arrivals, found_by_irregular, stationary
 from infrascale.serving.lattice import deviates, lattice, length_factor, spread_of
+from infrascale.serving.many_servers import times_one_server
 from infrascale.serving.pace import Pace, Step
 from infrascale.serving.performance import Performance, Saturated, Spread
 from infrascale.serving.prompts import LENGTHS, STATE, Prompts
@@ -196,8 +198,8 @@ class Replica:
         mean = arrivals.request_per_s * self.steps_at(1).life_s
         return max(loose / arrivals.pooled, 1 / (4 * max(1.0, mean)))
 
-    def in_flight(self, arrivals: Arrivals) -> Stationary:
-        """How many there are, those who wait included."""
+    def in_flight(self, arrivals: Arrivals) -> tuple[Stationary, Stationary]:
+        """How many there are, those who wait included; and how many an arrival finds."""
         rate, pace, places = arrivals.request_per_s, self._pace, self.places
 
         def tendency(state: int) -> float:
@@ -211,22 +213,24 @@ class Replica:
         level = balance(tendency, places)
         width = self.peakedness(arrivals, min(0.9, rate * pace.at(level).pause_s))
         # those who wait are read as others leave, not in clusters
-        held = (rate / self.most_request_per_s) ** (1 / self.peakedness(arrivals))
-        return around(tendency, level, places, held, width)
+        own = self.peakedness(arrivals)
+        inside = around(tendency, level, places, (rate / self.most_request_per_s) ** (1 / own), width)
+        return inside, inside if own == 1 else found_by_irregular(inside, tendency, places, width, own)
 
     def under(self, arrivals: Arrivals) -> Loaded | Saturated:
         """The replica in equilibrium with arrivals from outside."""
         rate, most = arrivals.request_per_s, self.most_request_per_s
         if rate >= most * (1 - 1e-9):
             return Saturated(request_per_s=most)
-        state = self.in_flight(arrivals)
-        waits = state.full if state.last == self.places else 0.0
-        mean_wait_s = (arrivals.scv + self.service_scv) / 2 / ((most - rate) * arrivals.pooled)
+        inside, seen = self.in_flight(arrivals)
+        waits = seen.full if seen.last == self.places else 0.0
+        many = times_one_server(rate / most, self.service_scv, self.places * arrivals.pooled)
+        mean_wait_s = many * (arrivals.scv + self.service_scv) / 2 / ((most - rate) * arrivals.pooled)
 
         def wait_s(share: float) -> float:
             return -log((1 - share) / waits) * mean_wait_s if 1 - share < waits else 0.0
 
-        return self._loaded(arrivals, state, state, wait_s, waits, waits * mean_wait_s)
+        return self._loaded(arrivals, seen, inside, wait_s, waits, waits * mean_wait_s)
 
     def under_users(self, users: int, think_s: float) -> Loaded:
         """The replica with `users` who each think `think_s` between an answer and the next request."""
