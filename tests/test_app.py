@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -51,6 +52,23 @@ def test_every_screen_opens_in_every_language(language, screen):
 def test_the_other_entrance_says_what_gpus_can_do():
     app = opened(goal="have", owned="8", lang="fr")
     assert not app.exception and "8 GPU servent" in app.success[0].value
+
+
+@pytest.mark.parametrize("step", ["simulation", "cost", "calibrate", "deploy", "compare"])
+def test_the_other_entrance_goes_on_to_every_step_of_a_plan_on_those_gpus(step):
+    app = opened(goal="have", owned="9", redundancy="1", ttft_at="95")
+    users = app.metric[1].value
+    app.button(key=f"onwards_{step}").click().run()
+    assert not app.exception and not app.error and f"{users} users" in app.markdown[1].value
+    assert int(re.match(r"\*\*(\d+) ×", app.success[0].value)[1]) <= 9
+    assert app.query_params["screen"] in (step, [step]) and "goal" not in app.query_params
+    app.radio(key="w_goal").set_value("have").run()
+    assert app.metric[1].value == users
+
+
+def test_what_ones_gpus_carry_rests_on_ones_own_load_tests_too():
+    app = opened(goal="have", calibrated="yes", lang="fr")
+    assert not app.exception and any(one.value == words("fr").say("calibration.missing") for one in app.warning)
 
 
 def test_a_change_is_answered_without_a_button_and_stands_in_the_url():
@@ -137,6 +155,17 @@ def test_a_lever_gives_what_it_promises():
     offers = [button for button in app.button if str(button.key).startswith("lever_")]
     gpus = int(app.metric[0].value)
     fewer = int(offers[0].label.split(": ")[1].split()[0])
+    offers[0].click().run()
+    assert int(app.metric[0].value) == gpus - fewer
+
+
+def test_a_lever_of_a_percentile_gives_what_it_promises():
+    """Its change outlives the page's second run, in which the work beside it begins."""
+    app = opened(users="20000", screen="answer", ttft_at="95")
+    app.session_state["job_bends"]._thread.join(120)
+    app.run()
+    offers = [button for button in app.button if str(button.key).startswith("lever_")]
+    gpus, fewer = int(app.metric[0].value), int(offers[0].label.split(": ")[1].split()[0])
     offers[0].click().run()
     assert int(app.metric[0].value) == gpus - fewer
 

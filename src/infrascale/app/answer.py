@@ -178,7 +178,8 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
         for line in whence["flow"].formula:
             st.markdown(line)
         st.subheader(w.say("app.same"))
-        st.code(command(as_file(form.values, asked), plan.solver), language="sh", wrap_lines=True)
+        line = command(as_file(form.values, asked), plan.solver)
+        st.code(line + (f" --calibration {calibrate.FILE}" if own else ""), language="sh", wrap_lines=True)
     glossary(w)
     with bends:
         found = _bends(w, plan, asked, own)

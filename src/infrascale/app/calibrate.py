@@ -38,6 +38,7 @@ from infrascale.screen.origins import Kind, Origin
 MOST_FILES, MOST_MIB, MOST_UNPACKED_MIB = 20, 20, 64
 KINDS = ["json", "jsonl", "csv", "yaml", "yml", "gz", "toml"]
 OWN = "own_calibration"  # where the session keeps it
+FILE = "calibration.toml"  # what is downloaded beside an answer that rests on it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +167,7 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
             engine=ENGINE_NAMES.get(found.engine, found.engine),
         )
     )
-    st.download_button(w.say("calibration.download"), own.toml, "calibration.toml", "application/toml")
+    st.download_button(w.say("calibration.download"), own.toml, FILE, "application/toml")
     if own.tests:
         _read(w, own)
     left, right = st.columns(2)

@@ -1,4 +1,7 @@
-"""The other entrance: what the GPUs that one owns can do, and what stops them first."""
+"""The other entrance: what the GPUs that one owns can do, and what stops them first.
+
+The steps after it (a day, cost, files, report) are those of a plan: of as many users as these GPUs serve, on them.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from infrascale import api
-from infrascale.app import answer, chips, hardware, need
-from infrascale.app.forms import Form, refused
+from infrascale.app import answer, calibrate, chips, hardware, need
+from infrascale.app.forms import Form, put, refused
 from infrascale.app.state import DEMANDS, as_file, question
 from infrascale.errors import InfraScaleError
 from infrascale.locales import Words
@@ -37,12 +40,21 @@ NOT_ASKED = (
 )
 
 
+#: What follows an answer, by its screen.
+STEPS = ("simulation", "cost", "calibrate", "deploy", "compare")
+
+
 @st.cache_resource(max_entries=256, show_spinner=False)
 def carried(gpus: int, asked: str) -> tuple[Scenario, Ways, Beyond | None]:
     """What so many GPUs serve; the same question of another session is answered from memory."""
+    return _carried(gpus, asked, None)
+
+
+def _carried(gpus: int, asked: str, own: calibrate.Own | None) -> tuple[Scenario, Ways, Beyond | None]:
+    law = own.calibration if own else None
     scenario = api.ask(needs_demand=False, **json.loads(asked))
-    found = api.capacity(gpus, scenario)
-    return scenario, found, api.beyond(gpus, scenario, found)
+    found = api.capacity(gpus, scenario, calibration=law)
+    return scenario, found, api.beyond(gpus, scenario, found, calibration=law)
 
 
 def show(w: Words, form: Form, banner: st.delta_generator.DeltaGenerator) -> None:
@@ -53,19 +65,40 @@ def show(w: Words, form: Form, banner: st.delta_generator.DeltaGenerator) -> Non
     gpus = int(float(str(form.values["owned"])))
     try:
         keys = {key: value for key, value in question(form.values).items() if key not in NOT_ASKED}
-        scenario, found, around = carried(gpus, json.dumps(keys, sort_keys=True))
+        text, own = json.dumps(keys, sort_keys=True), calibrate.used(form.values)
+        scenario, found, around = _carried(gpus, text, own) if own else carried(gpus, text)
     except InfraScaleError as error:
         with banner:
             refused(w, error)
         return
     first, *rest = capacity_sentences(w, gpus, scenario, found, around)
     (banner.success if found else banner.warning)(f"**{first}**" + "".join(f"  \n{said}" for said in rest))
+    with banner:
+        calibrate.said(w, form.values)
     if found:
         _result(w, scenario, found, around)
+        _onwards(w, gpus, scenario, found)
     st.subheader(w.say("app.same"))
-    asked = as_file(form.values, validated(keys))
-    st.code(capacity_command(gpus, asked), language="sh", wrap_lines=True)
+    line = capacity_command(gpus, as_file(form.values, validated(keys)))
+    st.code(line + (f" --calibration {calibrate.FILE}" if own else ""), language="sh", wrap_lines=True)
     answer.glossary(w)
+
+
+def _onwards(w: Words, gpus: int, scenario: Scenario, found: Ways) -> None:
+    """The steps of a plan for as many users as the best way serves."""
+    best, most = found[0]
+    users = round(most / scenario.share_in_flight(best.performance.e2e_s.mean_s))
+    if users < 1:
+        return
+    plan = {
+        "goal": "need", "demand": "users", "users": float(users), "growth": 0.0, "years": 0.0, "think_s": 0.0,
+        "headroom": 0.0, "max_gpus": float(gpus), "max_kw": 0.0, "objective": "gpus", "gpu": [best.deployment.gpu.id],
+    }  # fmt: skip
+    st.subheader(w.say("app.onwards"))
+    st.markdown(w.say("app.onwards_means", users=users, gpus=w.quantity(gpus, "gpus")))
+    with st.container(horizontal=True, gap="small"):
+        for step in STEPS:
+            st.button(w.say(f"app.screen_{step}"), key=f"onwards_{step}", on_click=put, args=(plan | {"screen": step},))
 
 
 def _form(w: Words, form: Form) -> None:

@@ -26,7 +26,6 @@ from infrascale.report import FORMATS, report
 from infrascale.report.learnt import Own as Taught
 from infrascale.screen import certainty_json, plan_json
 
-CALIBRATION = "calibration.toml"  # what is downloaded beside a plan that rests on it
 #: Who checks the form of a target in this project's tests: see docs/deploy.md.
 TESTED = {
     "vllm": "vLLM's own parser", "compose": "Compose Specification", "kubernetes": "kubernetes-validate",
@@ -53,16 +52,16 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
         st.subheader(w.say("deploying.again"))
         config = config_of(form.values)
         line = command(as_file(form.values, asked), plan.solver)
-        st.code(line + (f" --calibration {CALIBRATION}" if own else ""), language=None, wrap_lines=True)
+        st.code(line + (f" --calibration {calibrate.FILE}" if own else ""), language=None, wrap_lines=True)
         st.caption(w.say("deploying.again_hint"))
         if config:
             st.download_button(
                 w.say("app.download", name="config.json"), json.dumps(config[1], indent=2), "config.json"
             )
         if own:
-            st.download_button(w.say("calibration.download"), own.toml, CALIBRATION, "application/toml")
+            st.download_button(w.say("calibration.download"), own.toml, calibrate.FILE, "application/toml")
             st.caption(w.say("deploying.calibrated"))
-        asked_as = provenance(asked, plan.solver, config[1] if config else None, CALIBRATION if own else None)
+        asked_as = provenance(asked, plan.solver, config[1] if config else None, calibrate.FILE if own else None)
         saved = plan_json(plan) | certainty_json(sure) | asked_as
         st.download_button(w.say("app.plan_file"), json.dumps(saved, indent=2), "plan.json", "application/json")
         target = form.values["target"]
@@ -97,7 +96,7 @@ def _report(
         return
     with st.spinner(w.say("app.report_make")):
         market = market_of(asked, plan.scenario, today=today)
-        taught = Taught(taught=own.calibration, file=CALIBRATION) if own else None
+        taught = Taught(taught=own.calibration, file=calibrate.FILE) if own else None
         made = report(
             plan, asked, language=language, to=kind, name=f"report.{kind}", on=today, market=market, own=taught
         )

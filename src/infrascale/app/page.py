@@ -95,11 +95,13 @@ def main() -> None:
     if strange := ignored(given):
         st.warning(w.say("form.ignored", names=", ".join(strange)), icon=":material/link_off:")
     banner = st.container()
-    if goal == "have":
-        capacity.show(w, form, banner)
-    else:
-        _plan(w, form, banner)
-    st.query_params.from_dict(written(form.values))
+    try:
+        if goal == "have":
+            capacity.show(w, form, banner)
+        else:
+            _plan(w, form, banner)
+    finally:  # work that begins beside the page runs it anew: what a button has just set must stand in the URL by then
+        st.query_params.from_dict(written(form.values))
 
 
 def _plan(w: Words, form: Form, banner: Place) -> None:
