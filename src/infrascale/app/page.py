@@ -79,6 +79,8 @@ def main() -> None:
     values = read(given)
     w = words(str(values["lang"]))
     form = Form(values, w)
+    if form.set:  # work that begins beside the page runs it anew, with the URL as it stands by then
+        st.query_params.from_dict(written(form.values))
     top, right = st.columns([5, 1], vertical_alignment="bottom")
     with right:
         names = {code: words(code).say("language.name").capitalize() for code in languages()}
@@ -95,13 +97,11 @@ def main() -> None:
     if strange := ignored(given):
         st.warning(w.say("form.ignored", names=", ".join(strange)), icon=":material/link_off:")
     banner = st.container()
-    try:
-        if goal == "have":
-            capacity.show(w, form, banner)
-        else:
-            _plan(w, form, banner)
-    finally:  # work that begins beside the page runs it anew: what a button has just set must stand in the URL by then
-        st.query_params.from_dict(written(form.values))
+    if goal == "have":
+        capacity.show(w, form, banner)
+    else:
+        _plan(w, form, banner)
+    st.query_params.from_dict(written(form.values))
 
 
 def _plan(w: Words, form: Form, banner: Place) -> None:
