@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from datetime import date
@@ -12,7 +13,7 @@ import pytest
 from babel import Locale
 
 import infrascale
-from infrascale.errors import ScenarioError
+from infrascale.errors import InfraScaleError, ScenarioError
 from infrascale.locales import languages, speak, words
 from infrascale.locales.choice import FOLDER
 from infrascale.locales.words import flattened
@@ -22,7 +23,9 @@ OTHERS = [language for language in languages() if language != "en"]
 
 
 def texts(language: str) -> dict:
-    return flattened(tomllib.loads((FOLDER / f"{language}.toml").read_text(encoding="utf-8")))
+    found = tomllib.loads((FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
+    found.pop("refused", None)  # what errors say: English has it in the source
+    return flattened(found)
 
 
 def blanks(text: str) -> set[str]:
@@ -78,6 +81,66 @@ def test_every_key_that_the_source_says_exists():
     for file, key in said:
         pattern = re.sub(r"\\?\{.*?\}", "[a-z0-9_]+", re.escape(key).replace(r"\{", "{").replace(r"\}", "}"))
         assert any(re.fullmatch(pattern, known) for known in keys), f"{file} says {key}"
+
+
+#: Where errors are raised that everyone may meet; those of single verbs for engineers may stay in English.
+EVERYDAY = ("api.py", "app", "calibration", "catalog", "economics", "exports", "loadtests", "locales", "parsing",
+            "report", "usage", "writing.py")  # fmt: skip
+ENGINEERS = ("inventories.py", "measurements.py", "profiles.py", "traces.py", "traffic.py")
+ERRORS = {cls.__name__ for cls in InfraScaleError.__subclasses__()} | {"fail", "broken", "_unread"}
+
+
+def raised() -> set[str]:
+    """The sentences of all errors there, their blanks numbered; commands and single words are no language's."""
+    files = [path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).parts[0] in EVERYDAY]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files if path.name not in ENGINEERS]
+    nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    calls = [node for node in nodes if getattr(node.func, "id", getattr(node.func, "attr", "")) in ERRORS]
+    said = {text for call in calls for given in (*call.args, *(key.value for key in call.keywords))
+            for text in sentences(given)}  # fmt: skip
+    bare = re.compile(r"pip install|--|infrascale |iconv |\{0\}: \{1\}$")
+    return {text for text in said if " " in text and not bare.match(text)}
+
+
+def sentences(node: ast.expr) -> list[str]:
+    if isinstance(node, ast.IfExp):
+        return [*sentences(node.body), *sentences(node.orelse)]
+    if not isinstance(node, ast.JoinedStr | ast.Constant):
+        return []
+    parts, number = getattr(node, "values", [node]), iter(range(9))
+    words = [str(part.value).replace("{", "{{").replace("}", "}}") if isinstance(part, ast.Constant)
+             else f"{{{next(number)}}}" for part in parts]  # fmt: skip
+    return ["".join(words)]
+
+
+@pytest.mark.parametrize("language", [one for one in OTHERS if words(one).refused])
+def test_the_sentences_of_errors_are_answered(language):
+    """A new one may wait for its translation, which is English until then; not one in twenty."""
+    known = words(language).refused
+    assert len(raised()) > 200
+    lacking = sorted(raised() - known.keys())
+    assert len(lacking) < len(raised()) / 20, (
+        f"add to [refused] of locales/{language}.toml, each with its translation: {lacking}"
+    )
+
+
+@pytest.mark.parametrize("language", [one for one in OTHERS if words(one).refused])
+def test_an_errors_blanks_are_filled_in_every_language(language):
+    w = words(language)
+    for english, own in w.refused.items():
+        assert blanks(own) <= blanks(english), english  # a language may leave out what English must say
+        given = [f"x{n}.toml" for n in range(len(blanks(english)))]
+        said = w.told(english.format(*given))
+        assert said != english.format(*given) or own == english, english
+        assert all(one in said for n, one in enumerate(given) if str(n) in blanks(own)), said
+
+
+def test_an_error_speaks_the_readers_language_and_writes_its_numbers():
+    w = words("fr")
+    assert w.told("900,400 tokens do not fit m") == "900\u202f400 tokens ne tiennent pas dans m"
+    assert w.told("did you mean a, b? See `infrascale catalog gpus`.").startswith("vouliez-vous dire a, b\u202f?")
+    assert w.told("nobody has said this before") == "nobody has said this before"
+    assert words("en").told("nobody asks anything") == "nobody asks anything"
 
 
 def test_each_constraint_has_its_words():

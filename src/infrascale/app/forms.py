@@ -6,6 +6,7 @@ beside the field, and no answer is shown until it is mended: see `page`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -47,12 +48,17 @@ def instead(hidden: str, place: str, text: str) -> str:
 
 def refused(w: Words, error: InfraScaleError) -> None:
     """What, why and how to mend it, in the place where it is called."""
-    text = f"**{error.what}**"
+    text = f"**{_plain(w.told(error.what))}**"
     if error.why:
-        text += f"  \n{w.say('error.why')} {error.why}"
+        text += f"  \n{w.say('error.why')} {_plain(w.told(error.why))}"
     if error.fix:
-        text += f"  \n{w.say('error.fix')} {error.fix}"
+        text += f"  \n{w.say('error.fix')} {_plain(w.told(error.fix))}"
     st.error(text, icon=":material/error:")
+
+
+def _plain(text: str) -> str:
+    """As text and not as Markdown: what strangers typed or named stands in it."""
+    return re.sub(r"([\\*_\[\]$<>~|#])", r"\\\1", text)
 
 
 class Form:

@@ -64,5 +64,6 @@ def _of_the_environment() -> str:
 @cache
 def _loaded(language: str) -> Words:
     read = {code: tomllib.loads((FOLDER / f"{code}.toml").read_text(encoding="utf-8")) for code in {"en", language}}
-    own = flattened(read[language])
-    return Words(language=language, locale=read[language]["language"]["locale"], texts=flattened(read["en"]) | own)
+    refused = read[language].pop("refused", {})
+    texts = flattened(read["en"]) | flattened(read[language])
+    return Words(language=language, locale=read[language]["language"]["locale"], texts=texts, refused=refused)

@@ -2,15 +2,18 @@
 
 In: its texts by key and its CLDR locale.    Out: sentences, numbers, dates, amounts.
 Idea: texts are ours, every rule of a language (plural forms, separators, where the currency stands) is CLDR's by Babel.
+Errors are raised in English, deep below any language; a language answers each sentence of theirs by its own, blanks
+and all, as gettext does.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from math import isfinite
+from string import Formatter
 
 from babel import Locale, dates, numbers
 from babel.core import get_global
@@ -33,6 +36,21 @@ def flattened(tables: Mapping[str, object], prefix: str = "") -> dict[str, Text]
     return found
 
 
+def _words_in(sentence: str) -> int:
+    """How long a sentence is without its blanks."""
+    return sum(len(literal) for literal, *_ in Formatter().parse(sentence))
+
+
+def _blanks(sentence: str, text: str) -> tuple[str, ...] | None:
+    """What fills the blanks {0}, {1}, … of a sentence so that it reads as this text; None: it does not."""
+    parts = list(Formatter().parse(sentence))
+    if not all(literal in text for literal, *_ in parts):
+        return None
+    pattern = "".join(re.escape(literal) + ("" if name is None else "(.*?)") for literal, name, *_ in parts)
+    found = re.fullmatch(pattern, text, re.DOTALL)
+    return found.groups() if found else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A word of the field and what it means, in a sentence."""
@@ -43,11 +61,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """`texts` by key, in `language` where it has them, else in English. `locale` as CLDR names it: fr_FR."""
+    """`texts` by key, in `language` where it has them, else in English. `locale` as CLDR names it: fr_FR.
+
+    `refused`: what errors say in English, and the same in this language.
+    """
 
     language: str
     locale: str
     texts: Mapping[str, Text]
+    refused: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def say(self, key: str, **values: object) -> str:
         """The text with its blanks filled: numbers as `short` writes them, anything else as it is."""
@@ -56,6 +78,25 @@ class Words:
             form = Locale.parse(self.locale).plural_form(values["n"])
             text = text.get(form, text["other"])
         return text.format(**{name: self.short(v) if type(v) in (int, float) else v for name, v in values.items()})
+
+    def told(self, english: str) -> str:
+        """What an error says, as this language says it; as it was raised where the language has no such sentence.
+
+        "900,400 tokens do not fit X" by "{0} tokens do not fit {1}"; of several that fit, by the one of most words.
+        """
+        for known in sorted(self.refused, key=_words_in, reverse=True):
+            if (found := _blanks(known, english)) is not None:
+                return self.refused[known].format(*map(self._told_blank, found))
+        if len(several := re.split(r"(?<=[.?]) ", english)) > 1:
+            return " ".join(map(self.told, several))
+        return english
+
+    def _told_blank(self, text: str) -> str:
+        """A blank of an error: a sentence itself, or a number that English wrote."""
+        if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", text):
+            return self.typed(float(text.replace(",", "")))
+        bare = text.strip()
+        return text.replace(bare, self.told(bare)) if bare else text
 
     def short(self, value: float) -> str:
         """A count of anything: 1,000; 146.7 as 147; 2.5 as 2.50."""

@@ -375,13 +375,13 @@ def fit(name: str, width: int) -> str:
 
 
 def error_lines(error: InfraScaleError) -> list[str]:
-    """What, why, fix: the labels in the reader's language, the rest as it was raised."""
+    """What, why, fix, in the reader's language."""
     try:
         w = words()
     except InfraScaleError:  # the language itself is what is wrong
         w = words("en")
-    labelled = [(w.say("error.why"), error.why), (w.say("error.fix"), error.fix)]
-    told = [*paragraph(error.what, "")]
+    labelled = [(w.say("error.why"), w.told(error.why)), (w.say("error.fix"), w.told(error.fix))]
+    told = [*paragraph(w.told(error.what), "")]
     for label, text in labelled:
         told += [line for part in text.splitlines() for line in paragraph(f"{label} {part}", "  ")]
     return told
