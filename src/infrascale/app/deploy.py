@@ -43,7 +43,7 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
     with left:
         st.subheader(w.say("app.files"))
         try:
-            _files(w, form, plan, asked, language, CALIBRATION if own else None)
+            _files(w, form, plan, asked, language, calibrate.FILE if own else None)
         except InfraScaleError as error:
             refused(w, error)
     with right:
