@@ -407,6 +407,13 @@ def test_an_infeasible_plan_is_a_page_that_says_no_and_what_would_do(language, s
     assert (tmp_path / "r.pdf").read_bytes().startswith(b"%PDF")
 
 
+def test_a_capacity_is_told_from_a_plan(tmp_path):
+    words = ("--gpus", "8", "--model", "llama-3.1-8b", "--gpu", "h100-sxm")
+    (tmp_path / "ours.json").write_text(cli("capacity", *words, "--json", folder=tmp_path).stdout)
+    done = cli("report", "ours.json", folder=tmp_path)
+    assert done.returncode == 2 and "fleet.toml" in done.stderr and "not a plan" in done.stderr
+
+
 def saved_plan(folder, **more):
     import json
     import subprocess

@@ -211,7 +211,13 @@ def _saved(path: str) -> Saved:
             f"{path} cannot be read", why=why, fix="infrascale plan … --json > plan.json, then name that file"
         ) from None
     try:
-        return Saved.model_validate(json.loads(text))
+        found = json.loads(text)
+        if isinstance(found, dict) and "ways" in found and "question" not in found:
+            raise FileError(
+                f"{path} is a capacity, not a plan", why="it says what GPUs serve, not which to take",
+                fix="of servers you own: name them in a fleet.toml, then infrascale report fleet.toml",
+            )  # fmt: skip
+        return Saved.model_validate(found)
     except ValidationError as error:
         first = error.errors()[0]
         raise _broken(path, f"{'.'.join(map(str, first['loc'])) or 'the whole'}: {first['msg']}") from None
