@@ -152,6 +152,17 @@ def test_a_benchmark_that_asks_for_ten_tokens_at_once_is_read_so(engine, model, 
     assert len(rows) > 20 and {asked(row).deployment.engine.first_text_steps for row in rows} == {steps}
 
 
+@pytest.mark.parametrize(("engine", "old", "new"), [("sglang", "0.4.3.post2", "0.5.9"), ("vllm", "0.7.3", "0.15.1")])
+def test_the_first_releases_took_longer_for_latent_attention_and_for_nothing_else(engine, old, new):
+    def token_s(name: str, release: str) -> float:
+        row = rows_like("sglang", "DeepSeek-V3", gpu="H200-SXM-141GB", concurrency="4", isl="1024")[0]
+        found = predict_row({**row, "model": name, "engine": engine, "engine_version": release, "notes": ""})
+        return float(found["pred_tpot_mean_s"])
+
+    assert token_s("deepseek-ai/DeepSeek-R1", old) > 2 * token_s("deepseek-ai/DeepSeek-R1", new)
+    assert token_s("meta-llama/Llama-3.1-70B", old) < 1.3 * token_s("meta-llama/Llama-3.1-70B", new)
+
+
 def test_a_run_that_compiles_inside_its_measured_part_has_warm_up_in_its_first_tokens():
     rows = [row for row in rows_like("sglang", "DeepSeek") if "DISAGG" not in row["notes"]]
     cold = [row for row in rows if warm_up(row)]

@@ -33,7 +33,7 @@ MAKERS = frozenset({"nvidia"})
 #: of a batch under 0.5, 1.7 under 0.6.3, 1.1 under 0.10.
 EARLY = {"vllm": (0, 6)}
 #: Releases before which kernels for latent attention were new, a judgement between what was measured: from vLLM 0.15,
-#: SGLang 0.5.5 and TensorRT-LLM 1.1 on runs are as predicted, DeepSeek-V2.5 under vLLM 0.8 took two to nine times that.
+#: SGLang 0.5.5 and TensorRT-LLM 1.1 on runs are as predicted, DeepSeek-V2.5 under vLLM 0.8 took two to five times that.
 LATENT = {"vllm": (0, 9), "sglang": (0, 5), "trtllm": (1,)}
 TIMES = frozenset({"ttft_mean_s", "tpot_mean_s"})
 COVERAGE = 0.9
