@@ -4,6 +4,7 @@ and nobody's name leaves the process."""
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import math
 import random
@@ -284,6 +285,25 @@ def test_parquet_says_the_same_as_csv(truth, learnt, tmp_path):
     assert found.users.at.sessions == learnt.users.at.sessions
     assert found.users.at.think_s == approx(learnt.users.at.think_s)
     assert found.in_flight == learnt.in_flight and found.input_tokens == learnt.input_tokens
+
+
+def test_a_gzipped_log_is_the_same_log(truth, learnt, tmp_path):
+    packed = tmp_path / "log.csv.gz"
+    packed.write_bytes(gzip.compress(Path(truth[0]).read_bytes()))
+    found = learn([str(packed)], Reading())
+    assert found.request_per_s == learnt.request_per_s and found.users == learnt.users
+    for name in ("vllm_scrape.txt", "mooncake_conversation.jsonl"):
+        other = tmp_path / f"{name}.gz"
+        other.write_bytes(gzip.compress((SAMPLES / name).read_bytes()))
+        assert learn([str(other)], Reading()).input_tokens == learn([str(SAMPLES / name)], Reading()).input_tokens
+
+
+@pytest.mark.parametrize("first", [b"PK\x03\x04abc", b"\x28\xb5\x2f\xfdabc", b"BZh91AY", b"\x1f\x8b\x08broken"])
+def test_what_is_packed_otherwise_or_torn_is_told_how_to_unpack(first, tmp_path):
+    (tmp_path / "log").write_bytes(first)
+    with pytest.raises(InfraScaleError) as caught:
+        learn([str(tmp_path / "log")], Reading())
+    assert "packed" in str(caught.value)
 
 
 def test_cached_tokens_become_prefix_hits(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 from dataclasses import replace
@@ -15,6 +16,7 @@ from infrascale import api
 from infrascale.calibration.algebra import inverse
 from infrascale.calibration.own import NAMES, calibrate
 from infrascale.calibration.planned import asked_at, planned_load
+from infrascale.cli.loadtest import _cause
 from infrascale.errors import InfraScaleError
 from infrascale.loadtests import LoadTest, Point, Stat
 from infrascale.locales import speak
@@ -177,7 +179,8 @@ def test_every_tool_writes_scripts_that_bash_reads_one_run_a_point(name, designe
         subprocess.run(["bash", file], cwd=tmp_path, check=True, env=os.environ | {"PATH": path, "SAID": str(said)})
         runs = said.read_text().split("--end--\n")[:-1]
         assert len(runs) == (1 if "sweep" in file else len(designed.probes))
-        assert all("https://host/it's" in run for run in runs) and all("a b" in run for run in runs)
+        there = "http://127.0.0.1:8000" if "sweep" in file else "https://host/it's"  # a sweep starts its own
+        assert all(there in run for run in runs) and all("a b" in run for run in runs)
 
 
 def test_the_command_writes_what_it_says_and_judges_files(tmp_path, monkeypatch, capsys):
@@ -206,6 +209,50 @@ def test_the_command_writes_what_it_says_and_judges_files(tmp_path, monkeypatch,
     assert code == 2
     monkeypatch.setenv("PATH", "")
     assert run("loadtest", "--plan", "plan.json", "--run", "guidellm")[0] == 2
+
+
+def test_the_sweep_asks_the_server_that_it_starts(tmp_path, monkeypatch, capsys):
+    """Both commands name the model and the port alike, whatever the catalog and the plan call them."""
+    planned(monkeypatch, capsys, tmp_path, "--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--users", "500")
+    words = ("--model", "our chat", "--tokenizer", "/models/llama", "--url", "http://10.0.0.1:8124/v1")
+    loadtest(monkeypatch, capsys, *words)
+    text = (tmp_path / "loadtest" / "vllm-sweep.sh").read_text().replace("\\\n", " ")
+    sweep = shlex.split(text, comments=True)
+    serve, bench = (shlex.split(sweep[sweep.index(flag) + 1]) for flag in ("--serve-cmd", "--bench-cmd"))
+    assert serve[serve.index("--served-model-name") + 1] == bench[bench.index("--model") + 1] == "our chat"
+    assert serve[serve.index("--port") + 1] == "8124" and "http://127.0.0.1:8124" in bench
+
+
+def test_a_file_of_another_deployment_is_told(tmp_path, monkeypatch, capsys):
+    planned(monkeypatch, capsys, tmp_path, "--model", "llama-3.1-8b", "--gpu", "l40s", "--users", "50")
+    sample = Path(__file__).parent / "samples" / "loadtests" / "vllm_serve.json"  # it says an H100
+    told = loadtest(monkeypatch, capsys, str(sample))
+    assert "H100-80GB" in told and "l40s" in told
+
+
+def printed(monkeypatch, capsys, *words: str) -> str:
+    from infrascale.cli import main
+
+    monkeypatch.setattr("sys.argv", ["infrascale", *words])
+    with pytest.raises(SystemExit):
+        main()
+    return capsys.readouterr().out
+
+
+def planned(monkeypatch, capsys, folder: Path, *words: str) -> None:
+    """A plan, kept as plan.json in this folder, which is the current one from now on."""
+    monkeypatch.chdir(folder)
+    (folder / "plan.json").write_text(printed(monkeypatch, capsys, "plan", *words, "--json"))
+
+
+def loadtest(monkeypatch, capsys, *words: str) -> str:
+    return printed(monkeypatch, capsys, "loadtest", "--plan", "plan.json", *words)
+
+
+def test_what_a_tool_says_last_is_not_always_why():
+    log = "Starting\n│ TokenizerError: no such folder │\n╰──────╯\nLog File: /tmp/x\n"
+    assert _cause(log) == "TokenizerError: no such folder"
+    assert _cause("all went well\n") == "all went well" and _cause("") == "it said nothing"
 
 
 @pytest.mark.slow

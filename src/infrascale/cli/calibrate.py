@@ -145,11 +145,11 @@ def _lines(
     lines += [f"  {w.say('calibrate.read', n=n, format=name)}" for name, n in kinds.items()]
     lines += notes(tests)
     for key, said, taken in other:
-        lines += _wrapped(w.say("calibrate.differs", what=key, said=said, taken=taken))
+        lines += wrapped(w.say("calibrate.differs", what=key, said=said, taken=taken))
     for path, why in left_out:
-        lines += _wrapped(w.say("calibrate.left_out", path=path, why=w.say(f"calibrate.left_{why}")))
+        lines += wrapped(w.say("calibrate.left_out", path=path, why=w.say(f"calibrate.left_{why}")))
     if found.points < FEW_POINTS:
-        lines += _wrapped(w.say("calibrate.few"))
+        lines += wrapped(w.say("calibrate.few"))
     titles = [w.say(f"calibrate.{key}") for key in ("errors", "general", "calibrated", "left")]
     lines += ["", f"  {titles[0]:<22}{titles[1]:>11} {titles[2]:>12} {titles[3]:>22}"]
     for measure in ("tpot", "ttft"):
@@ -188,11 +188,12 @@ def notes(tests: list[LoadTest]) -> list[str]:
     for code in dict.fromkeys(note.code for note in every):
         alike = [note for note in every if note.code == code]
         more = " " + w.say("calibrate.and_more", n=len(alike) - 1) if len(alike) > 1 else ""
-        lines += _wrapped(w.say(f"note.{code}", **alike[0].values) + more)
+        lines += wrapped(w.say(f"note.{code}", **alike[0].values) + more)
     return lines
 
 
-def _wrapped(text: str) -> list[str]:
+def wrapped(text: str) -> list[str]:
+    """A warning, within the screen."""
     from textwrap import wrap
 
     return wrap(text, 78, initial_indent="  ! ", subsequent_indent="    ")

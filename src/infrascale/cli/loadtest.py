@@ -13,6 +13,7 @@ from infrascale.cli.errors import errors_as
 from infrascale.cli.flags import Calibration, Json
 
 if TYPE_CHECKING:
+    from infrascale.loadtests import LoadTest
     from infrascale.parsing.scenarios import Question
     from infrascale.planning import Plan
     from infrascale.verifying.tools import Target
@@ -56,9 +57,25 @@ def loadtest(
     if as_json:
         print(json.dumps(verdict_json(judged), indent=2))
     else:
-        print("\n".join([*verdict_lines(judged), *notes(tests)]))
+        print("\n".join([*verdict_lines(judged), *notes(tests), *_others(found, tests)]))
     if not judged.holds:
         raise typer.Exit(3)
+
+
+def _others(found: Plan, tests: list[LoadTest]) -> list[str]:
+    """Where a file says that another deployment was tested."""
+    from infrascale.calibration.cases import differing
+    from infrascale.cli.calibrate import wrapped
+    from infrascale.locales import words
+
+    assert found.best is not None
+    of = found.best.deployment
+    planned = {"model": of.model.id, "gpu": of.gpu.id, "tp": str(of.shard.tp), "engine": of.engine.name}
+    return [
+        line
+        for what, said, taken in differing(tests, planned)
+        for line in wrapped(words().say("loadtest.differs", what=what, said=said, taken=taken))
+    ]
 
 
 def _designed(found: Plan, asked: Question, own, points: int, server: tuple, out: str, run: str | None, as_json: bool):
@@ -83,6 +100,7 @@ def _designed(found: Plan, asked: Question, own, points: int, server: tuple, out
 
 
 def _target(found: Plan, asked: Question, url: str, model: str | None, tokenizer: str | None) -> Target:
+    import shlex
     from urllib.parse import urlsplit
 
     from infrascale.errors import InfraScaleError, ScenarioError
@@ -100,7 +118,12 @@ def _target(found: Plan, asked: Question, url: str, model: str | None, tokenizer
     try:
         # No image is started: the sweep runs the vLLM that is installed here.
         started = serving(found, asked, Options(checkpoint=tokenizer, image=f"{IMAGES['nvidia']}:v{VLLM}"))
-        words = [f"--{flag}" if value is None else f"--{flag} {value}" for flag, value in started.flags]
+        own_words = {
+            "served-model-name": shlex.quote(model or found.scenario.model.id),
+            "port": str(parts.port or 8000),
+        }
+        flags = [(flag, own_words.get(flag, value)) for flag, value in started.flags]
+        words = [f"--{flag}" if value is None else f"--{flag} {value}" for flag, value in flags]
         serve = " ".join(["vllm serve", started.checkpoint, *words])
         own = started.checkpoint
     except InfraScaleError:
@@ -112,6 +135,7 @@ def _target(found: Plan, asked: Question, url: str, model: str | None, tokenizer
         metadata=metadata(best, plan_hash(found, asked)),
         shared_tokens=int(load.isl_tokens * load.prefix_hit_fraction),
         serve=serve if best.replicas == 1 else None,
+        port=parts.port or 8000,
     )
 
 
@@ -147,6 +171,12 @@ def _run(chosen, folder: Path, names: list[str]) -> list[str]:
             process.terminate()
     missing = [path.name for path in wanted if not path.exists()]
     if process.returncode or missing:
-        tail = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
-        raise ScenarioError(f"{name} did not finish", why=tail[0][:200], fix=f"see {log}")
+        raise ScenarioError(f"{name} did not finish", why=_cause(log.read_text(errors="replace")), fix=f"see {log}")
     return [str(path) for path in wanted]
+
+
+def _cause(log: str) -> str:
+    """The last line that speaks of an error, else the last one; without the frames that tools draw."""
+    lines = [line.strip(" │╭╮╰╯─\t") for line in log.splitlines()]
+    told = [line for line in lines if "error" in line.lower() and len(line) > len("errors")]
+    return (told or [line for line in lines if line] or ["it said nothing"])[-1][:200]

@@ -57,7 +57,7 @@ def usage(
 
 
 class _bar:
-    """A progress bar on stderr for steps over a second, gone when they are done."""
+    """A progress bar on stderr where that is a terminal, gone when it is done."""
 
     def __enter__(self):
         from rich.console import Console
@@ -69,7 +69,7 @@ class _bar:
         return self._tell
 
     def _tell(self, step: str, percent: float) -> None:
-        if not step:
+        if not step or not self._progress.console.is_terminal:
             return
         self._progress.start()  # not before: a file that cannot be read leaves no empty line
         if step != self._step:
@@ -79,4 +79,5 @@ class _bar:
         self._progress.update(self._task, completed=max(0.0, percent))
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if self._task is not None:
+            self._progress.stop()

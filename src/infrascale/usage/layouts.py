@@ -8,9 +8,11 @@ taken out of the file.
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
-from dataclasses import dataclass, field
+import zlib
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from infrascale.errors import FileError
@@ -55,14 +57,39 @@ class Layout:
     duration_unit_s: float = 1.0
     delimiter: str = ","
     encoding: str = "utf-8"
+    compression: str = "none"  # or gzip
     sample: tuple[str, ...] = field(default=())  # first times, as written
 
 
+#: First bytes of what is packed, and how a person unpacks what does not stream.
+GZIP = b"\x1f\x8b"
+PACKED = {b"PK\x03\x04": "unzip", b"\x28\xb5\x2f\xfd": "unzstd", b"\xfd7zXZ": "unxz", b"BZh": "bunzip2"}
+
+
 def recognise(path: str) -> Layout | None:
-    """The layout of a table of requests; None for Prometheus metrics, which are no table."""
+    """The layout of a table of requests, plain or gzipped; None for Prometheus metrics, which are no table."""
     head = _head(path)
+    if head.startswith(GZIP):
+        found = _of_text(path, _unpacked(path))
+        return found and replace(found, compression="gzip")
+    for first, how in PACKED.items():
+        if head.startswith(first):
+            raise FileError(f"{path} is packed", why="only gzip streams", fix=f"{how} it, and give what comes out")
     if head.startswith(b"PAR1"):
         return _parquet(path)
+    return _of_text(path, head)
+
+
+def _unpacked(path: str) -> bytes:
+    """The first of what a gzipped file holds."""
+    try:
+        with gzip.open(path) as file:
+            return file.read(1 << 16)
+    except (OSError, EOFError, zlib.error) as error:
+        raise FileError(f"{path} cannot be unpacked", why=str(error), fix="copy it again, whole") from None
+
+
+def _of_text(path: str, head: bytes) -> Layout | None:
     text, encoding = _decoded(path, head)
     start = text.lstrip()
     if not start:

@@ -53,6 +53,8 @@ def _length(axis, found: Distribution, name: str) -> None:
         curve = [50 * math.erfc((found.log_mean - x) / (found.log_sd * math.sqrt(2))) for x in points]
         axis.plot([math.exp(x) for x in points], curve, label=w.say("usage.lognormal"))
     axis.axvline(found.mean, linestyle=":", color="gray", label=w.say("usage.col_mean"))
+    if found.p10 == found.p99:  # all of one length: an axis needs two ends
+        axis.set_xlim(max(0.1, found.mean / 10), max(1.0, found.mean * 10))
     axis.set(xscale="log", xlabel=w.say(f"usage.{name}"), ylabel=w.say("usage.axis_share"), ylim=(0, 100))
     axis.legend()
 

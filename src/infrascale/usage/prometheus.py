@@ -11,9 +11,11 @@ histogram_quantile does; rates need times: of the samples, or `every_s` between 
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import re
+import zlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,6 +28,7 @@ from infrascale.units import HOUR_S, MILLISECONDS_PER_S
 from infrascale.usage.arrivals import moment
 from infrascale.usage.distributions import distribution, quantile
 from infrascale.usage.evidence import Distribution, Levels, PeakHour, Prefix, Source, Usage, Warned
+from infrascale.usage.layouts import GZIP
 
 #: Today's name of a metric (vLLM's documentation, 2026), then those it had before.
 NAMES = {
@@ -299,6 +302,7 @@ def _levels(series: Series, peak: tuple[float, float, float]) -> Levels | None:
 
 def _text(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        raw = Path(path).read_bytes()
+        return (gzip.decompress(raw) if raw.startswith(GZIP) else raw).decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise FileError(f"{path} cannot be read", why=str(error)[:100], fix="give a text file") from None

@@ -190,11 +190,15 @@ class Table:
         if layout.form == "jsonl":
             kinds = {name: "VARCHAR" for name in layout.columns} | {layout.blocks or "hash_ids": "BIGINT[]"}
             columns = ", ".join(f"{_name(name)}: '{kind}'" for name, kind in kinds.items())
-            return f"read_json({_literal(path)}, format='newline_delimited', columns={{{columns}}})"
+            return (
+                f"read_json({_literal(path)}, format='newline_delimited', "
+                f"compression={_literal(layout.compression)}, columns={{{columns}}})"
+            )
         columns = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in layout.columns)
         return (
             f"read_csv({_literal(path)}, auto_detect=false, header=true, columns={{{columns}}}, "
             f"delim={_literal(layout.delimiter)}, quote='\"', escape='\"', encoding='{layout.encoding}', "
+            f"compression={_literal(layout.compression)}, "
             "nullstr=['', 'NULL', 'null', '\\N', 'None', 'NaN', 'nan'], max_line_size=16777216)"
         )
 

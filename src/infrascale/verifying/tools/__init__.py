@@ -23,7 +23,7 @@ from infrascale.verifying.design import Probe
 class Target:
     """`url` without /v1; `model` as the server calls it; `metadata`: what the deployment is, for whoever reads results.
 
-    `serve`: the planned server's own command, for tools that start it.
+    `serve`: the planned server's own command, for tools that start it, on this `port` of their own machine.
     """
 
     url: str
@@ -32,6 +32,7 @@ class Target:
     metadata: Mapping[str, str]
     shared_tokens: int = 0
     serve: str | None = None
+    port: int = 8000
 
     def script(self, commands: Sequence[str]) -> str:
         lines = [

@@ -61,16 +61,18 @@ def more(target: Target, probes: Sequence[Probe]) -> dict[str, str]:
             **({"max_concurrency": probe.concurrency} if probe.concurrency else {}),
             **({"request_rate": round(probe.request_per_s, 6)} if probe.request_per_s else {}),
         }
-    bench = " ".join(["vllm bench serve", *(word for word in _common(target) if "percentile-metrics" not in word)])
+    words = (word for word in _common(target) if "percentile-metrics" not in word)
+    bench = " ".join(["vllm bench serve", *words]).replace('"$BASE_URL"', f"http://127.0.0.1:{target.port}")
     command = joined(
         [
             "vllm bench sweep serve",
             f"--serve-cmd {shlex.quote(target.serve)}",
-            f'--bench-cmd "{bench.replace(chr(34), "")}"',
+            f"--bench-cmd {shlex.quote(bench)}",
             "--bench-params vllm-sweep.json",
             "--num-runs 1",
             '--output-dir "$RESULTS"',
             "--experiment-name sweep",
         ]
     )
-    return {"vllm-sweep.sh": target.script([command]), "vllm-sweep.json": json.dumps(rows, indent=2) + "\n"}
+    needs = "# summary.csv needs pandas: pip install 'vllm[bench]'; without it, give BENCH--*/run=*.json"
+    return {"vllm-sweep.sh": target.script([needs, command]), "vllm-sweep.json": json.dumps(rows, indent=2) + "\n"}
