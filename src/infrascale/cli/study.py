@@ -88,8 +88,11 @@ def quarters(curve: str, start: str | None) -> tuple[list[float], date]:
     try:
         users = [float(word) for word in curve.split(",")]
         return users, date.fromisoformat(start) if start else date.today().replace(day=1)
-    except ValueError as error:
-        raise ScenarioError("that is no curve", why=str(error), fix="500,1000 --start 2027-01-01") from None
+    except ValueError:
+        raise ScenarioError(
+            f"{curve[:40]!r} is no curve", why="it is not numbers between commas, or its start is no day",
+            fix="--users 500,1000 --start 2027-01-01",
+        ) from None  # fmt: skip
 
 
 def _yearly(
