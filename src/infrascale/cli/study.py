@@ -19,6 +19,7 @@ from infrascale.cli.flags import (
     Prices,
     Rate,
     ScenarioFile,
+    Whole,
     keys_of,
 )
 
@@ -38,6 +39,8 @@ def growth(
     ttft: Number = None,
     isl: Number = None,
     osl: Number = None,
+    headroom: Number = None,
+    redundancy: Whole = None,
     agents: Annotated[float | None, typer.Option(help="A population instead, year by year.")] = None,
     adoption: Number = None,
     requests_per_day: Number = None,
@@ -64,7 +67,8 @@ def growth(
     from infrascale.studies.screens import growth_lines
 
     flags = {"model": model, "gpu": gpu, "precision": precision, "tokens_per_s": tokens_per_s, "ttft": ttft,
-             "isl": isl, "osl": osl, "price": price, "rate": rate, "currency": currency}  # fmt: skip
+             "isl": isl, "osl": osl, "headroom": headroom, "redundancy": redundancy, "price": price, "rate": rate,
+             "currency": currency}  # fmt: skip
     people = {"agents": agents, "adoption": adoption, "requests_per_day": requests_per_day, "peak_hour": peak_hour}
     if curve is None:
         _yearly(keys_of(file, flags | people), years, more_requests, more_adoption, as_json, calibration)
@@ -122,6 +126,8 @@ def sensitivity(
     ttft: Number = None,
     isl: Number = None,
     osl: Number = None,
+    headroom: Number = None,
+    redundancy: Whole = None,
     share: Annotated[float, typer.Option(help="How far each input is moved.", min=0.001, max=0.9)] = 0.1,
     vary: Annotated[list[str] | None, typer.Option(help="KEY=SPREAD, log-normal: users=0.3; repeat.")] = None,
     price: Annotated[str | None, typer.Option(help="Of a GPU-hour: 2eur or 1.50-3usd.")] = None,
@@ -142,7 +148,8 @@ def sensitivity(
     from infrascale.studies.screens import sensitivity_lines
 
     flags = {"model": model, "gpu": gpu, "precision": precision, "users": users, "request_per_s": request_per_s,
-             "tokens_per_s": tokens_per_s, "ttft": ttft, "isl": isl, "osl": osl}  # fmt: skip
+             "tokens_per_s": tokens_per_s, "ttft": ttft, "isl": isl, "osl": osl, "headroom": headroom,
+             "redundancy": redundancy}  # fmt: skip
     asked = question(keys_of(file, flags))
     spreads = dict(map(_spread, vary or ()))
     span = own_money(price) if price else None
