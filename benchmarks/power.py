@@ -17,8 +17,8 @@ from infrascale.errors import InfraScaleError
 from infrascale.parsing.efficiencies import efficiency
 from infrascale.parsing.measurements import asked
 from infrascale.parsing.tables import read_rows
-from infrascale.serving import limits_of
-from infrascale.serving.steady_state import decode_batch
+from infrascale.serving import limits_of, steps
+from infrascale.serving.steady_state import decode_batch, prompts_fraction
 
 SETS = ("mlenergy_v3", "argonne_llm_inference_bench")
 NAMES = ("power_busy", "power_computing", "power_exponent")
@@ -38,18 +38,24 @@ def main(folder: str) -> None:
         running = max(1.0, min(question.concurrency or 1.0, limits.running))
         share = float(row["power_w"]) / gpu.power_w / question.deployment.shard.gpus / question.replicas
         idle = idle_share(gpu, efficiency().laws["power_idle"])
-        found.append((share, idle, *activity(timer, decode_batch(running, question.workload))))
+        load = question.workload
+        prompts = prompts_fraction(steps(timer, load, limits, running), load, running)
+        found.append((share, idle, *activity(timer, decode_batch(running, load), prompts)))
         names.append((row["model"].split("/")[-1], gpu.id))
     rows = np.array(found)
     print("\n".join(f"{name} = {value:.3g}" for name, value in zip(NAMES, fit(rows), strict=True)))
     print(f"\n{len(rows)} rows; MAPE / median error, %")
     print(f"in sample            {_errors(predicted(fit(rows), rows), rows)}")
-    for title, column in (("one model left out", 0), ("one GPU left out", 1)):
+    gpus = np.array([gpu for _, gpu in names])
+    for title, column in (("one GPU left out", 1), ("one model left out", 0)):
         of = np.array([name[column] for name in names])
         values = np.zeros(len(rows))
         for name in set(of):
             values[of == name] = predicted(fit(rows[of != name]), rows[of == name])
         print(f"{title:<21}{_errors(values, rows)}")
+    for title, chosen in (("H100", gpus == "h100-sxm"), ("all", gpus != "")):
+        low, high = np.quantile(values[chosen] / rows[chosen, 0], [0.05, 0.95])
+        print(f"predicted / measured with one model left out, 5th and 95th percentile, {title}: {low:.2f}, {high:.2f}")
 
 
 def predicted(laws: np.ndarray, rows: np.ndarray) -> np.ndarray:

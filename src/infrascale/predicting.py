@@ -38,7 +38,7 @@ from infrascale.serving.at_once import CHAT_CV, run_at_once
 from infrascale.serving.burst import burst_spread
 from infrascale.serving.queueing import Loaded, Replica
 from infrascale.serving.routing import Arrivals
-from infrascale.serving.steady_state import decode_batch
+from infrascale.serving.steady_state import decode_batch, prompts_fraction
 from infrascale.uncertainty import Intervals, Regime, intervals, regime_of
 from infrascale.work import Batch
 from infrascale.workload import Workload
@@ -152,11 +152,18 @@ def predict(row: Asked, own: Own | None = None) -> Prediction:
     strange = f"kernels for latent attention were new in {of.engine.name} {of.engine.version}" if regime.new else ""
     return Prediction(
         measures=measures,
-        power_w=row.replicas * busy_power_w(timer, decode_batch(max(1.0, running), row.workload)),
+        power_w=row.replicas * power_w(timer, row.workload, limits, running, kind == "pools"),
         regime=regime,
         reason="; ".join(part for part in (row.assumed, strange, note) if part),
         tails=tails,
     )
+
+
+def power_w(timer: PhysicsTimer, load: Workload, limits: Limits, running: float, apart: bool = False) -> float:
+    """Watts of one engine with `running` in its batch; `apart`: their prompts are read elsewhere."""
+    running = max(1.0, running)
+    share = 0.0 if apart else prompts_fraction(steps(timer, load, limits, running), load, running)
+    return busy_power_w(timer, decode_batch(running, load), share)
 
 
 def kind_of(row: Asked) -> str:

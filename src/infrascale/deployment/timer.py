@@ -98,14 +98,9 @@ class PhysicsTimer:
         return work.count * self._curve(work.kind, work.format).seconds(work, self.deployment.gpu)
 
     def arithmetic_s(self, batch: Batch) -> float:
-        """What the operators' arithmetic alone would take, without launches and serial chains [s]."""
-        total, gpu = 0.0, self.deployment.gpu
-        for work in self.works(batch):
-            if work.flop:
-                curve = self._curve(work.kind, work.format)
-                stretched = work.flop * (1 + curve.rows_half / work.rows) if curve.rows_half else work.flop
-                total += work.count * stretched / (curve.flop_fraction * gpu.rate(work.dtype))
-        return total
+        """What the operators' arithmetic would take at the datasheet's dense rates [s]."""
+        rate = self.deployment.gpu.rate
+        return sum(work.count * work.flop / rate(work.dtype) for work in self.works(batch) if work.flop)
 
     def plain_kernels_s(self, batch: Batch) -> float:
         """All operators of a step, one by one: what `kernels_s` must equal [s]."""

@@ -19,8 +19,8 @@ from infrascale.deployment import SERVER_W_PER_GPU, PhysicsTimer, busy_power_w, 
 from infrascale.economics.usage import DAYS_PER_MONTH, HOURS_PER_MONTH, Usage
 from infrascale.hardware import Efficiency, Gpu
 from infrascale.planning import Candidate, Scenario
-from infrascale.serving import Limits, Saturated, open_loop
-from infrascale.serving.steady_state import decode_batch
+from infrascale.serving import Limits, Saturated, open_loop, steps
+from infrascale.serving.steady_state import decode_batch, prompts_fraction
 
 #: Low: Chien et al., HotCarbon 2023 (doi 10.1145/3604930.3605705): 318 kgCO2e, an eighth of a server of 8 A100, its
 #: processors and memory included. High: EcoLogits 0.11.3 (MPL-2.0), impacts/llm.py: 5 700 a server of 8 without its
@@ -28,9 +28,9 @@ from infrascale.serving.steady_state import decode_batch
 EMBODIED_KG_PER_GPU = (318.0, 5700 / 8 + 273)
 LIFETIME_MONTHS = 36.0
 
-#: Predicted over measured watts of GPUs, 5th and 95th percentile: 128 runs on H100, and all 292 with B200
-#: (ML.ENERGY v3, vLLM 0.11.1, NVML).
-POWER_ERROR = {"hopper": (0.84, 1.19), "": (0.74, 1.54)}
+#: Predicted over measured watts of GPUs, their model left out of the fit, 5th and 95th percentile: 146 runs on H100,
+#: and all 304 with B200 and A100 (benchmarks/power.py).
+POWER_ERROR = {"hopper": (0.81, 1.18), "": (0.81, 1.20)}
 
 Power = Callable[[float], float]  # mean running sequences of one replica -> watts of one of its GPUs
 
@@ -70,10 +70,11 @@ class Footprint:
 def power_of(scenario: Scenario, candidate: Candidate, efficiency: Efficiency) -> Power:
     """Watts of one GPU by sequences that run in its replica; between none and one, idle for the rest of the time."""
     timer = PhysicsTimer(deployment=candidate.deployment, efficiency=efficiency)
-    gpus, load = candidate.gpus_per_replica, scenario.workload
+    gpus, load, limits = candidate.gpus_per_replica, scenario.workload, _limits(candidate)
 
     def running_w(running: float) -> float:
-        return busy_power_w(timer, decode_batch(running, load)) / gpus
+        prompts = prompts_fraction(steps(timer, load, limits, running), load, running)
+        return busy_power_w(timer, decode_batch(running, load), prompts) / gpus
 
     def watts(running: float) -> float:
         if running >= 1:

@@ -174,6 +174,12 @@ def tpot_s(found: Steps, workload: Workload, running: float) -> float:
     return found.decode_s + running / max(1.0, workload.osl_tokens) * found.extra_s
 
 
+def prompts_fraction(found: Steps, workload: Workload, running: float) -> float:
+    """Share of the time that prompts take from the answers of `running` in the batch."""
+    prompts_s = tpot_s(found, workload, running) - found.decode_s
+    return prompts_s / (prompts_s + found.decode_s) if prompts_s > 0 else 0.0
+
+
 def closed_loop(
     timer: StepTimer,
     workload: Workload,
