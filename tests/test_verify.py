@@ -8,13 +8,15 @@ import shlex
 import shutil
 import subprocess
 from dataclasses import replace
+from math import exp, log
 from pathlib import Path
 
 import pytest
 
 from infrascale import api
 from infrascale.calibration.algebra import inverse
-from infrascale.calibration.own import NAMES, calibrate
+from infrascale.calibration.own import NAMES, calibrate, scaled
+from infrascale.calibration.own import expected as predicted
 from infrascale.calibration.planned import asked_at, planned_load
 from infrascale.cli.loadtest import _cause
 from infrascale.errors import InfraScaleError
@@ -221,6 +223,19 @@ def test_the_sweep_asks_the_server_that_it_starts(tmp_path, monkeypatch, capsys)
     serve, bench = (shlex.split(sweep[sweep.index(flag) + 1]) for flag in ("--serve-cmd", "--bench-cmd"))
     assert serve[serve.index("--served-model-name") + 1] == bench[bench.index("--model") + 1] == "our chat"
     assert serve[serve.index("--port") + 1] == "8124" and "http://127.0.0.1:8124" in bench
+
+
+def test_near_the_most_that_is_sustained_an_interval_allows_for_the_queue():
+    """An engine a tenth slower in all it does is well within ours; at the same rate its tokens take a third longer."""
+    busy, calm = (api.plan(model="llama-3.1-8b", gpu="h100-sxm", users=users) for users in (2000, 100))
+    slower = scaled(efficiency(), [log(1.1)] * len(NAMES))
+    widths = []
+    for plan in (busy, calm):
+        asked = asked_at(plan.best, plan.scenario.workload, request_per_s=plan.best.performance.request_per_s)
+        low, best, high = expected(asked, None)["tpot"]
+        assert low < exp(predicted(asked, slower)["tpot"]) < high
+        widths.append(high / best)
+    assert widths[0] > 1.3 > 1.2 > widths[1]
 
 
 def test_a_file_of_another_deployment_is_told(tmp_path, monkeypatch, capsys):

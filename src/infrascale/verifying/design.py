@@ -8,12 +8,13 @@ Idea: D-optimal, one point after the other. With slopes J of log TPOT and log TT
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, hypot, log, sqrt
 
 from infrascale.calibration.algebra import Matrix, quadratic
-from infrascale.calibration.own import NAMES, NOISES, Z_90, Calibration, prior, slopes_at
+from infrascale.calibration.own import NAMES, NOISES, Z_90, Calibration, prior, scaled, slopes_at
+from infrascale.calibration.own import expected as moved
 from infrascale.calibration.planned import asked_at
 from infrascale.deployment import longest_request_tokens
 from infrascale.errors import InfraScaleError
@@ -33,6 +34,8 @@ LEAST_OSL = 8
 #: Half a 90 % interval (log) that a percentile of one run adds to its mean: the p95 of sixty requests is of a few
 #: of them. A real vLLM's lay up to 25 % further off than its means (benchmarks/live_loop.py).
 TAIL_SPREAD = 0.25
+#: Beyond this log-spread an interval says nothing.
+MOST_SPREAD = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +119,28 @@ def _known(best: Candidate, own: Calibration | None) -> tuple[list[float], Matri
 
 
 def _shipped(goal: Asked) -> dict[str, float]:
-    """Half of the shipped interval at the planned load."""
-    regime = replace(predict(goal).regime, kind="closed", queued=False)
-    spreads = {m: intervals().of(f"{m}_mean_s", regime) for m in ("tpot", "ttft")}
-    return {m: exp((one.high - one.low) / 2) for m, one in spreads.items()}
+    """Half of the interval at the planned load, before any load test."""
+    found = expected(goal, None)
+    return {m: exp(log(found[m][2] / found[m][0]) / 2) for m in ("tpot", "ttft")}
+
+
+def _queued(asked: Asked, told: Mapping[str, tuple[float, float, float]]) -> dict[str, tuple[float, float, float]]:
+    """The ends of an engine as unsure as told, at this rate: a slower one has more under way, which slows it again.
+
+    What all its times c times as long make of a measure beyond c times it is doubt of its own.
+    """
+    low, best, high = told["tpot"]
+    general = efficiency()
+    base = moved(asked, general)
+    found = dict(told)
+    for end, factor in ((0, log(low / best)), (2, log(high / best))):
+        felt = moved(asked, scaled(general, [factor] * len(NAMES)))
+        for measure in ("tpot", "ttft"):
+            beyond = min(MOST_SPREAD, max(0.0, abs(felt[measure] - base[measure]) - abs(factor)))
+            ends = list(found[measure])
+            ends[end] = _wider(told[measure], beyond)[end]
+            found[measure] = ends[0], ends[1], ends[2]
+    return found
 
 
 def _candidates(plan: Plan, best: Candidate) -> Iterator[tuple[bool, Asked]]:
@@ -197,7 +218,8 @@ def _probe(load: _Load, nats: float, own: Calibration | None, name: str) -> Prob
 def expected(asked: Asked, own: Calibration | None) -> dict[str, tuple[float, float, float]]:
     """Low, best and high of TPOT and TTFT at a load, 90 %, and of the percentiles that are known of it [s].
 
-    A percentile is as unsure as its mean, and `TAIL_SPREAD` more.
+    Of a rate near the most that is sustained, more (`_queued`). A percentile is as unsure as its mean, and
+    `TAIL_SPREAD` more.
     """
     found = predict(asked, own)
     table = own.intervals(asked, efficiency()) if own else intervals()
@@ -207,13 +229,20 @@ def expected(asked: Asked, own: Calibration | None) -> dict[str, tuple[float, fl
     told = {
         m: (bounds[f"{m}_mean_s"][0], found.measures[f"{m}_mean_s"], bounds[f"{m}_mean_s"][1]) for m in ("tpot", "ttft")
     }
+    if asked.request_per_s and not own:  # a calibration's spread goes through the queue by itself
+        told = _queued(asked, told)
     for name, seconds in found.tails.items():
         measure = name.removesuffix("_s")
         low, mean, high = told.get(measure.partition("_")[0], (0.0, 0.0, 0.0))
         if mean:
-            ends = (exp(sign * hypot(log(end / mean), TAIL_SPREAD)) for sign, end in ((-1, low), (1, high)))
-            told[measure] = (seconds * next(ends), seconds, seconds * next(ends))
+            told[measure] = _wider((seconds * low / mean, seconds, seconds * high / mean), TAIL_SPREAD)
     return told
+
+
+def _wider(ends: tuple[float, float, float], spread: float) -> tuple[float, float, float]:
+    """Low, best and high with another, independent doubt (log)."""
+    low, best, high = ends
+    return best * exp(-hypot(log(best / low), spread)), best, best * exp(hypot(log(high / best), spread))
 
 
 def like(asked: Workload, isl: float | None, osl: float | None) -> Workload:
