@@ -76,7 +76,7 @@ def sentence(w: Words, plan: Plan, sure: Certainty | None, asked: Question) -> N
         _infeasible(w, plan, asked)
         return
     proof, binds = proof_and_limit(w, plan, plan.best)
-    st.success(f"**{headline(w, plan, plan.best, sure)}**  \n{proof} · {binds}")
+    st.success(f"**{headline(w, plan, plan.best, sure)}**  \n{proof[:1].upper()}{proof[1:]} · {binds}")
 
 
 def _infeasible(w: Words, plan: Plan, asked: Question) -> None:
@@ -117,7 +117,7 @@ def tiles(w: Words, plan: Plan, sure: Certainty | None, whence: dict[str, Origin
         ("speed", w.titled("plan.speed") + of["speed"], w.quantity(speed, "token_per_s"),
          sure and _between(w, sure.token_per_s, "token_per_s"),
          kept(promise.token_per_s, "token_per_s", speed / promise.token_per_s - 1)),
-        ("ttft", w.titled("plan.ttft") + of["ttft"], w.quantity(ttft_s, "s"), sure and _between(w, sure.ttft_s, "s"),
+        ("ttft", w.say("app.tile_ttft") + of["ttft"], w.quantity(ttft_s, "s"), sure and _between(w, sure.ttft_s, "s"),
          kept(promise.ttft_s, "s", 1 - ttft_s / promise.ttft_s)),
         ("throughput", w.say("app.tile_throughput"),
          w.quantity(found.output_token_per_s * best.replicas, "token_per_s"),
@@ -289,7 +289,7 @@ def felt(w: Words, promise: Promise, one: Candidate) -> dict[str, str]:
     of = percentiles(promise)
     return {
         w.titled("plan.speed") + of["speed"]: w.quantity(1 / promise.tpot_of(one.performance), "token_per_s"),
-        w.titled("plan.ttft") + of["ttft"]: w.quantity(promise.ttft_of(one.performance), "s"),
+        w.say("app.tile_ttft") + of["ttft"]: w.quantity(promise.ttft_of(one.performance), "s"),
     }
 
 
@@ -304,7 +304,7 @@ def _moves(w: Words, best: Candidate, moved: Sequence[facts.Moved]) -> None:
     rows = [{"name": w.say(f"input.{m.key}"), "low": m.less or best.gpus, "high": m.more or best.gpus} for m in moved]
     table = [
         {
-            w.say("app.input"): w.say(f"input.{m.key}"),
+            w.titled("app.input"): w.say(f"input.{m.key}"),
             w.percent(-facts.MOVE, signed=True): "–" if m.less is None else w.number(m.less),
             w.percent(facts.MOVE, signed=True): "–" if m.more is None else w.number(m.more),
         }

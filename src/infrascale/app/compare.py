@@ -194,7 +194,7 @@ def _tables(w: Words, found: dict[str, Side]) -> None:
     for key in cells[0]:
         one, other = cells[0][key], cells[1][key]
         more = w.percent(other[1] / one[1] - 1, signed=True) if one[1] and other[1] else "–"
-        table.append({"": key, names[0]: one[0], names[1]: other[0], w.say("compare.change"): more})
+        table.append({"": key, names[0]: one[0], names[1]: other[0], w.titled("compare.change"): more})
     st.table(table)
     st.subheader(w.say("compare.side_by_side"))
     left, right = st.columns(2)
@@ -227,8 +227,8 @@ def _value(w: Words, value: Any) -> str:
 def _answer(w: Words, side: Side) -> dict[str, tuple[str, float | None]]:
     """What is shown by its name, and the number by which two are compared."""
     best, sure, option = side.plan.best, side.sure, side.option
-    keys = ("app.tile_gpus", "compare.between", "app.way", "plan.speed", "plan.ttft", "app.limit", "costs.per_month",
-            "costs.electricity", "costs.carbon")  # fmt: skip
+    keys = ("app.tile_gpus", "compare.between", "app.way", "plan.speed", "app.tile_ttft", "app.limit",
+            "costs.per_month", "costs.electricity", "costs.carbon")  # fmt: skip
     if best is None or option is None:
         return {
             w.titled(key): (w.say("calibration.infeasible") if not place else "–", None)
@@ -265,7 +265,7 @@ def _gpus(w: Words, names: list[str], sides: tuple[Side, Side]) -> None:
         if side.plan.best and side.sure
     ]
     if rows:
-        table = [{"": row["name"], w.say("compare.between"): f"{row['low']} – {row['high']}"} for row in rows]
+        table = [{"": row["name"], w.titled("compare.between"): f"{row['low']} – {row['high']}"} for row in rows]
         charts.shown(w, charts.ranges(rows, w.say("compare.between"), zero=True), table, w.say("compare.between"))
 
 

@@ -139,9 +139,9 @@ def _bill(w: Words, bill: Bill) -> None:
     lines.append((quoted, w.say("costs.per_output"), bill.per_million_output_tokens))
     table = [
         {
-            w.say("costs.line"): name,
-            w.say("costs.a_month"): amount(w, one, 2),
-            w.say("origin.kind"): kind_of_line(w, bill, key),
+            w.titled("costs.line"): name,
+            w.titled("costs.a_month"): amount(w, one, 2),
+            w.titled("origin.kind"): kind_of_line(w, bill, key),
         }
         for key, name, one in lines
     ]
@@ -163,7 +163,7 @@ def _carbon(w: Words, foot: Footprint, million_tokens: float) -> None:
     ]
     if foot.water_l:
         figures.append((w.say("costs.water"), foot.water_l, w.say("costs.litres"), 0))
-    what, month, tokens = w.say("costs.line"), w.say("costs.a_month"), w.say("costs.per_tokens")
+    what, month, tokens = (w.titled(f"costs.{key}") for key in ("line", "a_month", "per_tokens"))
     table = [
         {what: name, month: f"{between(w, pair, digits)} {unit}", tokens: f"{per_tokens(pair)} {unit}"}
         for name, pair, unit, digits in figures
@@ -186,12 +186,12 @@ def _ways(w: Words, found: Costing) -> None:
     ]
     table = [
         {
-            w.say("costs.way"): name,
-            w.say("costs.a_month"): amount(w, one.bill.per_month) if one.bill else w.say("costs.unknown"),
+            w.titled("costs.way"): name,
+            w.titled("costs.a_month"): amount(w, one.bill.per_month) if one.bill else w.say("costs.unknown"),
             "kWh": between(w, one.footprint.kwh),
             "kg CO₂e": between(w, one.footprint.kg_co2e),
-            w.say("costs.speed"): w.number(one.candidate.performance.token_per_s_per_request, 1),
-            w.say("costs.front"): w.say("costs.yes") if one in found.pareto else "",
+            w.titled("costs.speed"): w.number(one.candidate.performance.token_per_s_per_request, 1),
+            w.titled("costs.front"): w.say("costs.yes") if one in found.pareto else "",
         }
         for name, one in named
     ]
@@ -226,9 +226,9 @@ def _apis(w: Words, found: Costing, asked: Question, learnt: calibrate.Own | Non
         table.append(
             {
                 "API": f"{offer.provider} / {offer.model}",
-                w.say("costs.a_month"): amount(w, charge),
-                w.say("costs.priced_on"): w.date(offer.on) if offer.on else "–",
-                w.say("costs.note"): ", ".join(notes),
+                w.titled("costs.a_month"): amount(w, charge),
+                w.titled("costs.priced_on"): w.date(offer.on) if offer.on else "–",
+                w.titled("costs.note"): ", ".join(notes),
             }
         )
     title = f"{w.say('costs.a_month')} [{market.currency}]"
@@ -262,7 +262,7 @@ def _break_even(w: Words, found: Costing, even: BreakEven) -> None:
             {"x": point.users, "y": one.amount, "name": name} for name, one in zip(names, money, strict=True) if one
         ]
         cells = [w.money(one.amount, currency.value, 0) if one else w.say("costs.no_plan") for one in money]
-        table.append({w.say("costs.users"): w.number(point.users)} | dict(zip(names, cells, strict=True)))
+        table.append({w.titled("costs.users"): w.number(point.users)} | dict(zip(names, cells, strict=True)))
     last = w.number(even.curve[-1].users)
     if even.users_at_low is None:
         st.markdown(w.say("costs.never", users=last))

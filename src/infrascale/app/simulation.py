@@ -122,9 +122,9 @@ def _percentiles(w: Words, found: Lived, promise: Promise) -> list[dict[str, str
         ("TPOT", performance.tpot_s, 1 / promise.token_per_s),
         ("E2E", performance.e2e_s, None),
     ):
-        cells = {"": name, w.say("simulation.mean"): w.quantity(spread.mean_s, "s")}
+        cells = {"": name, w.titled("simulation.mean"): w.quantity(spread.mean_s, "s")}
         cells |= {f"p{100 * share:g}": w.quantity(value, "s") for share, value in spread.quantiles_s.items()}
-        cells[w.say("simulation.promise")] = "–" if limit is None else w.quantity(limit, "s")
+        cells[w.titled("simulation.promise")] = "–" if limit is None else w.quantity(limit, "s")
         rows.append(cells)
     return rows
 
@@ -161,7 +161,7 @@ def _loss(w: Words, found: Loss, best: Candidate, promise: Promise) -> None:
     sides = (("without", found.without), ("with_spare", found.with_spare))
     for column, (name, lived) in zip(st.columns(2), sides, strict=True):
         with column:
-            st.subheader(w.say(f"simulation.{name}", n=found.spares))
+            st.subheader(w.titled(f"simulation.{name}", n=found.spares))
             one, two = st.columns(2)
             one.metric(w.say("simulation.tile_kept"), w.percent(lived.outcome.kept_fraction, 1))
             broken = [s for s in lived.slices if s.kept_fraction is not None and s.kept_fraction < 1 - MOST_MISSED]
@@ -169,7 +169,7 @@ def _loss(w: Words, found: Loss, best: Candidate, promise: Promise) -> None:
             st.caption(w.say("simulation.again", n=lived.outcome.sent_again))
     left, right = st.columns(2)
     with left:
-        st.subheader(w.say("simulation.waiting_seqs"))
+        st.subheader(w.titled("simulation.waiting_seqs"))
         _sides(w, sides, found, "waiting_seqs", w.say("simulation.requests"))
     with right:
         st.subheader(w.say("simulation.wait"))
