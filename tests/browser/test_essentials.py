@@ -43,6 +43,55 @@ def test_a_need_is_typed_answered_and_stands_in_the_url(page, address, settled, 
     assert settled(page) == after and page.locator("[data-testid=stException]").count() == 0
 
 
+#: What has the focus: its label or words, for a field, a button or a choice among several.
+FOCUSED = """() => { const one = document.activeElement;
+  if (!['INPUT', 'BUTTON', 'TEXTAREA'].includes(one.tagName)) return '';
+  return [one.getAttribute('aria-label'), ...[...one.labels || []].map(label => label.innerText), one.innerText]
+    .filter(Boolean).join(' | ') }"""
+
+
+def tabbed(page, name: str, most: int = 60) -> None:
+    """Tab after tab until what is so named has the focus."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if name in page.evaluate(FOCUSED):
+            return
+    raise AssertionError(f"no tab stop is named {name}")
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_from_question_to_files_by_keyboard_alone(page, address, settled, language):
+    """Both entrances: what is typed is answered, arrows walk the steps, and a button goes on to the files."""
+    w = words(language)
+    page.goto(f"{address}/?lang={language}")
+    settled(page)
+    tabbed(page, w.say("app.users"))
+    page.keyboard.press("Control+A")
+    page.keyboard.type("40000")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => location.search.includes('users=40000')")
+    settled(page)
+    page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
+    tabbed(page, w.say("app.screen_need"))
+    for screen in ("hardware", "answer"):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("screen => location.search.includes('screen=' + screen)", arg=screen)
+        settled(page)
+    page.get_by_role("heading", name=w.say("app.moves")).wait_for()
+    page.goto(f"{address}/?lang={language}")
+    settled(page)
+    tabbed(page, w.say("app.goal_need"))
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => location.search.includes('goal=have')")
+    settled(page)
+    tabbed(page, w.say("app.screen_deploy"), 90)
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => location.search.includes('screen=deploy')")
+    settled(page)
+    page.get_by_role("heading", name=w.say("app.files")).wait_for()
+    assert "max_gpus=24" in page.url and page.locator("[data-testid=stException]").count() == 0
+
+
 def test_what_is_no_number_is_said_in_place_and_leaves_no_stale_answer(page, address, settled):
     page.goto(f"{address}/?lang=fr")
     before = settled(page)

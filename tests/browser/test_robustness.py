@@ -23,7 +23,11 @@ from infrascale.locales import words  # noqa: E402
 SAMPLES = Path(__file__).parents[1] / "samples" / "loadtests"
 SESSIONS = 50
 #: Where a screen shows more with more of a question.
-MORE = {"compare": {"b": "users=20000&gpu=h200-sxm"}, "cost": {"offer": "buy"}}
+MORE = {
+    "compare": {"b": "users=20000&gpu=h200-sxm"},
+    "cost": {"offer": "buy"},
+    "have": {"goal": "have", "screen": "need"},
+}
 VIEWS = (("light", 1280), ("dark", 360), ("light", 3840), ("dark", 1280))
 
 
@@ -33,13 +37,13 @@ def opened(page, address: str, settled, **parameters: str) -> str:
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("screen", (*SCREENS, "have"))
 @pytest.mark.parametrize(("scheme", "width"), VIEWS)
 def test_axe_finds_nothing_serious_and_nothing_sticks_out(browser, address, settled, language, screen, scheme, width):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.set_default_timeout(60_000)
-    opened(page, address, settled, lang=language, screen=screen, users="5000", **MORE.get(screen, {}))
+    opened(page, address, settled, **({"lang": language, "screen": screen, "users": "5000"} | MORE.get(screen, {})))
     page.wait_for_timeout(1500)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     grave = [v for v in axe.run(page).response["violations"] if v["impact"] in ("serious", "critical")]

@@ -177,7 +177,7 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
         chips.titled(w, w.say("answer.demand"), whence["flow"], "flow")
         for line in whence["flow"].formula:
             st.markdown(line)
-        st.subheader(w.say("app.same"))
+        st.subheader(w.say("app.same"), anchor=False)
         line = command(as_file(form.values, asked), plan.solver)
         st.code(line + (f" --calibration {calibrate.FILE}" if own else ""), language="sh", wrap_lines=True)
     glossary(w)
@@ -295,7 +295,7 @@ def felt(w: Words, promise: Promise, one: Candidate) -> dict[str, str]:
 
 def _refusals(w: Words, plan: Plan) -> None:
     """Each way that was tried, and what stopped it."""
-    st.subheader(w.say("answer.tried"))
+    st.subheader(w.say("answer.tried"), anchor=False)
     st.table([{w.titled("app.way"): cut(one), w.say("answer.why_not"): why_refused(w, one)}
               for one in plan.rejected[:20]], hide_index=True)  # fmt: skip
 

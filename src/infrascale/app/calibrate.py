@@ -192,7 +192,7 @@ def _titled(w: Words, title: str, kind: Kind, formula: str) -> None:
 
 
 def _read(w: Words, own: Own) -> None:
-    st.subheader(w.say("calibration.read"))
+    st.subheader(w.say("calibration.read"), anchor=False)
     st.table(
         [
             {

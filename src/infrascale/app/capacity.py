@@ -78,7 +78,7 @@ def show(w: Words, form: Form, banner: st.delta_generator.DeltaGenerator) -> Non
     if found:
         _result(w, scenario, found, around)
         _onwards(w, gpus, scenario, found)
-    st.subheader(w.say("app.same"))
+    st.subheader(w.say("app.same"), anchor=False)
     line = capacity_command(gpus, as_file(form.values, validated(keys)))
     st.code(line + (f" --calibration {calibrate.FILE}" if own else ""), language="sh", wrap_lines=True)
     answer.glossary(w)
@@ -94,7 +94,7 @@ def _onwards(w: Words, gpus: int, scenario: Scenario, found: Ways) -> None:
         "goal": "need", "demand": "users", "users": float(users), "growth": 0.0, "years": 0.0, "think_s": 0.0,
         "headroom": 0.0, "max_gpus": float(gpus), "max_kw": 0.0, "objective": "gpus", "gpu": [best.deployment.gpu.id],
     }  # fmt: skip
-    st.subheader(w.say("app.onwards"))
+    st.subheader(w.say("app.onwards"), anchor=False)
     st.markdown(w.say("app.onwards_means", users=users, gpus=w.quantity(gpus, "gpus")))
     with st.container(horizontal=True, gap="small"):
         for step in STEPS:
@@ -104,16 +104,16 @@ def _onwards(w: Words, gpus: int, scenario: Scenario, found: Ways) -> None:
 def _form(w: Words, form: Form) -> None:
     what, model, promised = st.columns(3)
     with what:
-        st.subheader(w.say("form.owned"))
+        st.subheader(w.say("form.owned"), anchor=False)
         form.number("owned", w.say("app.owned"))
         hardware.gpus(w, form, w.say("form.kind"))
         form.number("requests_per_user_hour", w.say("app.hourly"), hint=w.say("app.hourly_hint"))
         form.share("requests_per_user", w.say("app.share"), hint=w.say("app.share_hint"))
     with model:
-        st.subheader(w.say("app.model"))
+        st.subheader(w.say("app.model"), anchor=False)
         hardware.model(w, form)
     with promised:
-        st.subheader(w.say("app.promised"))
+        st.subheader(w.say("app.promised"), anchor=False)
         need.promise(w, form, headroom=False)
     with st.expander(w.say("app.what"), icon=":material/chat:"):
         need.lengths(w, form)

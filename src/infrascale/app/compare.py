@@ -125,7 +125,7 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
 
 
 def _asked(w: Words, form: Form, name: str) -> str:
-    st.subheader(w.say(f"compare.{name}"))
+    st.subheader(w.say(f"compare.{name}"), anchor=False)
     key, drop = f"w_{name}", f"w_drop_{name}"
     if key not in st.session_state:
         st.session_state[key] = str(form.values[name])
@@ -176,7 +176,7 @@ def calibrated(text: str) -> bool:
 def _tables(w: Words, found: dict[str, Side]) -> None:
     a, b = found["a"], found["b"]
     names = [w.say(f"compare.{name}") for name in SIDES]
-    st.subheader(w.say("compare.questions"))
+    st.subheader(w.say("compare.questions"), anchor=False)
     asked = [side.asked.model_dump(mode="json") for side in (a, b)]
     rows = [
         {"": w.say(label) if (label := LABELS.get(key, "")) in w.texts else key}
@@ -196,7 +196,7 @@ def _tables(w: Words, found: dict[str, Side]) -> None:
         more = w.percent(other[1] / one[1] - 1, signed=True) if one[1] and other[1] else "–"
         table.append({"": key, names[0]: one[0], names[1]: other[0], w.titled("compare.change"): more})
     st.table(table)
-    st.subheader(w.say("compare.side_by_side"))
+    st.subheader(w.say("compare.side_by_side"), anchor=False)
     left, right = st.columns(2)
     with left:
         _gpus(w, names, (a, b))

@@ -41,15 +41,15 @@ def show(w: Words, form: Form, plan: Plan, sure: Certainty | None, asked: Questi
     own = calibrate.used(form.values)
     left, right = st.columns([3, 2])
     with left:
-        st.subheader(w.say("app.files"))
+        st.subheader(w.say("app.files"), anchor=False)
         try:
             _files(w, form, plan, asked, language, calibrate.FILE if own else None)
         except InfraScaleError as error:
             refused(w, error)
     with right:
-        st.subheader(w.say("app.report"))
+        st.subheader(w.say("app.report"), anchor=False)
         _report(w, form, plan, asked, language, today, own)
-        st.subheader(w.say("deploying.again"))
+        st.subheader(w.say("deploying.again"), anchor=False)
         config = config_of(form.values)
         line = command(as_file(form.values, asked), plan.solver)
         st.code(line + (f" --calibration {calibrate.FILE}" if own else ""), language=None, wrap_lines=True)

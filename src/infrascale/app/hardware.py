@@ -21,10 +21,10 @@ from infrascale.precision import PRECISIONS
 def form(w: Words, form: Form) -> None:
     left, right = st.columns(2)
     with left:
-        st.subheader(w.say("app.model"))
+        st.subheader(w.say("app.model"), anchor=False)
         model(w, form)
     with right:
-        st.subheader(w.say("form.gpus"))
+        st.subheader(w.say("form.gpus"), anchor=False)
         gpus(w, form, w.say("app.gpus"))
         form.number("max_gpus", w.say("app.max_gpus"), hint=w.say("form.max_gpus_hint"))
         form.number("max_kw", w.say("form.max_kw"), hint=w.say("form.max_kw_hint"))

@@ -14,13 +14,13 @@ from infrascale.parsing.usecases import UseCase, use_cases
 def form(w: Words, form: Form) -> None:
     who, what, promised = st.columns(3)
     with who:
-        st.subheader(w.say("app.who"))
+        st.subheader(w.say("app.who"), anchor=False)
         _who(w, form)
     with what:
-        st.subheader(w.say("app.what"))
+        st.subheader(w.say("app.what"), anchor=False)
         lengths(w, form)
     with promised:
-        st.subheader(w.say("app.promised"))
+        st.subheader(w.say("app.promised"), anchor=False)
         promise(w, form)
     with st.expander(w.say("form.import"), icon=":material/upload_file:"):
         imports.demand(w)

@@ -87,7 +87,7 @@ def main() -> None:
         w = form.w = words(form.choice("lang", list(languages()), w.say("app.language"), lambda code: names[code]))
     enter = "[data-testid=InputInstructions]"
     st.html(f"<style>{STYLE}{instead(f'{enter} span', enter, w.say('form.enter'))}</style>")
-    top.title("InfraScale")
+    top.title("InfraScale", anchor=False)
     top.markdown(w.say("app.tagline"))
     goals = ["need", "have"]
     goal = form.choice(

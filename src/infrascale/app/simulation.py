@@ -70,21 +70,21 @@ def _day(w: Words, found: Lived, promise: Promise) -> None:
     if found.outcome.queue_grows:
         st.warning(w.say("simulation.grows"))
     _tiles(w, found, promise)
-    st.subheader(w.say("simulation.percentiles"))
+    st.subheader(w.say("simulation.percentiles"), anchor=False)
     st.table(_percentiles(w, found, promise))
     st.caption(w.say("simulation.means"))
     hours = w.say("simulation.hour")
     left, right = st.columns(2)
     with left:
-        st.subheader(w.say("simulation.state"))
+        st.subheader(w.say("simulation.state"), anchor=False)
         _over_time(w, found.slices, hours, 3600, ("running_seqs", "waiting_seqs"), w.say("simulation.requests"))
-        st.subheader(w.say("simulation.load"))
+        st.subheader(w.say("simulation.load"), anchor=False)
         _over_time(w, found.slices, hours, 3600, ("request_per_s",), w.say("simulation.rate"))
     with right:
-        st.subheader(w.say("simulation.wait"))
+        st.subheader(w.say("simulation.wait"), anchor=False)
         names = ("ttft_median_s", "ttft_p95_s")
         _over_time(w, found.slices, hours, 3600, names, w.say("simulation.wait_axis"), promise.ttft_s)
-        st.subheader(w.say("simulation.kept"))
+        st.subheader(w.say("simulation.kept"), anchor=False)
         _over_time(w, found.slices, hours, 3600, ("kept_fraction",), w.say("simulation.kept_axis"), percent=True)
 
 
@@ -161,7 +161,7 @@ def _loss(w: Words, found: Loss, best: Candidate, promise: Promise) -> None:
     sides = (("without", found.without), ("with_spare", found.with_spare))
     for column, (name, lived) in zip(st.columns(2), sides, strict=True):
         with column:
-            st.subheader(w.titled(f"simulation.{name}", n=found.spares))
+            st.subheader(w.titled(f"simulation.{name}", n=found.spares), anchor=False)
             one, two = st.columns(2)
             one.metric(w.say("simulation.tile_kept"), w.percent(lived.outcome.kept_fraction, 1))
             broken = [s for s in lived.slices if s.kept_fraction is not None and s.kept_fraction < 1 - MOST_MISSED]
@@ -169,10 +169,10 @@ def _loss(w: Words, found: Loss, best: Candidate, promise: Promise) -> None:
             st.caption(w.say("simulation.again", n=lived.outcome.sent_again))
     left, right = st.columns(2)
     with left:
-        st.subheader(w.titled("simulation.waiting_seqs"))
+        st.subheader(w.titled("simulation.waiting_seqs"), anchor=False)
         _sides(w, sides, found, "waiting_seqs", w.say("simulation.requests"))
     with right:
-        st.subheader(w.say("simulation.wait"))
+        st.subheader(w.say("simulation.wait"), anchor=False)
         _sides(w, sides, found, "ttft_p95_s", w.say("simulation.wait_axis"), promise.ttft_s)
     st.caption(w.say("simulation.broken_means", share=w.percent(MOST_MISSED)))
 
