@@ -96,6 +96,19 @@ def test_a_faster_promise_never_needs_fewer_gpus(habit):
     assert counts == sorted(counts)
 
 
+def test_short_answers_are_read_no_faster_than_prompts_can_be():
+    """A word or two for each prompt: one GPU reads so many a second and no more, however many wait for it."""
+    asked = ask(**{**BASE, "osl": 2}, requests_per_user_hour=60)
+    deployment = next(iter(deployments(asked, gpu("h100-sxm"))))
+    judge = Judge(scenario=asked, deployment=deployment, efficiency=efficiency())
+    extra_s = judge.timer(Batch(prefill_tokens=1000, prefill_seqs=1)) - judge.timer(Batch(decode_seqs=1))
+    rates = [judge.performance(flying, 1024).request_per_s for flying in (1, 2, 4, 8, 16, 32)]
+    assert rates == sorted(rates) and rates[-1] < 1 / extra_s
+    keys = {**BASE, "model": "llama-3.3-70b", "users": 4289, "requests_per_user_hour": 60, "osl": 2}
+    counts = [plan(**keys, tokens_per_s=speed).best.gpus for speed in (3, 4, 5)]
+    assert counts == sorted(counts)
+
+
 def test_users_ask_as_often_as_is_said_however_fast_they_are_answered():
     """Short answers under a patient promise: in flight is what the plan leaves there, not what the promise would."""
     asked = {**BASE, "users": 36000, "requests_per_user_hour": 20, "osl": 30, "ttft": 9.0}

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from math import ceil, exp, floor, hypot
+from math import ceil, exp, floor, hypot, sqrt
 
 from infrascale.deployment import Deployment, StepTimer, requests_that_fit
 from infrascale.hardware import Host
@@ -285,14 +285,20 @@ def first_token_s(
 
         host + own prefill + r · (step under way) + prefill of those ahead
 
-    Those ahead: a queue of utilisation ρ = (b − 1) · extra / cycle, seen by one of b clients.
+    Those ahead: a queue of utilisation ρ = (b − 1) · extra / cycle, seen by one of b clients. Their wait is part of
+    the cycle, so however short the answers, no more prompts are read than fit:
+
+        cycle = alone + extra / 2 · (ρ / (1 − ρ) + ρ)
     """
     own_s = _own_s(found, workload, host)
     under_way_s = laws["residual_step"] * found.decode_s * min(1.0, running - 1) if running > 1 else 0.0
-    cycle_s = own_s + max(0.0, workload.osl_tokens - 1) * token_s
-    busy = min(0.98, max(0.0, running - 1) * found.extra_s / cycle_s)
-    ahead_s = busy / (1 - busy) * found.extra_s / 2 + busy * found.extra_s / 2
-    return own_s + under_way_s + ahead_s
+    alone_s = own_s + under_way_s + max(0.0, workload.osl_tokens - 1) * token_s
+    read_s = max(0.0, running - 1) * found.extra_s  # all others' prompts
+    cycle_s = max(alone_s, read_s)
+    for _ in range(4):
+        known_s = alone_s + found.extra_s / 2 * read_s / cycle_s
+        cycle_s = (known_s + read_s + sqrt((known_s - read_s) ** 2 + 2 * found.extra_s * read_s)) / 2
+    return own_s + under_way_s + cycle_s - alone_s
 
 
 def burst_wait_s(
