@@ -135,6 +135,80 @@ def test_lengths_apart_and_together_are_what_trying_everything_finds():
     assert 10 < feasible < 40 and pooled and split
 
 
+def drawn_problem(rng):
+    """Up to four kinds and five needs: sizes and prices of every sort, spares, quotas, power, what is owned."""
+    servers = tuple(
+        Server(id=f"s{k}", gpus=(gpus := rng.choice((1, 2, 4, 8))), owned=(owned := rng.choice((0, 0, 1, 2, 3))),
+               most=owned + rng.choice((0, 1, 3, 6)), price=float(rng.choice((1, 2, 3, 5, 9))), kw=gpus * 0.5)
+        for k in range(rng.randint(1, 4))
+    )  # fmt: skip
+    needs = tuple(
+        Need(id=f"n{n}", demand=rng.uniform(1, 20), spares=rng.choice((0, 1, 2))) for n in range(rng.randint(1, 5))
+    )
+    ways = tuple(
+        Way(need=need.id, server=server.id, gpus=gpus, serves=round(rng.uniform(0.6, 4) * gpus, rng.choice((0, 6))))
+        for need in needs for server in servers for gpus in (1, 2, 4, 8, 16)
+        if fits(gpus, server) and rng.random() < 0.6
+    )  # fmt: skip
+    some = tuple(need.id for need in needs if rng.random() < 0.5)
+    quotas = ((some, rng.randint(4, 16)),) if some and rng.random() < 0.5 else ()
+    return Problem(servers=servers, needs=needs, ways=ways, most_kw=rng.choice((None, 8.0, 20.0)), quotas=quotas)
+
+
+def test_purchases_in_order_of_price_end_where_one_integer_programme_does():
+    """The programme itself is held against trying everything, above and below."""
+    from infrascale.planning.fleet import _by_programme
+
+    rng, feasible = random.Random(5), 0
+    for _ in range(150):
+        problem = drawn_problem(rng)
+        one, other = cheapest(problem), _by_programme(problem)
+        assert (one is None) == (other is None)
+        if one is not None:
+            feasible += 1
+            assert (one.price, one.gpus, one.gap_fraction) == pytest.approx((other.price, other.gpus, 0.0))
+            assert keeps(problem, [dict(one.replicas).get(way, 0) for way in problem.ways], one.bought)
+    assert 25 < feasible < 140
+
+
+def test_the_programme_too_finds_what_trying_everything_finds():
+    from infrascale.planning.fleet import _by_programme
+
+    rng = random.Random(17)
+    for _ in range(40):
+        problem = random_problem(rng)
+        truth, found = brute_force(problem), _by_programme(problem)
+        assert (found is None) == (truth is None)
+        assert found is None or (found.price, found.gpus) == pytest.approx(truth)
+
+
+def test_covers_within_a_limit_are_all_that_trying_everything_finds():
+    """Those that need no more of anything than another are left out, and none else."""
+    import numpy
+
+    from infrascale.planning.covering import covers
+
+    rng = random.Random(4)
+    for _ in range(40):
+        ways = rng.randint(1, 3)
+        serves = [rng.choice((rng.uniform(1, 6), float(rng.randint(1, 6)))) for _ in range(ways)]
+        takes = numpy.array([[rng.choice((0, 1, 2)), rng.choice((1, 2, 4))] for _ in range(ways)])
+        demand, spares, limit = rng.uniform(3, 12), rng.randint(0, 2), rng.uniform(5, 15)
+        prices, room = numpy.array([0.5, 1.0]), numpy.array([20, 30])
+        kept = []
+        for counts in itertools.product(range(int(limit) + 2), repeat=ways):
+            strongest = max((one for one, n in zip(serves, counts, strict=True) if n), default=0)
+            total = sum(one * n for one, n in zip(serves, counts, strict=True))
+            use = numpy.array(counts) @ takes
+            if total - spares * strongest >= demand - 1e-9 and use @ prices <= limit and (use <= room).all():
+                kept.append(tuple(use.tolist()))
+        least = {a for a in kept if not any(b != a and all(x <= y for x, y in zip(b, a, strict=True)) for b in kept)}
+        found = covers(
+            takes, numpy.array(serves), demand, spares, prices=prices, limit=limit, room=room, most=10_000
+        )  # fmt: skip
+        assert {tuple(use.tolist()) for use in found @ takes} == least
+
+
 def test_what_is_served_most_fits_and_no_more_does():
     rng = random.Random(3)
     for _ in range(20):
@@ -151,7 +225,7 @@ def test_what_is_served_most_fits_and_no_more_does():
 
 
 @pytest.mark.slow
-def test_ten_models_on_eight_kinds_are_proven_optimal_within_half_a_minute_of_one_core(tmp_path, monkeypatch):
+def test_ten_models_on_eight_kinds_are_proven_optimal_within_a_quarter_of_a_minute_of_one_core(tmp_path, monkeypatch):
     """Processor time, as a wall clock would measure what else the machine does."""
     from infrascale.parsing.inventories import inventory
     from infrascale.planning import fleet as room
@@ -164,7 +238,7 @@ def test_ten_models_on_eight_kinds_are_proven_optimal_within_half_a_minute_of_on
     assert (len(problem.needs), len(problem.servers)) == (10, 8)
     begun = time.process_time()
     found = cheapest(problem)
-    assert found.gap_fraction == 0 and time.process_time() - begun < 30
+    assert found.gap_fraction == 0 and time.process_time() - begun < 15
 
 
 def test_an_infeasible_inventory_names_the_smallest_purchase():

@@ -19,9 +19,11 @@ from typing import Any
 
 MOST_UNITS = 20_000  # of a demand: what is rounded is a twenty-thousandth of it a replica
 ROUNDING = 1e-12  # of adding prices up: no way is taken for that
-STEPS = 4_000  # of a demand, in the bound on what completes a cover
+STEPS, MOST_STEPS = 4_000, 40_000  # of a demand, and with spares, in the bound on what completes a cover
 ROUNDED = 1e-9  # of a demand or a step: what adding up may leave
-MOST_COMPARED = 20_000  # covers, each with every other
+SPREAD = 10  # times as many partial covers as may stay, before those too dear are dropped
+MOST_COMPARED = 2_000  # covers, each with every other
+LESS = (1, 2, 4, 8)  # GPUs, by which one of more covers may be better
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,76 +103,128 @@ def covers(
     import numpy
 
     order = numpy.argsort(-serves, kind="stable")
-    found = [numpy.zeros((0, len(serves)), numpy.int32)]
+    takes, serves = takes[order], serves[order]
+    costs = takes @ prices
+    top = demand + spares * float(serves[0])
+    unit = max(demand / STEPS, top / MOST_STEPS)
+    rest = _rests(serves, costs, unit, ceil(top / unit))
+    found = []
     for first in range(len(serves) if spares else 1):
-        ways = order[first:]
-        wanted = demand + spares * serves[ways[0]]
-        partial = _within(
-            takes[ways], serves[ways], wanted, takes[ways] @ prices, limit, room, most, needs_first=spares > 0
-        )
+        wanted = demand + spares * serves[first]
+        partial = _within(takes, serves, costs, wanted, rest, (unit, limit, room, most), first, spares > 0)
         if partial is None:
             return None
-        whole = numpy.zeros((len(partial), len(serves)), numpy.int32)
-        whole[:, ways] = partial
-        found.append(whole)
+        found.append(partial)
     whole = numpy.concatenate(found)
-    return whole[_least(whole @ takes)]
+    whole = whole[_least(whole @ takes)]
+    back = numpy.empty_like(whole)
+    back[:, order] = whole
+    return back
+
+
+def _rests(serves: Any, costs: Any, unit: float, steps: int) -> list[Any]:
+    """What so many units cost at least with each way and those after it."""
+    import numpy
+
+    rest = [numpy.full(steps + 1, numpy.inf)]
+    rest[0][0] = 0.0
+    for one, price in zip(serves[::-1], costs[::-1], strict=True):
+        rest.append(_more(numpy, rest[-1], max(1, ceil(one / unit - ROUNDED)), float(price)))
+    return rest[::-1]
 
 
 def _within(
-    takes: Any, serves: Any, wanted: float, prices: Any, limit: float, room: Any, most: int, needs_first: bool
+    takes: Any, serves: Any, prices: Any, wanted: float, rest: Any, bounds: Any, first: int, needs_first: bool
 ) -> Any | None:
-    """Replicas of ways, strongest first, that serve what is wanted and cost at most the limit."""
+    """Replicas of the first way and weaker ones that serve what is wanted and cost at most the limit."""
     import numpy
 
-    unit, rest = wanted / STEPS, [numpy.full(STEPS + 1, numpy.inf)]
-    rest[0][0] = 0.0
-    for one, price in zip(serves[::-1], prices[::-1], strict=True):
-        rest.append(_more(numpy, rest[-1], max(1, min(STEPS, ceil(one / unit - ROUNDED))), float(price)))
-    rest.reverse()
+    most = bounds[-1]
     counts, left, costs = numpy.zeros((1, len(serves)), numpy.int32), numpy.array([wanted]), numpy.zeros(1)
-    use = numpy.zeros((1, takes.shape[1]))
-    for way in range(len(serves)):
-        stages = [] if needs_first and way == 0 else [(counts, left, costs, use)]
+    use = numpy.zeros((1, takes.shape[1]), takes.dtype)
+    for way in range(first, len(serves)):
+        stages = [] if needs_first and way == first else [(counts, left, costs, use)]
         more = counts, left, costs, use
         while True:
             open_ = more[1] > ROUNDED * wanted
             more = tuple(part[open_] for part in more)  # type: ignore[assignment]
             more = (more[0].copy(), more[1] - serves[way], more[2] + prices[way], more[3] + takes[way])
             more[0][:, way] += 1
-            more = _kept(more, rest[way], unit, limit, room)
+            more = _kept(more, rest[way], bounds)
             if not len(more[0]):
                 break
             stages.append(more)
+            if sum(len(stage[0]) for stage in stages) > SPREAD * most:
+                return None
         if not stages:
             return counts[:0]
         every = tuple(numpy.concatenate(parts) for parts in zip(*stages, strict=True))
-        counts, left, costs, use = _kept(every, rest[way + 1], unit, limit, room)
+        counts, left, costs, use = _kept(every, rest[way + 1], bounds)
         if len(counts) > most:
             return None
     return counts[left <= ROUNDED * wanted]
 
 
-def _kept(partial: Any, rest: Any, unit: float, limit: float, room: Any) -> Any:
+def _kept(partial: Any, rest: Any, bounds: Any) -> Any:
     """Those that fit the room and can be completed within the limit."""
     import numpy
 
     _, left, costs, use = partial
-    steps = numpy.maximum(0, numpy.floor(left / unit - ROUNDED)).astype(int)
-    keep = (costs + rest[steps] <= limit) & (use <= room).all(axis=1)
+    unit, limit, room, _ = bounds
+    steps = numpy.clip(numpy.floor(left / unit - ROUNDED), 0, len(rest) - 1).astype(int)
+    keep = costs + rest[steps] <= limit
+    for column, most in enumerate(room.tolist()):
+        keep &= use[:, column] <= most
     return tuple(part[keep] for part in partial)
 
 
 def _least(use: Any) -> Any:
-    """Rows of which no other is as small everywhere; of many thousands only those that are alike are dropped."""
+    """Rows of which no other is as small everywhere; of many only those that are alike are dropped."""
     import numpy
 
-    _, rows = numpy.unique(use, axis=0, return_index=True)
+    rows = unique(use)
     rows = rows[numpy.argsort(use[rows].sum(axis=1), kind="stable")]
     if len(rows) > MOST_COMPARED:
-        return rows
+        return rows[undominated(use[rows])]
     sorted_, keep = use[rows], numpy.ones(len(rows), bool)
     for row in range(len(rows)):
         if keep[row]:
             keep[row + 1 :] &= ~(sorted_[row + 1 :] >= sorted_[row]).all(axis=1)
     return rows[keep]
+
+
+def _keys(use: Any) -> tuple[Any, list[int]] | None:
+    """A number for each row and what one more of each column adds to it; None where numbers are too small."""
+    import numpy
+
+    factors, total = [], 1
+    for span in reversed([int(one) + 1 for one in use.max(axis=0)]):
+        factors.append(total)
+        total *= span
+    factors.reverse()
+    return (use @ numpy.array(factors), factors) if total < 2**62 else None
+
+
+def unique(use: Any) -> Any:
+    """Places of rows that differ."""
+    import numpy
+
+    keys = _keys(use) if len(use) else None
+    return numpy.unique(use if keys is None else keys[0], axis=0, return_index=True)[1]
+
+
+def undominated(use: Any) -> Any:
+    """Whether a row has no other that is the same but for a few GPUs less of one kind; rows differ."""
+    import numpy
+
+    drop = numpy.zeros(len(use), bool)
+    keys = _keys(use) if len(use) > 1 else None
+    if keys is None:
+        return ~drop
+    known = numpy.sort(keys[0])
+    for column, factor in enumerate(keys[1]):
+        for less in LESS:
+            near = keys[0] - less * factor
+            place = numpy.minimum(numpy.searchsorted(known, near), len(known) - 1)
+            drop |= (use[:, column] >= less) & (known[place] == near)
+    return ~drop

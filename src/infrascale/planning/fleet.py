@@ -228,8 +228,9 @@ class _Programme:
             (way, self.solver.addIntegral(lb=0, ub=self._most(way, kinds))) for way in undominated(problem)
         ]
         if prices is not None:
-            least, most = (price / max(prices[1], 1e-9) for price in prices)
-            paid = self.expression([(s.price / max(prices[1], 1e-9), self.bought[s.id]) for s in problem.servers])
+            one = prices[1] or max(server.price for server in problem.servers) or 1.0
+            least, most = (price / one for price in prices)
+            paid = self.expression([(s.price / one, self.bought[s.id]) for s in problem.servers])
             self.solver.addConstr(paid <= most + SERVED)
             self.solver.addConstr(paid >= least - SERVED)
         self._room()

@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from math import ceil, floor
 from typing import Any
 
-from infrascale.planning.covering import covers
+from infrascale.planning.covering import covers, undominated, unique
 from infrascale.planning.hull import Cut, Hull, Known, Shelf
 
-FIRST, MORE = 0.002, 1.15  # of the least cost may be wasted at first, and then as much more each time
+FIRST = 0.002  # of the least cost may be wasted at first,
+MORE = ((0.3, 1.5), (1.0, 1.3), (float("inf"), 1.15))  # then as much more, by the seconds that the last search took
 NARROW, MOST_PLACED = 20_000, 400_000  # partial placements at once, at first and at last; were there more,
 BEAM = 2_000  # of the most promising are kept, and what they lead to is not proven
 FEW_COVERS, MOST_COVERS = 3_000, 300_000  # of one need, looked at early and late
@@ -32,7 +33,7 @@ CHUNK = 1_000_000  # of pairs at once
 FEW = 300  # partial placements for which no cut is made
 PAYS = 0.9  # kept by a cut, above which no other is made
 CUTS = 8  # made after each need
-LESS = (1, 2, 4, 8)  # GPUs, by which another placement may be better
+AGAIN = 0.8  # of what could be wasted, at which a need with too many covers is looked at again
 EPSILON = 1e-7
 
 
@@ -69,9 +70,8 @@ def placed(
     weights: Any,
     ends_s: float,
     known: Known | None = None,
-    any_will_do: bool = False,
 ) -> Placed:
-    """The least weight of what is used; the first that fits where any will do.
+    """The least weight of what is used.
 
     Two searches take turns. One asks how little of the room suffices: it is the quicker to prove that none does. The
     other asks for the least weight, and proves it. `ends_s`: by the monotonic clock; what is found by then is the
@@ -94,8 +94,6 @@ def placed(
             lightest.below(lightest.value(best) - 1)
         if best is None and mine.exhausted:
             return NONE
-        if best is not None and any_will_do:
-            break
         if best is not None and lightest.exhausted:
             value = lightest.value(best)
             return Placed(counts=best, value=value, bound=value, proven=True)
@@ -146,7 +144,7 @@ class _Search:
             self.open = False
         else:
             self.bound = most + 1 if self.counted else 0.0
-            self.waste *= MORE
+            self.waste *= next(more for most_s, more in MORE if time.monotonic() - begun <= most_s)
         self.spent_s += time.monotonic() - begun
         return found
 
@@ -164,6 +162,8 @@ class _Walk:
         self.use = numpy.zeros((1, self.rooms.shape[1]), numpy.int64)
         self.left = list(range(len(search.shelves)))
         self.found: dict[int, Any] = {}
+        #: How much could be wasted when a need had more covers than so many.
+        self.too_many: dict[tuple[int, int], float] = {}
         self.steps: list[tuple[int, Any, Any]] = []
 
     def end(self) -> tuple[tuple[Any, ...] | None, bool]:
@@ -229,12 +229,19 @@ class _Walk:
         shelf = self.search.shelves[need]
         room = (self.rooms.max(axis=0)[None, :] - self.use).max(axis=0)
         cuts = self._knowing(self.left)
-        cut, budget = min(cuts, key=lambda c: self._wastes(*c) / max(EPSILON, sum(c[0].covers[n] for n in self.left)))
+        shares = [self._wastes(*one) / max(EPSILON, sum(one[0].covers[n] for n in self.left)) for one in cuts]
+        share = min(shares)
+        if most < MOST_COVERS and share > AGAIN * self.too_many.get((need, most), float("inf")):
+            return None
+        cut, budget = cuts[shares.index(share)]
         listed = covers(
             shelf.takes, shelf.serves, shelf.demand, shelf.spares, prices=cut.prices,
             limit=cut.covers[need] + self._wastes(cut, budget), room=room, most=most,
         )  # fmt: skip
-        return None if listed is None else self._possible(need, listed)
+        if listed is None:
+            self.too_many[need, most] = share
+            return None
+        return self._possible(need, listed)
 
     def _possible(self, need: int, counts: Any) -> Any:
         """Those of its covers that no cut excludes for every partial placement."""
@@ -267,9 +274,11 @@ class _Walk:
             mine = pairs[done:last]
             first = numpy.repeat(numpy.arange(done, done + len(mine)), mine)
             second = numpy.arange(len(first)) - numpy.repeat(numpy.cumsum(mine) - mine, mine)
-            parts.append(self._kept(before[first] + added[second]))
+            parts.append(self._kept(before, added, first, second))
             done = last
-        self.use = _undominated(_unique(numpy.concatenate(parts))) if parts else before[:0]
+        self.use = numpy.concatenate(parts) if parts else before[:0]
+        self.use = self.use[unique(self.use)]
+        self.use = self.use[undominated(self.use)]
         self.steps.append((need, counts, before))
 
     def _pairs(self, added: Any, left: Sequence[int], cut: Cut, budget: float) -> tuple[Any, Any]:
@@ -281,18 +290,24 @@ class _Walk:
         afford = self._spent(cut, budget, left) + EPSILON * max(1.0, budget)
         return order, numpy.searchsorted(costs[order], afford, side="right")
 
-    def _kept(self, use: Any) -> Any:
-        """Placements that some room holds, within every limit and cut."""
+    def _kept(self, before: Any, added: Any, first: Any, second: Any) -> Any:
+        """Placements with covers, paired by their places, that some room holds, within every limit and cut."""
         site = self.search.site
-        fits = (use <= site.rooms[0]).all(axis=1)
+        limits = [
+            (cut.prices, budget - sum(cut.covers[n] for n in self.left)) for cut, budget in self._knowing(self.left)
+        ]
+        limits.reverse()
+        limits += [(self.search.weights, self.most)] if self.search.counted else []
+        limits += list(zip(site.also.T, site.limits, strict=True))
+        for prices, budget in limits:  # in one number each, before placements are added up
+            keep = (before @ prices)[first] + (added @ prices)[second] <= budget + EPSILON * max(1.0, abs(budget))
+            first, second = first[keep], second[keep]
+        use = before[first] + added[second]
+        fits = _inside(use, site.rooms[0])
         for room in site.rooms[1:]:
-            fits |= (use <= room).all(axis=1)
-        use = use[fits & (use @ site.also <= site.limits * (1 + EPSILON)).all(axis=1)]
-        use = use[use @ self.search.weights <= self.most + EPSILON]
-        for cut, budget in self._knowing(self.left):
-            spent = use @ cut.prices + sum(cut.covers[need] for need in self.left)
-            use = use[spent <= budget + EPSILON * max(1.0, budget)]
-        return _unique(use)
+            fits |= _inside(use, room)
+        use = use[fits]
+        return use[unique(use)]
 
     def _cut(self) -> None:
         """Cuts for the needs that are left, at the room that a partial placement leaves, while they pay."""
@@ -326,39 +341,9 @@ class _Walk:
         return tuple(chosen)
 
 
-def _keys(use: Any) -> tuple[Any, list[int]] | None:
-    """A number for each row and what one more of each column adds to it; None where numbers are too small."""
-    import numpy
-
-    factors, total = [], 1
-    for span in reversed([int(one) + 1 for one in use.max(axis=0)]):
-        factors.append(total)
-        total *= span
-    factors.reverse()
-    return (use @ numpy.array(factors), factors) if total < 2**62 else None
-
-
-def _unique(use: Any) -> Any:
-    """Rows that differ."""
-    import numpy
-
-    if len(use) < 2:
-        return use
-    keys = _keys(use)
-    return use[numpy.unique(keys[0], return_index=True)[1]] if keys else numpy.unique(use, axis=0)
-
-
-def _undominated(use: Any) -> Any:
-    """Without rows of which another is the same but for a few GPUs less of one kind."""
-    import numpy
-
-    keys = _keys(use) if len(use) > 1 else None
-    if keys is None:
-        return use
-    known, drop = numpy.sort(keys[0]), numpy.zeros(len(use), bool)
-    for column, factor in enumerate(keys[1]):
-        for less in LESS:
-            near = keys[0] - less * factor
-            place = numpy.minimum(numpy.searchsorted(known, near), len(known) - 1)
-            drop |= (use[:, column] >= less) & (known[place] == near)
-    return use[~drop]
+def _inside(use: Any, room: Any) -> Any:
+    """Which uses a room holds; column by column, as numpy is slow along short rows."""
+    fits = use[:, 0] <= room[0]
+    for column in range(1, len(room)):
+        fits &= use[:, column] <= room[column]
+    return fits
