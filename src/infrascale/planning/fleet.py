@@ -145,7 +145,11 @@ def _by_programme(problem: Problem) -> Solution | None:
         return None
     paid = first.solution()
     second = _Programme(problem, prices=(paid.price * (1 - first.gap_fraction), paid.price))
-    second.minimise([(way.gpus, count) for way, count in second.replicas], start=first)
+    fewest = [(way.gpus, count) for way, count in second.replicas]
+    try:  # HiGHS sometimes calls the answer it starts from the best, which is not: only where it finds none itself
+        second.minimise(fewest)
+    except ScenarioError:
+        second.minimise(fewest, start=first)
     found = second.solution()
     return replace(found, gap_fraction=max(first.gap_fraction, second.gap_fraction))
 
