@@ -225,7 +225,7 @@ def test_what_is_served_most_fits_and_no_more_does():
 
 
 @pytest.mark.slow
-def test_ten_models_on_eight_kinds_are_proven_optimal_within_a_quarter_of_a_minute_of_one_core(tmp_path, monkeypatch):
+def test_ten_models_on_eight_kinds_are_proven_optimal_within_half_a_minute_of_one_core(tmp_path, monkeypatch):
     """Processor time, as a wall clock would measure what else the machine does."""
     from infrascale.parsing.inventories import inventory
     from infrascale.planning import fleet as room
@@ -238,7 +238,7 @@ def test_ten_models_on_eight_kinds_are_proven_optimal_within_a_quarter_of_a_minu
     assert (len(problem.needs), len(problem.servers)) == (10, 8)
     begun = time.process_time()
     found = cheapest(problem)
-    assert found.gap_fraction == 0 and time.process_time() - begun < 15
+    assert found.gap_fraction == 0 and time.process_time() - begun < 30
 
 
 def test_an_infeasible_inventory_names_the_smallest_purchase():
