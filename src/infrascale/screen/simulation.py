@@ -94,8 +94,7 @@ def _felt(w: Words, found: Simulation) -> list[str]:
                        ttft=w.quantity(promise.ttft_s, "s"),
                        speed=w.quantity(promise.token_per_s, "token_per_s"))),
         ("goodput", w.say("simulated.goodput_value", good=w.number(good, 2), rate=w.quantity(rate, "request_per_s"))),
-        ("each", w.say("simulated.each_value", running=w.number(felt.running_seqs, 1),
-                       waiting=w.number(felt.waiting_seqs, 1), cache=w.percent(felt.kv_used_fraction))),
+        *_each(w, found),
         ("preemptions", w.say("simulated.preemptions_value", count=w.number(result.preemptions),
                               hits=w.percent(result.hit_fraction))),
         ("balance", w.say("simulated.balance_value", low=w.number(min(result.requests_by_replica)),
@@ -110,6 +109,20 @@ def _felt(w: Words, found: Simulation) -> list[str]:
         mean = sum(piece.replicas_alive for piece in found.pieces) / len(found.pieces)
         rows.append(("alive", w.number(mean, 1)))
     return [line for key, text in rows for line in paragraph(text, f"  {w.say(f'simulated.{key}'):<20}")]
+
+
+def _each(w: Words, found: Simulation) -> list[tuple[str, str]]:
+    """How busy a replica is; of pools, an engine of each."""
+    felt, count, records = found.outcome.performance, _serving(found), found.records
+    levels = {"each": (felt.running_seqs, felt.waiting_seqs, felt.kv_used_fraction)}
+    if found.circumstances.prefill_replicas and records.series.size:
+        halves = {"each_prompts": records.series[:, count:], "each_answers": records.series[:, :count]}
+        means = {key: half[..., :3].mean(axis=(0, 1)) for key, half in halves.items()}
+        levels = {key: (float(a), float(b), float(c) / records.blocks) for key, (a, b, c) in means.items()}
+    return [
+        (key, w.say("simulated.each_value", running=w.number(a, 1), waiting=w.number(b, 1), cache=w.percent(c)))
+        for key, (a, b, c) in levels.items()
+    ]
 
 
 def _saturation(w: Words, found: Simulation) -> str:

@@ -261,12 +261,12 @@ class Replica:
     @cached_property
     def _own_prompts(self) -> tuple[list[int], list[float]]:
         """Steps that each point's prompt takes, and what it costs over the mean."""
-        isl, pace = self._lengths[0], self._pace
+        isl, pace = self.lengths[0], self._pace
         chunks = [max(1, ceil(length / self.prompts_a_step)) for length in isl]
         return chunks, [length**pace.power / pace.times_mean for length in isl]
 
     @cached_property
-    def _lengths(self) -> tuple[list[float], list[float]]:
+    def lengths(self) -> tuple[list[float], list[float]]:
         """ISL and OSL at every lattice point, over their means: the longer the one, the shorter the other."""
         normal, load = deviates(LENGTHS), self.workload
         return [length_factor(x, load.isl_cv) for x in normal], [length_factor(-x, load.osl_cv) for x in normal]
@@ -281,7 +281,7 @@ class Replica:
         mean_wait_s: float,
     ) -> Loaded:
         busy = inside.mean_up_to(self.places)
-        points, (isl, osl) = lattice(), self._lengths
+        points, (isl, osl) = lattice(), self.lengths
         steps = list(accumulate(seen.chances))
         states = [min(bisect_left(steps, point[STATE]) + seen.first, self.places) for point in points]
         prompts = Prompts(

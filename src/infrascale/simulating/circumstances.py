@@ -61,15 +61,13 @@ class Circumstances:
             "late replicas": self.late,
             "an autoscaler": self.autoscaler,
             "speculation": self.speculation,
-            "conversations": self.pattern.turns > 1,
-            "clients": self.pattern.clients,
         }
         given = [name for name, there in unknown.items() if there]
         if self.prefill_replicas and given:
             raise ScenarioError(
                 f"prefill_replicas and {', '.join(given)} cannot be simulated together",
-                why="pools are simulated one after the other: all engines stay, and no request waits for an answer",
-                fix=f"leave prefill_replicas out, or {', '.join(given)}; pools take a rate or a trace",
+                why="in pools all engines stay, from the first request to the last, and each step is a token",
+                fix=f"leave prefill_replicas out, or {', '.join(given)}; pools take a rate, users, clients or a trace",
             )
 
     @property

@@ -26,6 +26,7 @@ from infrascale.serving.simulation.pools import simulate_pools
 from infrascale.serving.simulation.request import Settings
 from infrascale.serving.simulation.speculation import answer_steps, in_steps
 from infrascale.serving.simulation.steptable import StepTable
+from infrascale.serving.tandem import Tandem
 from infrascale.serving.transient import Instant
 from infrascale.simulating.circumstances import Circumstances
 from infrascale.simulating.upheaval import upheaval
@@ -211,14 +212,30 @@ def serve(subject: Subject, requests: Requests, replicas: int, progress: Progres
         host = subject.timer.host
         # both front ends as in serving.disaggregated, beside which handover_s was measured: not FRONT_S of open loops
         asked = replace(requests, delay_s=host.request_s + host.prompt_token_s * requests.isl_tokens)
-        cache_bytes = cache_bytes_per_request(deployment, 1000.0) / 1000.0
-        moving_s = cache_bytes * requests.isl_tokens / BETWEEN_SERVERS.bytes_per_s
+        moving_s = _moving_s(subject) * requests.isl_tokens
         handing_s, links = host.handover_s + host.request_s, deployment.shard.gpus  # servers have a link a GPU
         pools = Fleet(replicas=told.prefill_replicas, policy=told.policy), Fleet(replicas=replicas, policy=told.policy)
         return simulate_pools(
             asked, table, settings, *pools, moving_s, handing_s, links=links, moments_s=moments, progress=progress
         )
     return simulate_fleet(requests, table, settings, _fleet(told, replicas), moments_s=moments, progress=progress)
+
+
+def _moving_s(subject: Subject) -> float:
+    """Of a token's cache from pool to pool, over one link."""
+    return cache_bytes_per_request(subject.candidate.deployment, 1000.0) / 1000.0 / BETWEEN_SERVERS.bytes_per_s
+
+
+def _tandem(subject: Subject, replicas: int) -> Tandem:
+    """Both pools as the analytic queue takes them."""
+    host, load = subject.timer.host, subject.scenario.workload
+    return Tandem(
+        replica=replica_of(subject),
+        prefill_engines=float(subject.circumstances.prefill_replicas or 0),
+        decode_engines=float(replicas),
+        moving_s=_moving_s(subject) * load.isl_tokens,
+        handing_s=host.handover_s + host.request_s,
+    )
 
 
 def _requests(subject: Subject, traffic: Traffic, urgent: np.ndarray) -> Requests:
@@ -292,29 +309,35 @@ def _upheaval(subject: Subject, replicas: int, end_s: float) -> tuple[Instant, .
 
 
 def _most(subject: Subject, like_these: Workload | None, found: Outcome, replicas: int) -> float | None:
-    """What the replicas sustain of these lengths and cache hits; the queue knows no guesses and no pools of roles."""
+    """What the replicas sustain of these lengths and cache hits; the queue knows no guesses."""
     told = subject.circumstances
-    if told.speculation or told.prefill_replicas:
+    if told.speculation:
         return None
     load = subject.scenario.workload
     if like_these is not None:
         load = replace(like_these, prefix_hit_fraction=min(1.0, found.hit_fraction))
     alike = replace(subject, scenario=replace(subject.scenario, workload=load))
+    if told.prefill_replicas:
+        return _tandem(alike, replicas).most_request_per_s
     return replica_of(alike).most_request_per_s * replicas
 
 
 def _analytic(subject: Subject, replicas: int) -> Performance | Saturated | None:
     """Where the traffic has an equilibrium and all replicas are alike and alive."""
     told, scenario = subject.circumstances, subject.scenario
-    special = told.speculation or told.prefill_replicas or told.pattern.lengths or told.pattern.urgent_fraction
+    special = told.speculation or told.pattern.lengths or told.pattern.urgent_fraction
     if special or not told.pattern.is_steady or not told.is_calm:
         return None
     replica = replica_of(subject)
     clients = told.pattern.clients or scenario.demand.users
+    if clients is not None and told.prefill_replicas:
+        return None
     if clients is not None:
         think_s = told.pattern.think_s if told.pattern.clients else scenario.demand.think_s or 0.0
         return replica.under_users(max(1, round(clients / replicas)), think_s).performance
     everyone = Arrivals(request_per_s=subject.request_per_s, scv=scenario.arrival_cv**2)
     router = ROUTERS.get(told.policy, at_random)
+    if told.prefill_replicas:
+        return _tandem(subject, replicas).under(everyone, router)
     found = replica.under(router(everyone, float(replicas)))
     return found if isinstance(found, Saturated) else found.performance

@@ -22,6 +22,7 @@ from infrascale.serving.simulation.state import (
     FREE,
     HEAD,
     JUMP,
+    MOVING,
     NEVER,
     NEXT_FINISH,
     PARTIAL,
@@ -36,7 +37,7 @@ from infrascale.serving.simulation.state import (
 
 
 @compiled
-def _push(times, who, size, at_ps, i):
+def push(times, who, size, at_ps, i):
     place = size
     while place > 0:
         parent = (place - 1) // 2
@@ -49,7 +50,7 @@ def _push(times, who, size, at_ps, i):
 
 
 @compiled
-def _pop(times, who, size):
+def pop(times, who, size):
     size -= 1
     at_ps, i = times[size], who[size]
     place = 0
@@ -69,7 +70,7 @@ def _pop(times, who, size):
 
 
 @compiled
-def _earliest(x):
+def earliest(x):
     best = 0
     for r in range(1, x.now.shape[0]):
         if x.now[r, END] < x.now[best, END]:
@@ -78,10 +79,10 @@ def _earliest(x):
 
 
 @compiled
-def _arrive(q, x, k, t, r, i, at_ps):
+def arrive(q, x, k, t, r, i, at_ps):
     q[i].replica = r
     now = x.now[r]
-    fast.interrupt(x, k, t, r, at_ps)
+    fast.interrupt(x, k, t, r, at_ps, False)
     queues.add(q, x, k, r, i)
     if now[END] == NEVER:
         now[JUMP] = -1
@@ -89,7 +90,7 @@ def _arrive(q, x, k, t, r, i, at_ps):
 
 
 @compiled
-def _look(q, x, k, t, at_ps, series, tick, blocks):
+def look(q, x, k, t, at_ps, series, tick, blocks):
     """Running, waiting, used cache blocks, and who is alive, of every replica at this moment."""
     for r in range(x.now.shape[0]):
         now = x.now[r]
@@ -100,7 +101,7 @@ def _look(q, x, k, t, at_ps, series, tick, blocks):
                 steps, _ = jumps.steps_until(t, now[DECODING], now[CONTEXT], at_ps - now[CLOCK])
             used += fast.blocks_needed(x, k, r, steps)
         series[tick, r, 0] = now[RUNNING]
-        series[tick, r, 1] = now[WAITING]
+        series[tick, r, 1] = now[WAITING] + now[MOVING]
         series[tick, r, 2] = used
         series[tick, r, 3] = now[ALIVE]
 
@@ -167,20 +168,20 @@ def drive(
     while True:
         arrival = q[order[coming]].arrival_ps if coming < order.shape[0] else NEVER
         asks_again = heap_ps[0] if waiting_heap > 0 else NEVER
-        r = _earliest(x)
+        r = earliest(x)
         end = x.now[r, END]
         change = event_ps[event] if event < event_ps.shape[0] else NEVER
         someone = min(arrival, asks_again)
         if (someone == NEVER and end == NEVER) or watch[1] != 0:
             for left in range(tick, tick_ps.shape[0]):
-                _look(q, x, k, t, tick_ps[left], series, left, blocks)
+                look(q, x, k, t, tick_ps[left], series, left, blocks)
             break
         now_ps = min(min(someone, end), change)
         if scale_ps <= now_ps:
             scale(x, scaler, birth_ps, scale_ps)
             scale_ps += scaler[0]
         elif tick < tick_ps.shape[0] and tick_ps[tick] < now_ps:
-            _look(q, x, k, t, tick_ps[tick], series, tick, blocks)
+            look(q, x, k, t, tick_ps[tick], series, tick, blocks)
             tick += 1
         elif change <= min(someone, end):
             one = event_replica[event]
@@ -191,7 +192,7 @@ def drive(
                 count = _lose(q, x, k, one, blocks, lost)
                 again += count
                 for j in range(count):
-                    waiting_heap = _push(heap_ps, heap_i, waiting_heap, change, lost[j])
+                    waiting_heap = push(heap_ps, heap_i, waiting_heap, change, lost[j])
             event += 1
         elif someone <= end:
             if arrival <= asks_again:
@@ -199,14 +200,14 @@ def drive(
                 coming += 1
             else:
                 i = heap_i[0]
-                waiting_heap = _pop(heap_ps, heap_i, waiting_heap)
+                waiting_heap = pop(heap_ps, heap_i, waiting_heap)
             chosen = route(q, x, i, turn)
             turn += 1
             watch[0] = turn
             if chosen == -1:  # nobody is alive: at the gate until something changes
-                waiting_heap = _push(heap_ps, heap_i, waiting_heap, change, i)
+                waiting_heap = push(heap_ps, heap_i, waiting_heap, change, i)
             else:
-                _arrive(q, x, k, t, chosen, i, someone)
+                arrive(q, x, k, t, chosen, i, someone)
         else:
             fast.complete(q, x, k, t, r)
             now = x.now[r]
@@ -215,7 +216,7 @@ def drive(
                 if j != -1:
                     at_ps = end + q[x.slots[r, place].done].think_ps
                     q[j].arrival_ps = at_ps
-                    waiting_heap = _push(heap_ps, heap_i, waiting_heap, at_ps, j)
+                    waiting_heap = push(heap_ps, heap_i, waiting_heap, at_ps, j)
             if now[RUNNING] + now[WAITING] == 0:
                 now[END], now[JUMP] = NEVER, 0
             elif min(arrival, heap_ps[0] if waiting_heap > 0 else NEVER) <= end:

@@ -136,7 +136,7 @@ def simulate_fleet(
 ) -> Records:
     """Serve all requests. `moments_s`: when to look at the replicas' state. `progress` is told how many requests of how
     many arrived, some times a second; what it raises ends the simulation."""
-    _check(requests, settings, fleet)
+    check(requests, settings, fleet)
     moments_s = np.empty(0) if moments_s is None else moments_s
     watch = np.zeros((fleet.replicas, 2), dtype=np.int64)
     home = None
@@ -148,10 +148,10 @@ def simulate_fleet(
             return _together(requests, table, settings, fleet, moments_s, watch[0])
         return _apart(requests, home, table, settings, fleet.replicas, moments_s, watch)
 
-    return served() if progress is None else _followed(served, watch, len(requests), progress)
+    return served() if progress is None else followed(served, watch, len(requests), progress)
 
 
-def _followed(
+def followed(
     served: Callable[[], Records], watch: np.ndarray, total: int, progress: Callable[[int, int], None]
 ) -> Records:
     """The simulation in a thread of its own, which leaves Python's lock to others, while this one tells of it."""
@@ -168,7 +168,7 @@ def _followed(
 
 def requests_in_plain(requests: Requests, settings: Settings) -> list[Request]:
     """The same requests for the plain mode."""
-    asked = _asked(requests, settings)
+    asked = as_kernel(requests, settings)
     return [
         Request(
             index=i,
@@ -185,7 +185,7 @@ def requests_in_plain(requests: Requests, settings: Settings) -> list[Request]:
     ]
 
 
-def _check(requests: Requests, settings: Settings, fleet: Fleet) -> None:
+def check(requests: Requests, settings: Settings, fleet: Fleet) -> None:
     if not len(requests):
         raise ScenarioError(
             "no request to simulate", why="the traffic is empty", fix="a longer duration or higher rate"
@@ -220,13 +220,13 @@ def _check(requests: Requests, settings: Settings, fleet: Fleet) -> None:
         )
 
 
-def _asked(requests: Requests, settings: Settings) -> np.ndarray:
+def as_kernel(requests: Requests, settings: Settings) -> np.ndarray:
     """Requests and the room for their results, as the kernel takes them."""
     asked = np.zeros(len(requests), dtype=REQUEST)
     asked["isl"], asked["osl"] = requests.isl_tokens, requests.osl_tokens
     asked["stream"] = requests.stream if requests.stream.shape[0] else np.arange(len(requests))
     asked["first_ps"] = asked["last_ps"] = asked["replica"] = asked["follows"] = -1
-    delay_ps = _delay_ps(requests)
+    delay_ps = delay_of(requests)
     asked["arrival_ps"] = np.rint(requests.arrival_s * PS_PER_S) + delay_ps
     if requests.prefix_tokens.shape[0]:
         asked["prefix"], asked["prefix_blocks"] = requests.prefix, requests.prefix_tokens // settings.block_size
@@ -241,14 +241,14 @@ def _asked(requests: Requests, settings: Settings) -> np.ndarray:
     return asked
 
 
-def _delay_ps(requests: Requests) -> np.ndarray:
+def delay_of(requests: Requests) -> np.ndarray:
     """What the front end takes, request by request."""
     if not requests.delay_s.shape[0]:
         return np.zeros(len(requests), dtype=np.int64)
     return np.rint(requests.delay_s * PS_PER_S).astype(np.int64)
 
 
-def _must_follow_blocks(asked: np.ndarray, settings: Settings) -> bool:
+def must_follow_blocks(asked: np.ndarray, settings: Settings) -> bool:
     """Whether requests can find each other's cache: else the number of blocks says all, until one is preempted."""
     shared = bool((asked["prefix_blocks"] > 0).any()) or np.unique(asked["stream"]).shape[0] < asked["stream"].shape[0]
     return settings.prefix_caching and shared
@@ -258,8 +258,8 @@ def _together(
     requests: Requests, table: StepTable, settings: Settings, fleet: Fleet, moments_s: np.ndarray, watch: np.ndarray
 ) -> Records:
     """All replicas on one clock."""
-    asked = _asked(requests, settings)
-    by_block = _must_follow_blocks(asked, settings)
+    asked = as_kernel(requests, settings)
+    by_block = must_follow_blocks(asked, settings)
     while True:
         x = replicas_of(
             fleet.replicas, settings, int(asked["osl"].max()), int((asked["isl"] + asked["osl"]).max()), by_block
@@ -272,7 +272,7 @@ def _together(
         again = _run(asked, x, table, settings, fleet, by_block, moments_s, series, watch)
         if again >= 0:
             return _records(requests, asked, x, moments_s, series, settings, again)
-        by_block, asked = True, _asked(requests, settings)
+        by_block, asked = True, as_kernel(requests, settings)
 
 
 def _in_order(fleet: Fleet) -> list[Change]:
@@ -326,7 +326,7 @@ def _records(
     again: int,
 ) -> Records:
     return Records(
-        arrival_ps=asked["arrival_ps"] - _delay_ps(requests),
+        arrival_ps=asked["arrival_ps"] - delay_of(requests),
         first_ps=asked["first_ps"],
         last_ps=asked["last_ps"],
         isl_tokens=asked["isl"],

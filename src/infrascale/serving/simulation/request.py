@@ -30,7 +30,8 @@ class Request:
 
     Its first `prefix_blocks` blocks are the head of the stream `prefix`, the rest are its own `stream`: turns of one
     conversation have the same, others must not share it. The cache of its first `loaded_tokens` comes with it, from
-    another pool; what is preempted computes it again.
+    another pool; what is preempted computes it again. At a decode pool its cache `is_elsewhere` until it has moved; at
+    a prefill pool it `is_lent` until then, and its blocks stay.
     """
 
     index: int
@@ -42,6 +43,8 @@ class Request:
     prefix_blocks: int = 0
     priority: int = 0
     loaded_tokens: int = 0
+    is_elsewhere: bool = False
+    is_lent: bool = False
 
     computed_tokens: int = 0
     generated_tokens: int = 0

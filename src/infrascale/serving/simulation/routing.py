@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from infrascale.serving.simulation.compiled import compiled
-from infrascale.serving.simulation.state import ALIVE, RUNNING, WAITING
+from infrascale.serving.simulation.state import ALIVE, MOVING, RUNNING, WAITING
 
 
 @compiled
@@ -56,13 +56,18 @@ def at_random(q, x, i, turn):
 
 
 @compiled
+def _inside(x, r):
+    return x.now[r, RUNNING] + x.now[r, WAITING] + x.now[r, MOVING]
+
+
+@compiled
 def least_loaded(q, x, i, turn):
     """The fewest requests running and waiting; ties go around."""
     replicas = x.now.shape[0]
     best, fewest = -1, -1
     for step in range(replicas):
         r = (turn + step) % replicas
-        load = x.now[r, RUNNING] + x.now[r, WAITING]
+        load = _inside(x, r)
         if x.now[r, ALIVE] == 1 and (best == -1 or load < fewest):
             best, fewest = r, load
     return best
@@ -89,8 +94,8 @@ def by_prefix(q, x, i, turn):
         return least_loaded(q, x, i, turn)
     total = 0
     for r in range(replicas):
-        total += x.now[r, RUNNING] + x.now[r, WAITING]
-    if 4 * replicas * (x.now[home, RUNNING] + x.now[home, WAITING]) <= 5 * (total + 1):
+        total += _inside(x, r)
+    if 4 * replicas * _inside(x, home) <= 5 * (total + 1):
         return home
     return least_loaded(q, x, i, turn)
 

@@ -41,6 +41,7 @@ class Step:
     shares: dict[int, Share] = field(default_factory=dict)
     preempted: list[Request] = field(default_factory=list)
     hit_tokens: dict[int, int] = field(default_factory=dict)
+    fetches: list[Request] = field(default_factory=list)  # whose caches begin to come from another pool
 
     def batch(self) -> Batch:
         """The step as a StepTimer takes it; the past of prompts is such that their query-key pairs come out right."""
@@ -106,13 +107,19 @@ class Scheduler:
         self.pool = BlockPool(settings.kv_blocks, settings.prefix_caching)
         self.waiting = Waiting(settings.by_priority)
         self.running: list[Request] = []
+        self.ready: deque[Request] = deque()  # their caches have come from another pool
 
     @property
     def is_empty(self) -> bool:
-        return not self.running and not self.waiting
+        return not self.running and not self.waiting and not self.ready
 
     def add(self, request: Request) -> None:
         self.waiting.add(request)
+
+    def release(self, request: Request) -> None:
+        """Its cache has moved to another pool."""
+        self.pool.release(request.blocks)
+        request.blocks = []
 
     def schedule(self) -> Step:
         """The next step. Computed tokens advance at once; `update` follows when its tokens are there."""
@@ -168,8 +175,15 @@ class Scheduler:
         return budget
 
     def _admit(self, step: Step, budget: int) -> None:
-        while self.waiting and budget > 0 and len(self.running) < self.settings.max_num_seqs:
+        while (self.ready or self.waiting) and budget > 0 and len(self.running) < self.settings.max_num_seqs:
+            if self.ready:  # who holds blocks goes first
+                budget -= self._let_in(step, self.ready.popleft())
+                continue
             request = self.waiting.first()
+            if request.is_elsewhere and not request.preemptions:
+                if not self._fetch(step, request):
+                    return
+                continue
             hits = self._find(request)
             hit_tokens = len(hits) * self.settings.block_size
             there = hit_tokens
@@ -191,6 +205,26 @@ class Scheduler:
             self._allocate(request, there + tokens)
             self.running.append(request)
             budget -= self._put(step, request, tokens)
+
+    def _fetch(self, step: Step, request: Request) -> bool:
+        """Blocks for the prompt of a request whose cache is with another pool; False when they are too few."""
+        hits = self._find(request)
+        if self._blocks_for(request.tokens) - len(hits) + self.pool.idle(hits) > self.pool.free_blocks:
+            return False
+        self.waiting.pop()
+        self.pool.share(hits)
+        request.blocks = hits + self.pool.take(self._blocks_for(request.tokens) - len(hits))
+        request.cached_blocks = len(hits)
+        request.hit_tokens = len(hits) * self.settings.block_size
+        step.fetches.append(request)
+        return True
+
+    def _let_in(self, step: Step, request: Request) -> int:
+        """All but the last token of its prompt has come."""
+        request.computed_tokens = request.tokens - 1
+        self._allocate(request, request.tokens)
+        self.running.append(request)
+        return self._put(step, request, 1)
 
     def _put(self, step: Step, request: Request, tokens: int) -> int:
         yields = request.computed_tokens + tokens >= request.tokens + request.unseen_tokens
@@ -223,8 +257,8 @@ class Scheduler:
             self.waiting.remove(request)
         else:
             self.running.remove(request)
-            self.pool.release(request.blocks)
-            request.blocks = []
+            if not request.is_lent:
+                self.release(request)
 
     def _blocks_for(self, tokens: int) -> int:
         return -(-tokens // self.settings.block_size)

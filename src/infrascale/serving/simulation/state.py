@@ -42,7 +42,11 @@ ALIVE = 23
 SEEN = 24  # who arrived later is not known yet to who chooses the next step (async scheduling)
 LEAVING = 25  # answered, but held in the step that was chosen before that was seen (async scheduling)
 ASIDE = 26  # first of those who wait by priority and are not seen yet, while a step is chosen; -1: none
-COLUMNS = 27
+READY_HEAD = 27  # slots whose cache has come from another pool, and who do not run yet
+READY_TAIL = 28
+MOVES = 29  # slots whose cache begins to come with the step under way
+MOVING = 30  # those whose cache is coming, or has, and who do not run yet
+COLUMNS = 31
 
 
 class Knobs(NamedTuple):
@@ -53,6 +57,8 @@ class Knobs(NamedTuple):
     caching: bool
     by_block: bool  # follow every cache block; else only their number
     ahead: bool  # async scheduling
+    keeps: bool  # prefill pool: blocks of the answered stay until their cache has moved
+    fetches: bool  # decode pool: caches that come with requests move first
 
 
 #: A request: what is asked, and from `first_ps` on what becomes of it.
@@ -99,6 +105,9 @@ SLOT = np.dtype(
         ("done", np.int64),  # list: requests that have just finished
         ("leaving", np.int64),  # 1: its whole answer is there, its place and blocks not free yet
         ("leaves", np.int64),  # list: slots that are leaving
+        ("lent", np.int64),  # 1: answered, its cache not moved yet to who goes on
+        ("ready_ps", np.int64),  # when its cache came from another pool
+        ("moves", np.int64),  # list: slots whose cache begins to come
     ]
 )
 
@@ -138,7 +147,7 @@ def gap_edges_ps() -> np.ndarray:
     return np.unique(np.rint(np.geomspace(1e6, 1e16, 4620)).astype(np.int64))
 
 
-def knobs_of(settings: Settings, by_block: bool) -> Knobs:
+def knobs_of(settings: Settings, by_block: bool, *, keeps: bool = False, fetches: bool = False) -> Knobs:
     return Knobs(
         max_num_seqs=settings.max_num_seqs,
         budget=settings.max_num_batched_tokens,
@@ -147,18 +156,23 @@ def knobs_of(settings: Settings, by_block: bool) -> Knobs:
         caching=settings.prefix_caching,
         by_block=by_block,
         ahead=settings.async_scheduling,
+        keeps=keeps,
+        fetches=fetches,
     )
 
 
-def replicas_of(count: int, settings: Settings, most_osl: int, most_tokens: int, by_block: bool) -> Replicas:
-    """Memory of `count` idle replicas. `most_osl`, `most_tokens`: the longest answer, and request."""
-    seqs, blocks = settings.max_num_seqs, settings.kv_blocks
+def replicas_of(
+    count: int, settings: Settings, most_osl: int, most_tokens: int, by_block: bool, moving: int = 0
+) -> Replicas:
+    """Memory of `count` idle replicas. `most_osl`, `most_tokens`: the longest answer, and request. `moving`: requests
+    that may hold blocks beside those who run."""
+    seqs, blocks = settings.max_num_seqs + moving, settings.kv_blocks
     ring = 1 << max(4, int(most_osl + 1).bit_length())
     followed = blocks if by_block else 1
     table = 1 << (2 * followed).bit_length()
     each = -(-most_tokens // settings.block_size) if by_block else 1
     now = np.zeros((count, COLUMNS), dtype=np.int64)
-    now[:, [HEAD, TAIL, PARTIAL, QUEUE_HEAD, QUEUE_TAIL, ROOT, ASIDE]] = -1
+    now[:, [HEAD, TAIL, PARTIAL, QUEUE_HEAD, QUEUE_TAIL, ROOT, ASIDE, READY_HEAD]] = -1
     now[:, [END, NEXT_FINISH]] = NEVER
     now[:, FREE], now[:, SPARE], now[:, ALIVE] = blocks - 1, seqs, 1
     slots = np.zeros((count, seqs), dtype=SLOT)
