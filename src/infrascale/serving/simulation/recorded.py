@@ -75,7 +75,11 @@ def requests_of(asked: Question) -> list[Request]:
 
 
 def differences(asked: Question, recorded: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Steps, and requests' times, on which vLLM and the plain mode disagree."""
+    """Steps, and requests' times, on which vLLM and the plain mode disagree.
+
+    The driver's clock also counts a step in which the last of the running preempted itself, and nothing runs; such time
+    is taken off its requests'.
+    """
     moments: list[Moment] = []
     requests = simulate(requests_of(asked), asked.timer, asked.settings, moments.append)
     theirs = [line for line in recorded if "step" in line]
@@ -86,8 +90,11 @@ def differences(asked: Question, recorded: Sequence[Mapping[str, Any]]) -> list[
         we = ours[number] if number < len(ours) else None
         if they != we or (they and list(they["scheduled"]) != list(we["scheduled"])):
             found.append(f"step {number}: vLLM {they}, simulated {we}")
+    empty = [step["clock_s"] for step in theirs if not step["scheduled"]]
     for line, request in zip((line for line in recorded if "request" in line), requests, strict=True):
-        they = (line["ttft_s"], line["e2e_s"], line["preemptions"])
+        came_s = request.arrival_ps / PS_PER_S
+        idle = [asked.step_s[0] * sum(came_s <= at < came_s + line[key] for at in empty) for key in ("ttft_s", "e2e_s")]
+        they = (line["ttft_s"] - idle[0], line["e2e_s"] - idle[1], line["preemptions"])
         waits_ps = (request.first_ps - request.arrival_ps, request.last_ps - request.arrival_ps)
         we = (waits_ps[0] / PS_PER_S, waits_ps[1] / PS_PER_S, request.preemptions)
         if max(abs(a - b) for a, b in zip(they, we, strict=True)) > 1e-6:
