@@ -62,7 +62,7 @@ def predicted(question: Asked, arrivals: Arrivals) -> dict[str, float] | None:
         workload=question.workload,
         limits=limits_of(question.deployment, question.workload),
         host=timer.host,
-        unseen_steps=steps_until_seen(question.deployment.engine),
+        unseen_steps=steps_until_seen(question.deployment),
     )
     found = replica.under(arrivals) if replica.limits.running >= 1 else None
     if not isinstance(found, Loaded):
@@ -96,7 +96,7 @@ def simulated(question: Asked, arrivals: Arrivals) -> dict[str, float] | None:
     )  # fmt: skip
     longest = int((isl + osl).max())
     seqs = deployment.engine.max_num_seqs * deployment.shard.dp
-    ahead = steps_until_seen(deployment.engine) > 0
+    ahead = steps_until_seen(deployment) > 0
     settings = settings_of(deployment, seqs, longest, async_scheduling=ahead)
     timer = PhysicsTimer(deployment=deployment, efficiency=efficiency())
     fleet = Fleet(replicas=round(question.replicas), policy="least-loaded")
