@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("streamlit")
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from infrascale import api
@@ -18,6 +19,7 @@ from infrascale.app.state import as_file, fields, pack, question, read, written
 from infrascale.cli import app as commands
 from infrascale.errors import InfraScaleError
 from infrascale.parsing.plans import capacity_command, command
+from infrascale.parsing.scenarios import Question
 from infrascale.parsing.scenarios import question as validated
 from infrascale.screen import plan_json
 
@@ -96,6 +98,12 @@ def test_the_command_of_any_state_gives_the_plan_that_the_app_shows(state, tmp_p
     assert code == (0 if found.best else 3), told
     ours = json.loads(json.dumps(plan_json(found)))
     assert told["best"] == ours["best"]
+
+
+def test_what_the_other_entrance_asks_its_command_takes():
+    taken = {one.name for one in get_command(commands).commands["capacity"].params}
+    spelled_apart = {"tpot_s", "ttft_percentile", "speed_percentile"}
+    assert set(Question.model_fields) - set(NOT_ASKED) - spelled_apart <= taken
 
 
 @given(state=STATES, gpus=st.integers(1, 64))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Ways = list[tuple[Candidate, float]]
 
-#: A demand, or a limit to what is bought, means nothing to those who ask what they can carry.
+#: A demand, or a limit to what is bought or its price, means nothing to those who ask what they can carry.
 NOT_ASKED = (
     *DEMANDS,
     "adoption",
@@ -37,6 +37,11 @@ NOT_ASKED = (
     "max_kw",
     "headroom",
     "objective",
+    "offer",
+    "price",
+    "currency",
+    "rate",
+    "country",
 )
 
 
