@@ -9,7 +9,6 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,6 +17,7 @@ from infrascale.deployment import kv_cache_dtypes, runs, shards
 from infrascale.errors import FileError, ScenarioError
 from infrascale.hardware import Gpu
 from infrascale.model import Model
+from infrascale.parsing.checked import text_of
 from infrascale.parsing.gpus import gpu, offered
 from infrascale.parsing.models import model
 from infrascale.planning import REQUESTS_PER_USER_HOUR, Knobs, Objective, Promise, Scenario
@@ -26,6 +26,7 @@ from infrascale.precision import PRECISIONS, canonical
 from infrascale.units import HOUR_S
 from infrascale.workload import Demand, Population, Workload
 
+MOST_BYTES = 16 * 2**20
 Count = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
 Tokens = Annotated[float, Field(ge=1, le=1e8, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
@@ -150,10 +151,10 @@ def _listed(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"{path} cannot be read", why=str(error), fix="give a scenario.toml") from None
+    def broken(path: str, why: str) -> FileError:
+        return FileError(f"{path} cannot be read", why=why, fix="give a TOML file in UTF-8")
+
+    return text_of(path, MOST_BYTES, broken)
 
 
 def _tables(text: str, name: str) -> dict[str, Any]:

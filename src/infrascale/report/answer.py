@@ -6,19 +6,34 @@ In: Plan, its question, how sure it is.    Out: blocks.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from math import isinf
 
 from infrascale.certainty import Certainty
 from infrascale.deployment import ENGINE_NAMES
 from infrascale.economics import HOURLY, Bill
+from infrascale.exports.serving import plan_hash
 from infrascale.hardware import Efficiency
 from infrascale.locales import Words
+from infrascale.parsing.plans import VERSION
 from infrascale.parsing.scenarios import Question
 from infrascale.planning import Candidate, Check, Constraint, Objective, Plan
 from infrascale.report import facts, figures
-from infrascale.report.blocks import Answer, Block, Bullets, Figure, Heading, Table, Text
+from infrascale.report.blocks import Answer, Block, Bullets, Figure, Heading, Paper, Table, Text
 from infrascale.report.costs import thousands
 from infrascale.units import GIB
+
+
+def paper(found: Plan, asked: Question, words: Words, on: date, blocks: tuple[Block, ...]) -> Paper:
+    """The blocks under the title, the day and the version that every report of a plan carries."""
+    names = {"version": VERSION, "hash": plan_hash(found, asked)}
+    return Paper(
+        language=words.language,
+        title=words.say("report.title", model=found.scenario.model.id),
+        subtitle=words.say("report.subtitle", on=words.date(on), **names),
+        footer=words.say("report.footer", **names),
+        blocks=blocks,
+    )
 
 
 def answer(

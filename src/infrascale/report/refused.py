@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from datetime import date
 
-from infrascale.exports.serving import plan_hash
 from infrascale.locales import Words
 from infrascale.locales import words as speech
-from infrascale.parsing.plans import VERSION, command
+from infrascale.parsing.plans import command
 from infrascale.parsing.scenarios import Question
 from infrascale.planning import Constraint, Plan, Rejection
-from infrascale.report.answer import asked_of, demand
+from infrascale.report.answer import asked_of, demand, paper
 from infrascale.report.blocks import Answer, Bullets, Code, Heading, Paper, Table, Text
 from infrascale.screen import cut, nearest_said
 
@@ -22,7 +21,6 @@ MOST_WAYS = 14
 
 def refused(found: Plan, asked: Question, language: str, on: date, calibration: str | None = None) -> Paper:
     words, promise = speech(language), found.scenario.promise
-    names = {"version": VERSION, "hash": plan_hash(found, asked)}
     ways = found.rejected[:MOST_WAYS]
     tiles = (
         (words.say("report.figure_speed"), words.short(promise.token_per_s), words.say("report.asked")),
@@ -43,13 +41,7 @@ def refused(found: Plan, asked: Question, language: str, on: date, calibration: 
         Text(text=words.say("report.again")),
         Code(text=command(asked, found.solver, calibration)),
     )  # fmt: skip
-    return Paper(
-        language=language,
-        title=words.say("report.title", model=found.scenario.model.id),
-        subtitle=words.say("report.subtitle", on=words.date(on), **names),
-        footer=words.say("report.footer", **names),
-        blocks=blocks,
-    )
+    return paper(found, asked, words, on, blocks)
 
 
 def _row(one: Rejection, words: Words) -> tuple[str, ...]:

@@ -11,14 +11,13 @@ from infrascale.calibration.planned import intervals_of
 from infrascale.certainty import certainty
 from infrascale.economics.market import Market
 from infrascale.errors import ExportError
-from infrascale.exports.serving import plan_hash
 from infrascale.locales import words as speech
 from infrascale.parsing.efficiencies import efficiency
-from infrascale.parsing.plans import VERSION, command
+from infrascale.parsing.plans import command
 from infrascale.parsing.scenarios import Question
 from infrascale.planning import Plan
 from infrascale.report.alternatives import growth, moves, others
-from infrascale.report.answer import answer, memory, question, why
+from infrascale.report.answer import answer, memory, paper, question, why
 from infrascale.report.blocks import Block, Code, Heading, Paper, Text
 from infrascale.report.costs import cost, priced_ways
 from infrascale.report.evidence import assumptions, evidence, risks
@@ -42,7 +41,6 @@ def sections(
             why="no number of these GPUs keeps the promise",
             fix=f"{command(asked, found.solver)} names the nearest change",
         )
-    names = {"version": VERSION, "hash": plan_hash(found, asked)}
     law, spreads = efficiency(), None
     if own is not None:
         law = own.taught.efficiency(law, best.deployment.gpu, found.scenario.model, best.deployment.engine.name)
@@ -69,10 +67,4 @@ def sections(
         Code(text=command(asked, found.solver, own.file if own else None)),
         *((Text(text=words.say("report.again_report")), Code(text=again)) if again else ()),
     )
-    return Paper(
-        language=language,
-        title=words.say("report.title", model=found.scenario.model.id),
-        subtitle=words.say("report.subtitle", on=words.date(on), **names),
-        footer=words.say("report.footer", **names),
-        blocks=blocks,
-    )
+    return paper(found, asked, words, on, blocks)
