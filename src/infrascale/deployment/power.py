@@ -33,7 +33,7 @@ def busy_power_w(timer: PhysicsTimer, batch: Batch, prompts_fraction: float = 0.
     """Mean power while steps like `batch` run, and prompts are read for a share of the time [W].
 
     Fitted by benchmarks/power.py on 270 runs of ML.ENERGY v3 (H100, B200) and 34 static batches of Argonne (A100,
-    H100): error with one model left out 10 %, with one GPU left out 11 %.
+    H100): error with one model left out 10 %, with one GPU left out 10 %.
     """
     gpu, laws = timer.deployment.gpu, timer.efficiency.laws
     busy, computing = activity(timer, batch, prompts_fraction)
