@@ -159,6 +159,15 @@ def test_what_is_planned_is_what_capacity_says():
     assert more.best.gpus > 4
 
 
+def test_what_is_owned_serves_a_percentile_up_to_a_batch_that_is_all_but_full():
+    asked = {**BASE, "gpu": ["h200-sxm"], "isl": 200, "osl": 100, "ttft": 5.0, "ttft_percentile": 95, "tokens_per_s": 8}
+    best, requests = capacity(2, ask(**asked))[0]
+    assert best.performance.ttft_s.quantiles_s[0.95] < 5.0
+    rate = best.replicas * best.performance.request_per_s
+    assert requests == pytest.approx(rate * best.performance.e2e_s.mean_s, rel=1e-3)
+    assert plan(**{**asked, "users": None, "request_per_s": rate * 0.999}).best.gpus == 2
+
+
 def test_redundancy_adds_replicas():
     one, two = plan(**BASE).best, plan(**BASE, redundancy=1).best
     assert two.gpus == one.gpus + one.gpus_per_replica

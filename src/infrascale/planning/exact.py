@@ -95,7 +95,10 @@ def fewer_replicas(judge: Judge, batch: int, than: Found) -> Found | None:
 
 
 def most_requests(judge: Judge, batch: int) -> float:
-    """The most requests in flight in one replica with this batch within the promise, whole from one on; 0: none."""
+    """The most requests in flight in one replica with this batch within the promise, whole from one on; 0: none.
+
+    Before a batch that is full on average a rate would only queue: one place is left.
+    """
 
     def spare(requests: float) -> float:
         return judge.comfort(judge.performance(requests, batch)) + TOLERANCE
@@ -104,7 +107,8 @@ def most_requests(judge: Judge, batch: int) -> float:
         return 0.0
     least, most = judge.least, max(judge.least, judge.beyond(batch))
     low, _ = crossing(spare, least, most, lambda low, high: low >= 1 and floor(low) == floor(high))
-    return floor(low) if low >= 1 else low
+    whole = floor(low) if low >= 1 else low
+    return min(whole, batch - 1) if judge.never_queues and batch > 1 else whole
 
 
 def solve(judge: Judge) -> Candidate | Rejection:
